@@ -1,0 +1,1 @@
+"""What metrics mean, and governed reading of them. Knows neither Dagster nor any model SDK."""

@@ -1,0 +1,108 @@
+"""What comes back from the door: rows with what they are made of, or a refusal. Never one without its record."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+
+class Reason(StrEnum):
+    """Why a read was refused."""
+
+    INVALID_QUERY = "invalid_query"
+    NOT_AVAILABLE = "not_available"
+    ROWS_NOT_RESTRICTABLE = "rows_not_restrictable"
+    CHECKS_NOT_PASSING = "checks_not_passing"
+    STALE = "stale"
+    DEFINITION_CHANGED = "definition_changed"
+    POLICY_NOT_CURRENT = "policy_not_current"
+    NOTHING_PUBLISHED = "nothing_published"
+    QUERY_FAILED = "query_failed"
+    TIMED_OUT = "timed_out"
+    LEDGER_UNAVAILABLE = "ledger_unavailable"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refusal:
+    """No data, and why. `read_id` is None only where the ledger itself could not take the refusal."""
+
+    reason: Reason
+    message: str
+    hint: str | None = None
+    read_id: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.hint})" if self.hint else self.message
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricVersion:
+    """One metric as it was read: the hash of its definition, the version of its data, and the days these reach over.
+
+    `data_version` is the one that the metric's asset shows in Dagster. `version_as_read` is the version of the rows that
+    this reader may see; the two are equal for a reader without row restrictions. None where it was never
+    measured, because the reader came after the snapshot.
+    """
+
+    name: str
+    definition_hash: str
+    data_version: str
+    version_as_read: str | None
+    unit: str | None
+    covers_from: date | None
+    covers_to: date | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Notice:
+    """What was done to an answer, or what it lacks, that its reader must know: `filtered`, `masked`, `cut`, `stale`,
+    `beyond_data`.
+    """
+
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """What an answer is made of."""
+
+    read_id: str
+    reader: str
+    metrics: tuple[MetricVersion, ...]
+    snapshot: str
+    published_at: datetime
+    age: timedelta
+    as_of: date | None
+    relations: tuple[str, ...]
+    dbt_models: tuple[str, ...]
+    policy_hash: str
+    rules: tuple[str, ...]
+    plan_hash: str
+    notices: tuple[Notice, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricAnswer:
+    """Rows of a governed read and their provenance.
+
+    `columns` are the group-by names in the order asked, then the metrics. A cell is a str, int, float, Decimal, bool,
+    date, datetime or None.
+    """
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+    provenance: Provenance = field(repr=False)
+
+    @property
+    def read_id(self) -> str:
+        return self.provenance.read_id
+
+    @property
+    def truncated(self) -> bool:
+        return any(notice.kind == "cut" for notice in self.provenance.notices)
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        """Each row as a mapping from column to cell."""
+        return (dict(zip(self.columns, row, strict=True)) for row in self.rows)

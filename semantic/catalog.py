@@ -1,0 +1,70 @@
+"""The governed metrics of a project by exact name, and the models and relations beneath them."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from semantic.metric import Metric, SemanticModel
+
+
+@dataclass(frozen=True, kw_only=True)
+class DbtNode:
+    """A dbt model, seed, snapshot or source: what builds a relation.
+
+    `parents` are the unique ids of the nodes that it is built from.
+    """
+
+    unique_id: str
+    name: str
+    resource_type: str
+    relation: str | None
+    parents: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Catalog:
+    """What a dbt project says about its metrics. Built by `semantic.dbt_manifest.load_catalog`.
+
+    `metrics` holds public metrics only; `private_metrics` names the helpers that nobody may ask for. `manifest_hash` is
+    the SHA-256 of `semantic_manifest.json`. `database` is the DuckDB catalogue that all relations live in.
+    """
+
+    project: str
+    database: str
+    manifest_hash: str
+    semantic_manifest: str
+    manifest_subset: str
+    metrics: Mapping[str, Metric]
+    private_metrics: frozenset[str]
+    semantic_models: Mapping[str, SemanticModel]
+    time_spines: tuple[str, ...]
+    dbt_nodes: Mapping[str, DbtNode]
+
+    def relations(self) -> tuple[str, ...]:
+        """The relations that governed reads may scan: those of the semantic models, and the time spines."""
+        found = {model.relation for model in self.semantic_models.values()}
+        return tuple(sorted(found | set(self.time_spines)))
+
+    def models_on(self, relation: str) -> tuple[SemanticModel, ...]:
+        """The semantic models that read a relation, in the order of their names."""
+        return tuple(
+            model for _, model in sorted(self.semantic_models.items()) if model.relation == relation
+        )
+
+    def dbt_models_of(self, relations: Iterable[str]) -> tuple[str, ...]:
+        """The unique ids of the dbt nodes that build these relations, sorted."""
+        wanted = set(relations)
+        return tuple(
+            sorted(node.unique_id for node in self.dbt_nodes.values() if node.relation in wanted)
+        )
+
+    def upstream(self, unique_ids: Iterable[str]) -> frozenset[str]:
+        """These dbt nodes and everything they are built from, by unique id."""
+        found: set[str] = set()
+        waiting = [unique_id for unique_id in unique_ids if unique_id in self.dbt_nodes]
+        while waiting:
+            unique_id = waiting.pop()
+            if unique_id not in found:
+                found.add(unique_id)
+                parents = self.dbt_nodes[unique_id].parents
+                waiting.extend(parent for parent in parents if parent in self.dbt_nodes)
+        return frozenset(found)

@@ -1,0 +1,158 @@
+"""MetricFlow, embedded: no dbt, no adapter, no connection. It only writes SQL; the snapshot runs it.
+
+All imports of MetricFlow are in this file, inside the constructor: they take about a second, and code locations load without.
+"""
+
+import threading
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from semantic.catalog import Catalog
+from semantic.engine import CompileRequest, FilterText
+from semantic.errors import MetricCompileError
+from semantic.metric import Dimension, DimensionKind
+
+_GRAINS = ("hour", "day", "week", "month", "quarter", "year")
+
+
+class MetricFlowCompiler:
+    """A `MetricEngine` over the semantic manifest of a catalogue. Thread-safe; one compile at a time."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._lock = threading.RLock()
+        self._engine, self._request = _load_engine(catalog.semantic_manifest)
+        self._dimensions: dict[tuple[str, ...], Mapping[str, Dimension]] = {}
+
+    def dimensions(self, metrics: Sequence[str]) -> Mapping[str, Dimension]:
+        key = tuple(sorted(metrics))
+        with self._lock:
+            if key not in self._dimensions:
+                self._dimensions[key] = self._legal_dimensions(key)
+            return self._dimensions[key]
+
+    def compile(self, request: CompileRequest) -> str:
+        with self._lock:
+            try:
+                explained = self._engine.explain(
+                    self._request.create(
+                        metric_names=list(request.metrics),
+                        group_by_names=list(request.group_by) or None,
+                        where_constraints=[_where(item) for item in request.filters] or None,
+                    )
+                )
+            except Exception as error:
+                raise MetricCompileError(
+                    f"MetricFlow cannot build {', '.join(request.metrics)}"
+                    + (f" by {', '.join(request.group_by)}" if request.group_by else ""),
+                    hint=_first_reason(error),
+                ) from error
+        return str(explained.sql_statement.without_descriptions.sql)
+
+    def _legal_dimensions(self, metrics: tuple[str, ...]) -> dict[str, Dimension]:
+        try:
+            items = self._engine.list_group_bys(
+                list(metrics), include_derived_time_granularities=True
+            )
+        except Exception as error:
+            raise MetricCompileError(
+                f"MetricFlow cannot resolve {', '.join(metrics)}", hint=_first_reason(error)
+            ) from error
+        found: dict[str, Dimension] = {}
+        for item in items:
+            dimension = self._dimension(item)
+            known = found.get(dimension.name)
+            if known is None or len(dimension.grains) > len(known.grains):
+                found[dimension.name] = dimension
+        return dict(sorted(found.items()))
+
+    def _dimension(self, item: Any) -> Dimension:
+        if not hasattr(item, "dunder_name"):
+            return Dimension(
+                name=item.name,
+                kind=DimensionKind.ENTITY,
+                description=item.description or "",
+                pii=self._is_pii(item.name, None),
+            )
+        params = item.type_params
+        reference = item.semantic_model_reference
+        model = reference.semantic_model_name if reference else None
+        if params is None:
+            return Dimension(
+                name=item.dunder_name,
+                kind=DimensionKind.CATEGORICAL,
+                description=item.description or "",
+                pii=self._is_pii(item.name, model),
+            )
+        base = str(params.time_granularity.value)
+        name = item.dunder_name.removesuffix(f"__{base}") if model is None else item.dunder_name
+        grains = _GRAINS[_GRAINS.index(base) :] if base in _GRAINS else (base,)
+        return Dimension(
+            name=name,
+            kind=DimensionKind.TIME,
+            grains=grains,
+            description=item.description or "",
+            pii=self._is_pii(item.name, model),
+        )
+
+    def _is_pii(self, element: str, model: str | None) -> bool:
+        """An entity stands in several models under one name: personal in one is personal in all."""
+        models = self._catalog.semantic_models
+        candidates = [models[model]] if model else list(models.values())
+        return any(
+            candidate.elements[element].pii
+            for candidate in candidates
+            if element in candidate.elements
+        )
+
+
+def _where(item: FilterText) -> str:
+    kind, name = item.dimension.kind, item.dimension.name
+    if kind is DimensionKind.TIME:
+        reference = f"{{{{ TimeDimension('{name}', '{item.grain}') }}}}"
+    elif kind is DimensionKind.ENTITY:
+        reference = f"{{{{ Entity('{name}') }}}}"
+    else:
+        reference = f"{{{{ Dimension('{name}') }}}}"
+    return item.template.replace("{name}", reference)
+
+
+def _first_reason(error: Exception) -> str:
+    """The first sentence that says something in MetricFlow's page-long messages."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    meaningful = [
+        line for line in lines if line and not line.endswith(":") and "error(s)" not in line
+    ]
+    return (meaningful[0] if meaningful else type(error).__name__)[:300]
+
+
+@cache
+def _renderer() -> Any:
+    from metricflow.sql.render.duckdb_renderer import DuckDbSqlPlanRenderer
+
+    return DuckDbSqlPlanRenderer()
+
+
+def _load_engine(semantic_manifest: str) -> tuple[Any, Any]:
+    from metricflow.engine.metricflow_engine import MetricFlowEngine, MetricFlowQueryRequest
+    from metricflow.protocols.sql_client import SqlEngine
+    from metricflow_semantics.model.dbt_manifest_parser import (
+        parse_manifest_from_dbt_generated_manifest,
+    )
+    from metricflow_semantics.model.semantic_manifest_lookup import SemanticManifestLookup
+
+    class NoConnection:
+        """What MetricFlow needs to know of a client in order to write SQL, and nothing to run it with."""
+
+        sql_engine_type = SqlEngine.DUCKDB
+        sql_plan_renderer = _renderer()
+
+    try:
+        manifest = parse_manifest_from_dbt_generated_manifest(semantic_manifest)
+        engine = MetricFlowEngine(SemanticManifestLookup(manifest), NoConnection())
+    except Exception as error:
+        raise MetricCompileError(
+            "MetricFlow cannot load the semantic manifest", hint=_first_reason(error)
+        ) from error
+    return engine, MetricFlowQueryRequest

@@ -1,0 +1,50 @@
+"""Errors of the semantic layer, named by who can act on them.
+
+A reader that asks for what it may not have gets a `Refusal`, which is a value. These are exceptions: something that the
+developer or the operator has to mend.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class GovernedMetricsError(Exception):
+    """What went wrong in one line, and in `hint` what to do about it."""
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\nhint: {self.hint}" if self.hint else self.message
+
+
+class ManifestError(GovernedMetricsError):
+    """The dbt artifacts are missing, stale or not what they should be. The developer can act."""
+
+
+class PolicyError(GovernedMetricsError):
+    """The policy file does not parse, or names what does not exist. The owner of the policy can act."""
+
+
+class MetricCompileError(GovernedMetricsError):
+    """A metric's definition cannot be turned into one safe SELECT. The analytics engineer can act."""
+
+
+class WarehouseUnavailable(GovernedMetricsError):
+    """The warehouse file is gone, locked, or lacks a relation. The operator can act."""
+
+
+class SnapshotUnavailable(GovernedMetricsError):
+    """Nothing has been published to read from, or what was published cannot be opened. The operator can act."""
+
+
+class LedgerUnavailable(GovernedMetricsError):
+    """The record cannot be written or read, so no data may be. The operator can act."""
+
+
+def did_you_mean(asked: str, names: Iterable[str]) -> str | None:
+    """The nearest of `names` to what was asked as a hint, or None where nothing is near."""
+    near = get_close_matches(asked, list(names), n=3, cutoff=0.6)
+    return f"did you mean {' or '.join(repr(name) for name in near)}?" if near else None

@@ -1,0 +1,151 @@
+"""Who read what, when, at which version, allowed or refused: questions to the ledger."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from semantic.ledger.ledger import Ledger
+from semantic.ledger.record import RecordKind
+from semantic.ledger.schema import read_metrics, records
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadQuestion:
+    """Which reads are meant. Unset fields do not narrow; `since` is included, `until` is not.
+
+    `covering` keeps the reads whose data included that day. `reader` also keeps the reads that
+    another did on its behalf.
+    """
+
+    metric: str | None = None
+    reader: str | None = None
+    run: str | None = None
+    refused: bool = False
+    since: datetime | None = None
+    until: datetime | None = None
+    covering: date | None = None
+    limit: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Read:
+    """One metric of one read, newest first. `at` is UTC; `outcome` is allowed, refused, or open where a read
+    began and its outcome was never written: then nothing was released.
+    """
+
+    read_id: str
+    at: str
+    agent: str
+    acting_for: str | None
+    run_id: str | None
+    metric: str
+    data_version: str | None
+    version_as_read: str | None
+    definition_hash: str | None
+    outcome: str
+    reason: str | None
+    covers_from: str | None
+    covers_to: str | None
+    snapshot: str | None
+    group_by: tuple[str, ...]
+    rows: int | None
+    notices: tuple[str, ...]
+    purpose: str | None
+
+
+def find_reads(ledger: Ledger, question: ReadQuestion) -> Iterator[Read]:
+    """The reads that a question means, newest first. Raises `LedgerUnavailable`."""
+    outcome = records.alias("outcome")
+    statement = (
+        sa.select(
+            read_metrics,
+            records.c.kind,
+            records.c.reader,
+            records.c.acting_for,
+            records.c.run_id,
+            records.c.reason,
+            records.c.body,
+            outcome.c.kind.label("ended_as"),
+            outcome.c.reason.label("ended_because"),
+            outcome.c.body.label("outcome_body"),
+        )
+        .join(records, records.c.seq == read_metrics.c.seq)
+        .outerjoin(
+            outcome,
+            sa.and_(
+                outcome.c.record_id == records.c.record_id,
+                outcome.c.kind == RecordKind.OUTCOME.value,
+                records.c.kind == RecordKind.INTENT.value,
+            ),
+        )
+        .order_by(read_metrics.c.seq.desc(), read_metrics.c.metric)
+    )
+    with ledger.reading() as connection:
+        rows = connection.execute(_narrowed(statement, question)).mappings().all()
+    return (_read(row) for row in rows)
+
+
+def _narrowed(statement: Any, question: ReadQuestion) -> Any:
+    if question.metric:
+        statement = statement.where(read_metrics.c.metric == question.metric)
+    if question.reader:
+        statement = statement.where(
+            sa.or_(records.c.reader == question.reader, records.c.acting_for == question.reader)
+        )
+    if question.run:
+        statement = statement.where(
+            sa.or_(records.c.run_id == question.run, records.c.root_run_id == question.run)
+        )
+    if question.since:
+        statement = statement.where(read_metrics.c.recorded_at >= question.since.isoformat())
+    if question.until:
+        statement = statement.where(read_metrics.c.recorded_at < question.until.isoformat())
+    if question.covering:
+        day = question.covering.isoformat()
+        statement = statement.where(
+            read_metrics.c.covers_from <= day, read_metrics.c.covers_to >= day
+        )
+    if question.refused:
+        statement = statement.where(
+            sa.or_(
+                records.c.kind == RecordKind.REFUSAL.value,
+                sa.literal_column("outcome.reason").isnot(None),
+            )
+        )
+    return statement.limit(question.limit) if question.limit else statement
+
+
+def _read(row: Any) -> Read:
+    body = json.loads(row["body"])
+    details = body["details"]
+    ended = json.loads(row["outcome_body"])["details"] if row["outcome_body"] else {}
+    if row["kind"] == RecordKind.REFUSAL.value:
+        outcome, reason = "refused", row["reason"]
+    elif row["ended_as"] is None:
+        outcome, reason = "open", None
+    else:
+        outcome, reason = ("refused" if row["ended_because"] else "allowed"), row["ended_because"]
+    return Read(
+        read_id=row["record_id"],
+        at=row["recorded_at"],
+        agent=row["reader"],
+        acting_for=row["acting_for"],
+        run_id=row["run_id"],
+        metric=row["metric"],
+        data_version=row["data_version"],
+        version_as_read=details.get("versions_as_read", {}).get(row["metric"]),
+        definition_hash=row["definition_hash"],
+        outcome=outcome,
+        reason=reason,
+        covers_from=row["covers_from"],
+        covers_to=row["covers_to"],
+        snapshot=details.get("snapshot"),
+        group_by=tuple((details.get("query") or {}).get("group_by") or ()),
+        rows=ended.get("rows"),
+        notices=tuple(ended.get("notices", ())),
+        purpose=body.get("purpose"),
+    )

@@ -1,0 +1,112 @@
+"""What is written to the ledger: frozen values, each with its canonical body."""
+
+import hashlib
+import secrets
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from enum import StrEnum
+
+from semantic.query import canonical_json
+
+
+class RecordKind(StrEnum):
+    """The kinds of record."""
+
+    INTENT = "intent"
+    OUTCOME = "outcome"
+    REFUSAL = "refusal"
+    POLICY = "policy"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadContext:
+    """Where a read happens. With `call_id` set, a read that is tried again under the same root run, step and call has the
+    same id, and so is one record.
+    """
+
+    run_id: str | None = None
+    root_run_id: str | None = None
+    step_key: str | None = None
+    call_id: str | None = None
+    purpose: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricRead:
+    """One metric of a read, as the index for look-ups. For a refusal the versions may be unknown."""
+
+    metric: str
+    data_version: str | None = None
+    definition_hash: str | None = None
+    covers_from: date | None = None
+    covers_to: date | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """One row of the ledger. `details` are JSON values without floats; they and all else are part of the body."""
+
+    record_id: str
+    kind: RecordKind
+    reader: str | None = None
+    acting_for: str | None = None
+    context: ReadContext = field(default_factory=ReadContext)
+    reason: str | None = None
+    metrics: tuple[MetricRead, ...] = ()
+    details: Mapping[str, object] = field(default_factory=dict)
+
+    def body(self, recorded_at: str) -> bytes:
+        """The canonical bytes of this record."""
+        return canonical_json(
+            {
+                "schema": "governed-agents/record/1",
+                "id": self.record_id,
+                "kind": self.kind.value,
+                "at": recorded_at,
+                "reader": self.reader,
+                "acting_for": self.acting_for,
+                "run_id": self.context.run_id,
+                "root_run_id": self.context.root_run_id,
+                "step": self.context.step_key,
+                "call": self.context.call_id,
+                "purpose": self.context.purpose,
+                "reason": self.reason,
+                "metrics": [
+                    {
+                        "metric": item.metric,
+                        "data_version": item.data_version,
+                        "definition_hash": item.definition_hash,
+                        "covers": [_day(item.covers_from), _day(item.covers_to)],
+                    }
+                    for item in self.metrics
+                ],
+                "details": dict(self.details),
+            }
+        )
+
+
+def new_read_id(reader: str, context: ReadContext, query_digest: str) -> str:
+    """The id of a read: derived where a retry must find it again, else a new UUIDv7."""
+    if context.call_id is None or context.root_run_id is None:
+        return str(_uuid7())
+    identity = canonical_json(
+        [reader, context.root_run_id, context.step_key, context.call_id, query_digest]
+    )
+    digest = hashlib.sha256(b"governed-agents/read/1\0" + identity).digest()
+    return str(uuid.UUID(bytes=digest[:16], version=8))
+
+
+def _uuid7() -> uuid.UUID:
+    """A UUID of RFC 9562 version 7: sortable by the millisecond of its making."""
+    milliseconds = time.time_ns() // 1_000_000
+    value = (milliseconds & (1 << 48) - 1) << 80 | secrets.randbits(80)
+    value = value & ~(0xF << 76) | 7 << 76
+    value = value & ~(0x3 << 62) | 2 << 62
+    return uuid.UUID(int=value)
+
+
+def _day(value: date | None) -> str | None:
+    return value.isoformat() if value else None

@@ -1,0 +1,331 @@
+"""Measures metrics on a staged snapshot: data versions, headline values, and the versions of restricted readers.
+
+Every figure is read through the door by the reader `refresh`, so it is granted by the policy and on record like any other.
+Metrics that share a scope share their queries.
+"""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from itertools import islice
+from typing import Any
+
+import duckdb
+
+from semantic.answer import MetricAnswer, Reason, Refusal
+from semantic.catalog import Catalog
+from semantic.errors import LedgerUnavailable, PolicyError
+from semantic.governed_metrics import TIME, GovernedMetrics, ReadSession
+from semantic.ledger import ReadContext
+from semantic.metric import DimensionKind, Metric
+from semantic.policy import Permit, Reader
+from semantic.query import MAX_METRICS, canonical_json, canonical_value
+from semantic.snapshot import (
+    MetricState,
+    ModelState,
+    OpenSnapshot,
+    SnapshotRecord,
+    StagedSnapshot,
+    State,
+    VersionAsRead,
+)
+
+REFRESH = "refresh"
+_DAY = f"{TIME}__day"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """The canonical rows of a metric over its scope, as (part of the scope, cells..., value), or why there are none."""
+
+    rows: tuple[tuple[object, ...], ...] = ()
+    failure: str | None = None
+
+    @property
+    def data_version(self) -> str:
+        ordered = sorted(self.rows, key=lambda row: canonical_json(list(row)))
+        return hashlib.sha256(canonical_json([list(row) for row in ordered])).hexdigest()[:32]
+
+    def part(self, name: str) -> list[tuple[object, ...]]:
+        return [row[1:] for row in self.rows if row[0] == name]
+
+
+def measure(
+    metrics: GovernedMetrics,
+    staged: StagedSnapshot,
+    models: Mapping[str, ModelState],
+    *,
+    previous: SnapshotRecord | None,
+    readers: Iterable[str] = (),
+    context: ReadContext,
+    progress: Callable[[str], None] = lambda _: None,
+) -> SnapshotRecord:
+    """The full record of a staged snapshot. `readers` are measured beside those that the policy lists.
+
+    A metric that cannot be measured is `failing` with its reason; the others go on. Raises `LedgerUnavailable`, and
+    `PolicyError` where the refresh itself has nothing granted.
+    """
+    data = staged.open()
+    try:
+        days = _days_of_models(metrics.catalog, data)
+        states = {
+            name: _unmeasured_state(metric, models, metrics.catalog, days)
+            for name, metric in metrics.catalog.metrics.items()
+        }
+        unmeasured = staged.unmeasured(models, states, context.run_id)
+        ready = [
+            metrics.catalog.metrics[name]
+            for name, state in states.items()
+            if state.state is State.PASSING
+        ]
+        refresh = Reader(name=REFRESH)
+        if ready and not any(metrics.policy.is_readable(refresh, metric) for metric in ready):
+            raise PolicyError(
+                f"{metrics.policy.source} grants the reader '{REFRESH}' nothing, so no metric can be measured",
+                hint=f"add a rule: permit: the refresh measures every metric, readers: [{REFRESH}], metrics: ['*']",
+            )
+        progress(f"measuring {len(ready)} metrics")
+        whole = _measure_as(metrics, unmeasured, data, refresh, ready, context)
+        measured = {
+            name: _state(state, whole.get(name), name, staged.version, previous)
+            for name, state in states.items()
+        }
+        as_read = {}
+        for key, (reader, granted) in _restricted_readers(metrics, ready, readers).items():
+            progress(f"measuring {len(granted)} metrics as '{reader}' sees them")
+            seen = _measure_as(
+                metrics, unmeasured, data, Reader(name=REFRESH, acting_for=reader), granted, context
+            )
+            as_read[key] = {
+                name: _version_as_read(result, key, name, staged.version, previous)
+                for name, result in seen.items()
+                if result.failure is None
+            }
+        return replace(unmeasured, metrics=measured, as_read=as_read)
+    finally:
+        data.close()
+
+
+def _measure_as(
+    metrics: GovernedMetrics,
+    snapshot: SnapshotRecord,
+    data: OpenSnapshot,
+    reader: Reader,
+    wanted: Sequence[Metric],
+    context: ReadContext,
+) -> dict[str, Measured]:
+    measured: dict[str, Measured] = {}
+    purposeful = replace(context, purpose="measure")
+    with metrics.session(reader, purposeful, snapshot=snapshot, data=data) as session:
+        for group in _sharing_scope(wanted, snapshot):
+            measured.update(_measure_together(metrics, session, group, snapshot))
+    return measured
+
+
+def _measure_together(
+    metrics: GovernedMetrics,
+    session: ReadSession,
+    group: Sequence[Metric],
+    snapshot: SnapshotRecord,
+) -> dict[str, Measured]:
+    """Measures metrics in common queries; where one spoils those, each alone."""
+    results = _measure_scope(metrics, session, group, snapshot)
+    if len(group) > 1 and any(result.failure for result in results.values()):
+        results = {}
+        for metric in group:
+            results.update(_measure_scope(metrics, session, [metric], snapshot))
+    return results
+
+
+def _measure_scope(
+    metrics: GovernedMetrics,
+    session: ReadSession,
+    group: Sequence[Metric],
+    snapshot: SnapshotRecord,
+) -> dict[str, Measured]:
+    names = [metric.name for metric in group]
+    rows: dict[str, list[tuple[object, ...]]] = {name: [] for name in names}
+    for part, query in _scope_queries(metrics, session, group, snapshot):
+        answer = session.query(query)
+        if isinstance(answer, Refusal):
+            if answer.reason is Reason.LEDGER_UNAVAILABLE:
+                raise LedgerUnavailable(answer.message, hint=answer.hint)
+            return {name: Measured(failure=str(answer)) for name in names}
+        if answer.truncated:
+            reason = f"its scope has more than {len(answer.rows):,} rows; declare a narrower one"
+            return {name: Measured(failure=reason) for name in names}
+        for name, part_rows in _canonical_rows(part, answer, names):
+            rows[name].extend(part_rows)
+    return {name: Measured(rows=tuple(rows[name])) for name in names}
+
+
+def _scope_queries(
+    metrics: GovernedMetrics,
+    session: ReadSession,
+    group: Sequence[Metric],
+    snapshot: SnapshotRecord,
+) -> Iterable[tuple[str, dict[str, Any]]]:
+    """The queries that make up the scope of metrics which share it: the total, by day, and by day and dimension."""
+    names = [metric.name for metric in group]
+    legal = metrics.engine.dimensions(names)
+    last = snapshot.metrics[names[0]].last_day
+    timed = TIME in legal and last is not None
+    if not any(metric.needs_time for metric in group):
+        yield "total", {"metrics": names}
+    if not timed or last is None:
+        return
+    days = {
+        "start": (last - timedelta(days=group[0].scope.days - 1)).isoformat(),
+        "end": last.isoformat(),
+    }
+    grain = "day" if "day" in legal[TIME].grains else legal[TIME].grains[0]
+    by_time = f"{TIME}__{grain}"
+    yield "by_day", {"metrics": names, "group_by": [by_time], "time_range": days}
+    for name in group[0].scope.dimensions:
+        if _may_measure_by(metrics, session.reader, group, name):
+            yield name, {"metrics": names, "group_by": [by_time, name], "time_range": days}
+
+
+def _may_measure_by(
+    metrics: GovernedMetrics, reader: Reader, group: Sequence[Metric], name: str
+) -> bool:
+    """Whether the refresh may group by a declared dimension. One that a restricted reader may not use is left out."""
+    legal = metrics.engine.dimensions([metric.name for metric in group])
+    found = legal.get(name) or legal.get(name.rpartition("__")[0])
+    if found is None or reader.acting_for is None:
+        return True
+    return all(metrics.policy.may_use(reader, metric, found) for metric in group)
+
+
+def _canonical_rows(
+    part: str, answer: MetricAnswer, names: Sequence[str]
+) -> Iterable[tuple[str, list[tuple[object, ...]]]]:
+    """For each metric its rows as JSON values; a row without a value is no row, whichever metrics were asked together."""
+    width = len(answer.columns) - len(names)
+    for offset, name in enumerate(names):
+        yield (
+            name,
+            [
+                (part, *map(canonical_value, row[:width]), canonical_value(row[width + offset]))
+                for row in answer.rows
+                if row[width + offset] is not None
+            ],
+        )
+
+
+def _sharing_scope(wanted: Iterable[Metric], snapshot: SnapshotRecord) -> Iterable[list[Metric]]:
+    groups: dict[object, list[Metric]] = defaultdict(list)
+    for metric in wanted:
+        last = snapshot.metrics[metric.name].last_day
+        groups[metric.scope, metric.semantic_models, metric.needs_time, last].append(metric)
+    for group in groups.values():
+        remaining = iter(group)
+        while batch := list(islice(remaining, MAX_METRICS)):
+            yield batch
+
+
+def _restricted_readers(
+    metrics: GovernedMetrics, ready: Sequence[Metric], readers: Iterable[str]
+) -> dict[str, tuple[str, list[Metric]]]:
+    """By the rows that are visible, one reader who sees them and the metrics that it may read so."""
+    found: dict[str, tuple[str, list[Metric]]] = {}
+    for reader in sorted({*metrics.policy.readers, *readers}):
+        for metric in ready:
+            permit = metrics.policy.decide(Reader(name=reader), metric)
+            if isinstance(permit, Permit) and permit.rows:
+                _, granted = found.setdefault(permit.rows_key, (reader, []))
+                if metric not in granted and found[permit.rows_key][0] == reader:
+                    granted.append(metric)
+    return found
+
+
+def _unmeasured_state(
+    metric: Metric,
+    models: Mapping[str, ModelState],
+    catalog: Catalog,
+    days: Mapping[str, tuple[date | None, date | None]],
+) -> MetricState:
+    bounds = [days[name] for name in metric.semantic_models if name in days]
+    first = min((start for start, _ in bounds if start), default=None)
+    last = min((end for _, end in bounds if end), default=None)
+    relations = [catalog.semantic_models[name].relation for name in metric.semantic_models]
+    closed = [
+        models[unique_id]
+        for unique_id in catalog.dbt_models_of(relations)
+        if unique_id in models and models[unique_id].state is not State.PASSING
+    ]
+    return MetricState(
+        definition_hash=metric.definition_hash,
+        state=closed[0].state if closed else State.PASSING,
+        reason=closed[0].reason if closed else "",
+        first_day=first,
+        last_day=last,
+    )
+
+
+def _state(
+    state: MetricState,
+    measured: Measured | None,
+    name: str,
+    version: str,
+    previous: SnapshotRecord | None,
+) -> MetricState:
+    before = previous.metrics.get(name) if previous else None
+    if measured is None or measured.failure:
+        return replace(
+            state,
+            state=State.FAILING if measured and measured.failure else state.state,
+            reason=measured.failure if measured and measured.failure else state.reason,
+            data_version=before.data_version if before else "",
+            since=before.since if before else "",
+        )
+    data_version = measured.data_version
+    stands = before is not None and before.data_version == data_version
+    series = tuple(
+        (str(day), None if value is None else str(value))
+        for day, value in sorted(measured.part("by_day"), key=lambda row: str(row[0]))
+    )
+    total = next((row[0] for row in measured.part("total")), None)
+    last_value = series[-1][1] if series else None
+    return replace(
+        state,
+        data_version=data_version,
+        since=before.since if before and stands else version,
+        value=str(total) if total is not None else last_value,
+        value_last_day=last_value,
+        series=series,
+    )
+
+
+def _version_as_read(
+    measured: Measured, key: str, name: str, version: str, previous: SnapshotRecord | None
+) -> VersionAsRead:
+    before = previous.as_read.get(key, {}).get(name) if previous else None
+    data_version = measured.data_version
+    stands = before is not None and before.data_version == data_version
+    return VersionAsRead(
+        data_version=data_version, since=before.since if before and stands else version
+    )
+
+
+def _days_of_models(
+    catalog: Catalog, data: OpenSnapshot
+) -> dict[str, tuple[date | None, date | None]]:
+    """By semantic model, the first and the last day of its data."""
+    found: dict[str, tuple[date | None, date | None]] = {}
+    for name, model in catalog.semantic_models.items():
+        times = [
+            item.expression for item in model.elements.values() if item.kind is DimensionKind.TIME
+        ]
+        expression = model.time_expression or next(iter(times), None)
+        if expression is None:
+            continue
+        day = f"TRY_CAST({expression} AS DATE)"
+        try:
+            rows = data.execute(f"SELECT min({day}), max({day}) FROM {model.relation}", {}, 1)
+        except duckdb.Error:
+            continue
+        found[name] = rows[0]
+    return found

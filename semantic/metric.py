@@ -1,0 +1,115 @@
+"""What a metric is: names, meaning and where it comes from. Frozen values, read from a dbt project's semantic manifest."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+
+
+class MetricType(StrEnum):
+    """The five kinds of metric that MetricFlow knows."""
+
+    SIMPLE = "simple"
+    RATIO = "ratio"
+    DERIVED = "derived"
+    CUMULATIVE = "cumulative"
+    CONVERSION = "conversion"
+
+
+class DimensionKind(StrEnum):
+    """What a group-by name stands for."""
+
+    CATEGORICAL = "categorical"
+    TIME = "time"
+    ENTITY = "entity"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dimension:
+    """A name that a metric can be grouped and filtered by.
+
+    `name` is the group-by name, entity path included and grain excluded: `carrier__airline_name`, `metric_time`.
+    `grains` is empty unless the dimension is a time. `pii` is declared in dbt, on the dimension or on its column.
+    """
+
+    name: str
+    kind: DimensionKind
+    grains: tuple[str, ...] = ()
+    description: str = ""
+    pii: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scope:
+    """The rows that count as the value of a metric: its total, and by day over the last `days` days of data, overall and
+    by each of `dimensions`. Its data version is the hash of just these rows.
+    """
+
+    days: int = 35
+    dimensions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reach:
+    """How far around a day the data lies that makes up a metric's value of that day. None is without bound."""
+
+    before: timedelta | None = timedelta(0)
+    after: timedelta | None = timedelta(0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Element:
+    """A dimension or entity of a semantic model: its name there and the SQL expression over the model's relation."""
+
+    name: str
+    kind: DimensionKind
+    expression: str
+    description: str = ""
+    pii: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class SemanticModel:
+    """A dbt semantic model: the relation it reads, the dbt model that builds it, and its elements."""
+
+    name: str
+    relation: str
+    dbt_model: str | None
+    elements: Mapping[str, Element]
+    has_measures: bool
+    time_expression: str | None = None
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """A governed metric.
+
+    `semantic_models` are the ones whose rows it counts; `dbt_models` are the unique ids of the dbt models that build
+    them; `inputs` are the metrics it is made of. `definition_hash` changes when its meaning does, not when its
+    description does. `own_filter_elements` are the elements that its own filters speak of.
+    `needs_time` is set where it has a value per period only. `fresh_within` is the age after which its answers say that
+    they are stale.
+    """
+
+    name: str
+    type: MetricType
+    label: str
+    description: str
+    owner: str | None
+    tier: str | None
+    unit: str | None
+    synonyms: tuple[str, ...]
+    tags: tuple[str, ...]
+    scope: Scope
+    semantic_models: tuple[str, ...]
+    dbt_models: tuple[str, ...]
+    inputs: tuple[str, ...]
+    own_filter_elements: tuple[str, ...]
+    reach: Reach
+    needs_time: bool
+    fresh_within: timedelta | None
+    definition_hash: str
+    meta: Mapping[str, object] = field(default_factory=dict, hash=False, compare=False)

@@ -1,0 +1,276 @@
+"""Who may read what. Pure: a policy, a reader and the names of a query give a `Permit` or a denial.
+
+The algebra is that of three kinds of rule, and the order of rules never matters:
+
+* nothing is allowed unless a `PermitRule` allows it (default deny); more permits only ever allow more;
+* a `ForbidRule` that matches beats every permit;
+* every `RestrictRule` that matches holds: rows, masks, caps and ages add up to the strictest.
+
+A rule that cannot be evaluated for a reader (an attribute it lacks) denies.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+from fnmatch import fnmatchcase
+
+from semantic.metric import Dimension, Metric
+from semantic.query import MAX_ROWS, canonical_json
+
+Scalar = str | int | bool
+
+
+class Mask(StrEnum):
+    """What is done to the values of a masked dimension: `hash` gives each value a keyed pseudonym."""
+
+    HASH = "hash"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reader:
+    """Who asks. `asks` is what its own definition asks for; None stands for everything it is granted.
+
+    `acting_for` names the reader on whose behalf it reads: it then has only what both have, under the restrictions of both.
+    """
+
+    name: str
+    asks: frozenset[str] | None = None
+    acting_for: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selector:
+    """Which metrics a rule speaks of: any that one of `names` (with `*`), `tags`, `tiers` or `owners` matches."""
+
+    names: frozenset[str] = frozenset()
+    tags: frozenset[str] = frozenset()
+    tiers: frozenset[str] = frozenset()
+    owners: frozenset[str] = frozenset()
+
+    def matches(self, metric: Metric) -> bool:
+        return (
+            any(fnmatchcase(metric.name, pattern) for pattern in self.names)
+            or bool(self.tags & set(metric.tags))
+            or metric.tier in self.tiers
+            or metric.owner in self.owners
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PermitRule:
+    """Lets readers read metrics, grouped and filtered by the dimensions named. `*` names all that are not personal."""
+
+    name: str
+    readers: frozenset[str]
+    metrics: Selector
+    dimensions: frozenset[str] = frozenset({"*"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForbidRule:
+    """Bars readers from metrics, or only from some dimensions of them where `dimensions` is not empty."""
+
+    name: str
+    readers: frozenset[str]
+    metrics: Selector
+    dimensions: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestrictRule:
+    """Narrows what readers see of metrics.
+
+    `rows` maps an element of the semantic models (`carrier`) to the values that are visible; a value `{attribute}` stands
+    for that attribute of the reader. `exempt` names the metrics that are read whole because they have no such element.
+    `max_age` is the oldest data that may be read, as time since it was published.
+    """
+
+    name: str
+    readers: frozenset[str]
+    metrics: Selector
+    rows: Mapping[str, tuple[Scalar, ...]] = field(default_factory=dict)
+    exempt: frozenset[str] = frozenset()
+    masks: Mapping[str, Mask] = field(default_factory=dict)
+    max_rows: int | None = None
+    max_age: timedelta | None = None
+
+
+Rule = PermitRule | ForbidRule | RestrictRule
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowRestriction:
+    """Only the rows in which `element` has one of `values` exist for this reader."""
+
+    element: str
+    values: tuple[Scalar, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Permit:
+    """What a reader may have of one metric. The answer to its query is built from this and nothing else."""
+
+    metric: str
+    rows: tuple[RowRestriction, ...]
+    masks: Mapping[str, Mask]
+    max_rows: int
+    max_age: timedelta | None
+    rules: tuple[str, ...]
+
+    @property
+    def rows_key(self) -> str:
+        """A name for the rows that are visible: the same for readers who see the same rows, "" where all are."""
+        if not self.rows:
+            return ""
+        restrictions = [[item.element, list(item.values)] for item in self.rows]
+        return hashlib.sha256(canonical_json(restrictions)).hexdigest()[:16]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Denial:
+    """No permit, and the rules that decided it. `what` is what was asked; why is for the record, not for the reader."""
+
+    what: str
+    rules: tuple[str, ...]
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    """The central rules, and the attributes of the readers they speak of. Loaded from one file that one team owns."""
+
+    readers: Mapping[str, Mapping[str, Scalar | tuple[Scalar, ...]]]
+    rules: tuple[Rule, ...]
+    hash: str
+    source: str = "policy.yaml"
+
+    def decide(
+        self, reader: Reader, metric: Metric, dimensions: Iterable[Dimension] = ()
+    ) -> Permit | Denial:
+        """What `reader` may have of `metric` when it names these dimensions, anywhere in its query."""
+        if reader.asks is not None and metric.name not in reader.asks:
+            return Denial(what=metric.name, rules=(), why=f"'{reader.name}' does not ask for it")
+        wanted = tuple(dimensions)
+        own = self._decide_one(reader.name, metric, wanted)
+        if reader.acting_for is None or isinstance(own, Denial):
+            return own
+        other = self._decide_one(reader.acting_for, metric, wanted)
+        return other if isinstance(other, Denial) else _both(own, other)
+
+    def is_readable(self, reader: Reader, metric: Metric) -> bool:
+        """Whether the reader may read this metric at all."""
+        return isinstance(self.decide(reader, metric), Permit)
+
+    def may_use(self, reader: Reader, metric: Metric, dimension: Dimension) -> bool:
+        """Whether the reader may name this dimension in a query of this metric."""
+        return isinstance(self.decide(reader, metric, (dimension,)), Permit)
+
+    def _decide_one(
+        self, reader: str, metric: Metric, dimensions: tuple[Dimension, ...]
+    ) -> Permit | Denial:
+        matching = [
+            rule
+            for rule in self.rules
+            if rule.metrics.matches(metric)
+            and any(fnmatchcase(reader, name) for name in rule.readers)
+        ]
+        for rule in matching:
+            if isinstance(rule, ForbidRule) and _forbids(rule, dimensions):
+                return Denial(what=metric.name, rules=(rule.name,), why="a rule forbids it")
+        permits = [rule for rule in matching if isinstance(rule, PermitRule)]
+        if not permits:
+            return Denial(what=metric.name, rules=(), why="no rule permits it")
+        for dimension in dimensions:
+            if not any(_allows(rule, dimension) for rule in permits):
+                return Denial(what=dimension.name, rules=(), why="no rule permits this dimension")
+        restricts = [rule for rule in matching if isinstance(rule, RestrictRule)]
+        return self._restricted(reader, metric, permits, restricts)
+
+    def _restricted(
+        self,
+        reader: str,
+        metric: Metric,
+        permits: list[PermitRule],
+        restricts: list[RestrictRule],
+    ) -> Permit | Denial:
+        rows: dict[str, tuple[Scalar, ...]] = {}
+        attributes = self.readers.get(reader, {})
+        for rule in restricts:
+            for element, values in rule.rows.items():
+                if metric.name in rule.exempt:
+                    continue
+                try:
+                    resolved = _resolve(values, attributes)
+                except LookupError as error:
+                    return Denial(
+                        what=metric.name,
+                        rules=(rule.name,),
+                        why=f"'{reader}' has no attribute {error}",
+                    )
+                kept = rows.get(element)
+                rows[element] = (
+                    resolved if kept is None else tuple(v for v in kept if v in resolved)
+                )
+        masks = {name: mask for rule in restricts for name, mask in rule.masks.items()}
+        ages = [rule.max_age for rule in restricts if rule.max_age is not None]
+        caps = [rule.max_rows for rule in restricts if rule.max_rows is not None]
+        return Permit(
+            metric=metric.name,
+            rows=tuple(
+                RowRestriction(element=element, values=tuple(sorted(set(rows[element]), key=str)))
+                for element in sorted(rows)
+            ),
+            masks=masks,
+            max_rows=min(caps, default=MAX_ROWS),
+            max_age=min(ages, default=None),
+            rules=tuple(
+                sorted({item.name for item in permits} | {item.name for item in restricts})
+            ),
+        )
+
+
+def _both(own: Permit, other: Permit) -> Permit:
+    """What two readers both have, under the restrictions of both."""
+    rows = {item.element: item.values for item in own.rows}
+    for item in other.rows:
+        kept = rows.get(item.element)
+        rows[item.element] = (
+            item.values if kept is None else tuple(value for value in kept if value in item.values)
+        )
+    ages = [age for age in (own.max_age, other.max_age) if age is not None]
+    return Permit(
+        metric=own.metric,
+        rows=tuple(RowRestriction(element=key, values=rows[key]) for key in sorted(rows)),
+        masks={**own.masks, **other.masks},
+        max_rows=min(own.max_rows, other.max_rows),
+        max_age=min(ages, default=None),
+        rules=tuple(sorted({*own.rules, *other.rules})),
+    )
+
+
+def _allows(rule: PermitRule, dimension: Dimension) -> bool:
+    """Personal dimensions are allowed only by their exact name; `metric_time` comes with every permit."""
+    if dimension.name in rule.dimensions or dimension.name == "metric_time":
+        return True
+    return not dimension.pii and any(fnmatchcase(dimension.name, name) for name in rule.dimensions)
+
+
+def _forbids(rule: ForbidRule, dimensions: tuple[Dimension, ...]) -> bool:
+    if not rule.dimensions:
+        return True
+    return any(fnmatchcase(item.name, name) for item in dimensions for name in rule.dimensions)
+
+
+def _resolve(
+    values: tuple[Scalar, ...], attributes: Mapping[str, Scalar | tuple[Scalar, ...]]
+) -> tuple[Scalar, ...]:
+    resolved: list[Scalar] = []
+    for value in values:
+        if isinstance(value, str) and value.startswith("{") and value.endswith("}"):
+            attribute = attributes[value[1:-1]]
+            resolved.extend(attribute if isinstance(attribute, tuple) else (attribute,))
+        else:
+            resolved.append(value)
+    return tuple(resolved)

@@ -1,0 +1,256 @@
+"""`policy.yaml` -> `Policy`. One file, owned by the platform team.
+
+readers:
+  analyst_ua: {carrier: UA}
+rules:
+  - permit: carrier analysts read flight metrics
+    readers: ["analyst_*"]
+    metrics: [flights, on_time_rate]
+    dimensions: ["*", tail_number]
+  - restrict: carrier analysts see their own carrier
+    readers: ["analyst_*"]
+    metrics: ["*"]
+    rows: {carrier: ["{carrier}"]}
+    masks: {tail_number: hash}
+"""
+
+import hashlib
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    model_validator,
+)
+
+from semantic.catalog import Catalog
+from semantic.errors import PolicyError, did_you_mean
+from semantic.policy import (
+    ForbidRule,
+    Mask,
+    PermitRule,
+    Policy,
+    RestrictRule,
+    Rule,
+    Scalar,
+    Selector,
+)
+from semantic.query import canonical_json
+from semantic.yaml_file import YamlFile, load_yaml, parse_yaml, validate
+
+
+def _as_list(value: object) -> object:
+    return [value] if isinstance(value, str | int | bool) else value
+
+
+Names = Annotated[list[str], BeforeValidator(_as_list)]
+Values = Annotated[list[StrictBool | StrictInt | StrictStr], BeforeValidator(_as_list)]
+
+
+class _RuleText(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    permit: str | None = None
+    forbid: str | None = None
+    restrict: str | None = None
+    readers: Names = Field(min_length=1)
+    metrics: Names = []
+    tags: Names = []
+    tiers: Names = []
+    owners: Names = []
+    dimensions: Names | None = None
+    rows: dict[str, Values] = {}
+    exempt: Names = []
+    masks: dict[str, Mask] = {}
+    max_rows: int | None = Field(default=None, ge=1)
+    max_age_hours: float | None = Field(default=None, gt=0)
+
+    @model_validator(mode="after")
+    def _is_one_kind(self) -> Self:
+        kinds = [
+            kind for kind in ("permit", "forbid", "restrict") if getattr(self, kind) is not None
+        ]
+        if len(kinds) != 1:
+            raise ValueError("a rule starts with one of permit, forbid or restrict, and its name")
+        if not (self.metrics or self.tags or self.tiers or self.owners):
+            raise ValueError("a rule names metrics, tags, tiers or owners")
+        narrowing = self.rows or self.exempt or self.masks or self.max_rows or self.max_age_hours
+        if kinds != ["restrict"] and narrowing:
+            raise ValueError(
+                f"rows, exempt, masks, max_rows and max_age_hours belong in a restrict rule, "
+                f"not in a {kinds[0]} rule"
+            )
+        if kinds == ["restrict"] and not narrowing:
+            raise ValueError("this restrict rule restricts nothing")
+        if kinds == ["restrict"] and self.dimensions is not None:
+            raise ValueError("a restrict rule takes no dimensions; mask or forbid them")
+        return self
+
+
+class _PolicyText(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    readers: dict[str, dict[str, Values]] = {}
+    rules: list[_RuleText] = []
+
+
+def load_policy(path: Path) -> Policy:
+    """The policy of a file. Raises `PolicyError` with file and line."""
+    return _build(load_yaml(path, PolicyError))
+
+
+def parse_policy(text: str, *, source: str = "policy.yaml") -> Policy:
+    """The policy of YAML text, as it stands in a file or in the ledger."""
+    return _build(parse_yaml(text, path=Path(source), error=PolicyError))
+
+
+def check_policy(policy: Policy, catalog: Catalog) -> None:
+    """Raises `PolicyError` where a rule names a metric, element or attribute that does not exist."""
+    for message, asked, known in _unknown_names(policy, catalog):
+        raise PolicyError(
+            f"{policy.source}: {message}",
+            hint=did_you_mean(asked, known) or f"known: {', '.join(sorted(known)[:20])}",
+        )
+
+
+def policy_text(policy: Policy) -> str:
+    """The policy as the canonical text that is published to the ledger; `parse_policy` reads it back unchanged."""
+    return canonical_json(_plain(policy)).decode()
+
+
+def _unknown_names(policy: Policy, catalog: Catalog) -> Iterator[tuple[str, str, list[str]]]:
+    metrics = list(catalog.metrics)
+    elements = sorted(
+        {name for model in catalog.semantic_models.values() for name in model.elements}
+    )
+    for rule in policy.rules:
+        exempt = rule.exempt if isinstance(rule, RestrictRule) else frozenset()
+        for name in sorted(rule.metrics.names | exempt):
+            if "*" not in name and name not in catalog.metrics:
+                yield f"rule '{rule.name}' names an unknown metric '{name}'", name, metrics
+        if not isinstance(rule, RestrictRule):
+            continue
+        for element, values in rule.rows.items():
+            if element not in elements:
+                yield (
+                    f"rule '{rule.name}' restricts rows by an unknown element '{element}'",
+                    element,
+                    elements,
+                )
+            for value in values:
+                attribute = (
+                    value[1:-1] if isinstance(value, str) and value.startswith("{") else None
+                )
+                for reader in sorted(rule.readers & set(policy.readers)) if attribute else ():
+                    known = sorted(policy.readers[reader])
+                    if attribute not in known:
+                        yield (
+                            f"rule '{rule.name}' needs the attribute '{attribute}' of reader '{reader}'",
+                            str(attribute),
+                            known,
+                        )
+
+
+def _build(file: YamlFile) -> Policy:
+    text = validate(_PolicyText, file, PolicyError)
+    names: set[str] = set()
+    rules: list[Rule] = []
+    for position, raw in enumerate(text.rules):
+        rule = _rule(raw)
+        if rule.name in names:
+            raise PolicyError(
+                f"{file.where('rules', position)}: two rules have the name '{rule.name}'"
+            )
+        names.add(rule.name)
+        rules.append(rule)
+    readers = {
+        name: {key: _attribute(values) for key, values in attributes.items()}
+        for name, attributes in text.readers.items()
+    }
+    unhashed = Policy(readers=readers, rules=tuple(rules), hash="", source=str(file.path))
+    digest = hashlib.sha256(canonical_json(_plain(unhashed))).hexdigest()[:32]
+    return Policy(readers=readers, rules=tuple(rules), hash=digest, source=str(file.path))
+
+
+def _attribute(values: list[str | int | bool]) -> Scalar | tuple[Scalar, ...]:
+    return values[0] if len(values) == 1 else tuple(values)
+
+
+def _rule(raw: _RuleText) -> Rule:
+    readers = frozenset(raw.readers)
+    selector = Selector(
+        names=frozenset(raw.metrics),
+        tags=frozenset(raw.tags),
+        tiers=frozenset(raw.tiers),
+        owners=frozenset(raw.owners),
+    )
+    if raw.permit is not None:
+        dimensions = frozenset({"*"} if raw.dimensions is None else raw.dimensions)
+        return PermitRule(name=raw.permit, readers=readers, metrics=selector, dimensions=dimensions)
+    if raw.forbid is not None:
+        return ForbidRule(
+            name=raw.forbid,
+            readers=readers,
+            metrics=selector,
+            dimensions=frozenset(raw.dimensions or ()),
+        )
+    return RestrictRule(
+        name=str(raw.restrict),
+        readers=readers,
+        metrics=selector,
+        rows={element: tuple(values) for element, values in raw.rows.items()},
+        exempt=frozenset(raw.exempt),
+        masks=raw.masks,
+        max_rows=raw.max_rows,
+        max_age=timedelta(hours=raw.max_age_hours) if raw.max_age_hours else None,
+    )
+
+
+def _plain(policy: Policy) -> dict[str, object]:
+    """The policy as plain values in the form of the file, sorted so that the order of rules does not show."""
+    return {
+        "readers": {
+            name: {
+                key: list(value) if isinstance(value, tuple) else [value]
+                for key, value in attributes.items()
+            }
+            for name, attributes in policy.readers.items()
+        },
+        "rules": sorted((_plain_rule(rule) for rule in policy.rules), key=canonical_json),
+    }
+
+
+def _plain_rule(rule: Rule) -> dict[str, object]:
+    selector = rule.metrics
+    plain: dict[str, object] = {
+        "readers": sorted(rule.readers),
+        "metrics": sorted(selector.names),
+        "tags": sorted(selector.tags),
+        "tiers": sorted(selector.tiers),
+        "owners": sorted(selector.owners),
+    }
+    match rule:
+        case PermitRule():
+            plain |= {"permit": rule.name, "dimensions": sorted(rule.dimensions)}
+        case ForbidRule():
+            plain |= {"forbid": rule.name, "dimensions": sorted(rule.dimensions)}
+        case RestrictRule():
+            plain |= {
+                "restrict": rule.name,
+                "rows": {element: list(values) for element, values in rule.rows.items()},
+                "exempt": sorted(rule.exempt),
+                "masks": {name: mask.value for name, mask in rule.masks.items()},
+                "max_rows": rule.max_rows,
+                "max_age_hours": None
+                if rule.max_age is None
+                else str(rule.max_age.total_seconds() / 3600),
+            }
+    return plain

@@ -1,0 +1,236 @@
+"""What a reader can ask: metrics by name, with typed filters. There is no field that takes SQL.
+
+Strict in meaning, kind in form: a single string is taken where a list of one is meant, because that is how models write.
+"""
+
+import hashlib
+import json
+import math
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
+
+MAX_METRICS = 20
+MAX_GROUP_BY = 8
+MAX_FILTERS = 20
+MAX_VALUES = 500
+MAX_TEXT = 1_000
+MAX_ROWS = 100_000
+
+
+class Operator(StrEnum):
+    """How a filter compares a dimension with its values."""
+
+    EQUALS = "="
+    NOT_EQUALS = "!="
+    LESS = "<"
+    LESS_OR_EQUAL = "<="
+    GREATER = ">"
+    GREATER_OR_EQUAL = ">="
+    IN = "in"
+    NOT_IN = "not_in"
+    IS_NULL = "is_null"
+    IS_NOT_NULL = "is_not_null"
+    STARTS_WITH = "starts_with"
+    CONTAINS = "contains"
+    BETWEEN = "between"
+
+
+_NO_VALUE = frozenset({Operator.IS_NULL, Operator.IS_NOT_NULL})
+_TEXT_ONLY = frozenset({Operator.STARTS_WITH, Operator.CONTAINS})
+
+
+def _plain_text(value: str) -> str:
+    for character in value:
+        if ord(character) < 32 or 127 <= ord(character) < 160 or 0xD800 <= ord(character) < 0xE000:
+            raise ValueError(f"holds the control character U+{ord(character):04X}")
+    return value
+
+
+def _finite(value: float) -> float:
+    if not math.isfinite(value):
+        raise ValueError("is not a finite number")
+    return value
+
+
+def _as_list(value: object) -> object:
+    return value if isinstance(value, list | tuple) else [value]
+
+
+def _as_order(value: object) -> object:
+    """`"-flights"` and `"flights"` are understood as an order, descending and ascending."""
+    if isinstance(value, str):
+        return {"by": value.removeprefix("-"), "descending": value.startswith("-")}
+    return value
+
+
+Name = Annotated[
+    str,
+    StringConstraints(strict=True, min_length=1, max_length=300),
+    AfterValidator(_plain_text),
+]
+Text = Annotated[
+    str, StringConstraints(strict=True, max_length=MAX_TEXT), AfterValidator(_plain_text)
+]
+Value = (
+    Annotated[bool, Field(strict=True)]
+    | Annotated[int, Field(strict=True, ge=-(2**63), lt=2**63)]
+    | Annotated[float, Field(strict=True), AfterValidator(_finite)]
+    | Annotated[datetime, Field(strict=True)]
+    | Annotated[date, Field(strict=True)]
+    | Text
+)
+
+
+class _Asked(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Filter(_Asked):
+    """Keep the rows whose `dimension` compares with `values` as `operator` says.
+
+    `dimension` is a group-by name of the metrics; a time dimension carries its grain: `metric_time__month`. Values travel
+    as bound parameters only.
+    """
+
+    dimension: Name
+    operator: Operator = Operator.EQUALS
+    values: Annotated[
+        tuple[Value, ...], BeforeValidator(_as_list), Field(max_length=MAX_VALUES)
+    ] = ()
+
+    @model_validator(mode="after")
+    def _values_fit_operator(self) -> Self:
+        count = len(self.values)
+        if self.operator in _NO_VALUE and count:
+            raise ValueError(f"operator '{self.operator}' takes no value, {count} given")
+        if self.operator is Operator.BETWEEN and count != 2:
+            raise ValueError(f"operator 'between' takes a lower and an upper value, {count} given")
+        if self.operator in (Operator.IN, Operator.NOT_IN) and not count:
+            raise ValueError(f"operator '{self.operator}' takes at least one value")
+        single = self.operator not in _NO_VALUE | {Operator.BETWEEN, Operator.IN, Operator.NOT_IN}
+        if single and count != 1:
+            raise ValueError(f"operator '{self.operator}' takes one value, {count} given")
+        if self.operator in _TEXT_ONLY and not isinstance(self.values[0], str):
+            raise ValueError(f"operator '{self.operator}' takes a text")
+        return self
+
+
+class TimeRange(_Asked):
+    """The days from `start` to `end`, both included, of the metrics' own time."""
+
+    start: date
+    end: date
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.start > self.end:
+            raise ValueError(f"start {self.start} is after end {self.end}")
+        if self.start.year < 1900 or self.end.year > 2200:
+            raise ValueError("lies outside the years 1900 to 2200")
+        return self
+
+
+class OrderBy(_Asked):
+    """Sort by a metric or a group-by name of the query."""
+
+    by: Name
+    descending: bool = False
+
+
+class MetricQuery(_Asked):
+    """Metrics by name, grouped, filtered, ordered and limited.
+
+    Rows come back as one row per group, one column per name in `group_by` and then one per metric. With no `limit` the
+    reader's own row cap holds, and the answer says when it cut.
+    """
+
+    metrics: Annotated[
+        tuple[Name, ...], BeforeValidator(_as_list), Field(min_length=1, max_length=MAX_METRICS)
+    ]
+    group_by: Annotated[
+        tuple[Name, ...], BeforeValidator(_as_list), Field(max_length=MAX_GROUP_BY)
+    ] = ()
+    filters: Annotated[
+        tuple[Filter, ...], BeforeValidator(_as_list), Field(max_length=MAX_FILTERS)
+    ] = ()
+    time_range: TimeRange | None = None
+    order_by: Annotated[
+        tuple[Annotated[OrderBy, BeforeValidator(_as_order)], ...],
+        BeforeValidator(_as_list),
+        Field(max_length=MAX_GROUP_BY + MAX_METRICS),
+    ] = ()
+    limit: Annotated[int, Field(strict=True, ge=1, le=MAX_ROWS)] | None = None
+
+    @model_validator(mode="after")
+    def _names_are_consistent(self) -> Self:
+        for field, names in (("metrics", self.metrics), ("group_by", self.group_by)):
+            if len(set(names)) != len(names):
+                raise ValueError(f"{field} names something twice")
+        columns = set(self.metrics) | set(self.group_by)
+        for order in self.order_by:
+            if order.by not in columns:
+                raise ValueError(
+                    f"order_by '{order.by}' is neither a metric nor a group-by name of this query"
+                )
+        return self
+
+    def canonical(self) -> dict[str, object]:
+        """The query as plain JSON values without floats, the same for the same question."""
+        return {
+            "metrics": list(self.metrics),
+            "group_by": list(self.group_by),
+            "filters": [
+                {
+                    "dimension": item.dimension,
+                    "operator": item.operator.value,
+                    "values": [canonical_value(value) for value in item.values],
+                }
+                for item in self.filters
+            ],
+            "time_range": [self.time_range.start.isoformat(), self.time_range.end.isoformat()]
+            if self.time_range
+            else None,
+            "order_by": [f"{'-' if order.descending else ''}{order.by}" for order in self.order_by],
+            "limit": self.limit,
+        }
+
+    def digest(self) -> str:
+        """SHA-256 of the canonical query, in hexadecimal."""
+        return hashlib.sha256(canonical_json(self.canonical())).hexdigest()
+
+
+def canonical_value(value: object) -> str | int | bool | None:
+    """A cell or filter value as a JSON value that is never a float.
+
+    Floats keep nine significant digits: two runs of the same sum over DOUBLE differ in later ones.
+    """
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return f"{value:.9g}" if value else "0"
+    if isinstance(value, Decimal):
+        return format(value.normalize(), "f") if value else "0"
+    if isinstance(value, datetime):
+        return value.isoformat().removesuffix("T00:00:00")
+    if isinstance(value, date):
+        return value.isoformat()
+    return str(value)
+
+
+def canonical_json(value: object) -> bytes:
+    """The one JSON encoding that is hashed and recorded: sorted keys, no spaces, UTF-8, no floats."""
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    ).encode()

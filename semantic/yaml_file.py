@@ -1,0 +1,136 @@
+"""A YAML file that people write, with the line of every value, so that an error can point at it.
+
+Small on purpose: a size cap, a depth cap, no aliases (they expand without bound) and no key twice.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from semantic.errors import GovernedMetricsError, did_you_mean
+
+MAX_BYTES = 1_000_000
+MAX_DEPTH = 20
+ModelT = TypeVar("ModelT", bound=BaseModel)
+Keys = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class YamlFile:
+    """The parsed content of a file, and the line on which each value stands."""
+
+    path: Path
+    data: Any
+    lines: dict[Keys, int]
+
+    def where(self, *keys: str | int) -> str:
+        """`file:line` of the value that these keys lead to, or of the nearest one above it."""
+        for length in range(len(keys), -1, -1):
+            if keys[:length] in self.lines:
+                return f"{self.path}:{self.lines[keys[:length]]}"
+        return str(self.path)
+
+
+def load_yaml(path: Path, error: type[GovernedMetricsError]) -> YamlFile:
+    """The content of a YAML file. Raises `error` with file and line where it cannot be read."""
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise error(f"{path} is larger than {MAX_BYTES:,} bytes")
+        text = path.read_text(encoding="utf-8")
+    except OSError as failure:
+        raise error(f"Cannot read {path}: {failure.strerror}") from failure
+    except UnicodeDecodeError as failure:
+        raise error(f"{path} is not UTF-8 text") from failure
+    return parse_yaml(text, path=path, error=error)
+
+
+def parse_yaml(text: str, *, path: Path, error: type[GovernedMetricsError]) -> YamlFile:
+    """The content of YAML text that stands in `path`."""
+    try:
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
+            raise error(f"{path} uses a YAML alias (*name)", hint="write the value out")
+        node = yaml.compose(text, yaml.SafeLoader)
+    except RecursionError as failure:
+        raise error(f"{path} is nested too deeply") from failure
+    except yaml.MarkedYAMLError as failure:
+        mark = failure.problem_mark
+        line = f":{mark.line + 1}" if mark else ""
+        raise error(f"{path}{line}: {failure.problem or 'is not YAML'}") from failure
+    except yaml.YAMLError as failure:
+        raise error(f"{path} is not YAML: {failure}") from failure
+    lines: dict[Keys, int] = {}
+    data = _value(node, (), lines, path, error) if node else None
+    return YamlFile(path=path, data=data, lines=lines)
+
+
+def validate(model: type[ModelT], file: YamlFile, error: type[GovernedMetricsError]) -> ModelT:
+    """The file's content as `model`. Raises `error` that names the line, what stands there and the nearest valid key."""
+    try:
+        return model.model_validate(file.data)
+    except ValidationError as failure:
+        first = failure.errors(include_url=False)[0]
+        keys = tuple(key for key in first["loc"] if isinstance(key, str | int))
+        where = file.where(*keys)
+        name = ".".join(str(key) for key in keys) or "the file"
+        if first["type"] == "extra_forbidden":
+            known = _known_keys(model, keys[:-1])
+            raise error(
+                f"{where}: unknown key '{keys[-1]}'",
+                hint=did_you_mean(str(keys[-1]), known) or f"known keys: {', '.join(known)}",
+            ) from failure
+        message = first["msg"].removeprefix("Value error, ")
+        raise error(f"{where}: {name}: {message}") from failure
+
+
+def _value(
+    node: yaml.Node,
+    keys: Keys,
+    lines: dict[Keys, int],
+    path: Path,
+    error: type[GovernedMetricsError],
+) -> Any:
+    lines[keys] = node.start_mark.line + 1
+    if len(keys) > MAX_DEPTH:
+        raise error(f"{path}:{lines[keys]}: is nested too deeply")
+    if isinstance(node, yaml.SequenceNode):
+        return [
+            _value(item, (*keys, position), lines, path, error)
+            for position, item in enumerate(node.value)
+        ]
+    if isinstance(node, yaml.MappingNode):
+        found: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key = str(key_node.value)
+            if key in found:
+                raise error(f"{path}:{key_node.start_mark.line + 1}: '{key}' stands here twice")
+            found[key] = _value(value_node, (*keys, key), lines, path, error)
+            lines[(*keys, key)] = key_node.start_mark.line + 1
+        return found
+    try:
+        return yaml.SafeLoader("").construct_object(node)
+    except (yaml.YAMLError, ValueError) as failure:
+        raise error(f"{path}:{lines[keys]}: {node.value!r} is not a value") from failure
+
+
+def _known_keys(model: type[BaseModel], keys: Keys) -> list[str]:
+    current: Any = model
+    for key in keys:
+        if isinstance(key, int):
+            continue
+        field = current.model_fields.get(key) if _is_model(current) else None
+        if field is None:
+            return []
+        current = next((item for item in _types_in(field.annotation) if _is_model(item)), None)
+    return sorted(current.model_fields) if _is_model(current) else []
+
+
+def _types_in(annotation: Any) -> list[Any]:
+    inner = getattr(annotation, "__args__", ())
+    return [annotation, *(found for item in inner for found in _types_in(item))]
+
+
+def _is_model(value: Any) -> bool:
+    return isinstance(value, type) and issubclass(value, BaseModel)
