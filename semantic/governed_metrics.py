@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from semantic.answer import MetricAnswer, Reason, Refusal
 from semantic.catalog import Catalog
 from semantic.engine import MetricEngine
-from semantic.errors import LedgerUnavailable
+from semantic.errors import LedgerUnavailable, SnapshotUnavailable
 from semantic.ledger import Ledger, MetricRead, ReadContext, Record, RecordKind, new_read_id
 from semantic.metric import Dimension, Metric
 from semantic.plan import Planner
@@ -66,6 +66,22 @@ class GovernedMetrics:
         self._made: tuple[MetricEngine, Planner] | None = None
         self._opened: tuple[str, OpenSnapshot] | None = None
         self._making = threading.RLock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the ledger. Snapshots that sessions still hold stay open until these end."""
+        self._opened = None
+        self.ledger.close()
 
     def query(
         self,
@@ -179,8 +195,7 @@ class ReadSession:
         """The answer, or why there is none; on record either way. `call_id` makes a retry the same read."""
         context = replace(self.context, call_id=call_id) if call_id else self.context
         raw = asked.canonical() if isinstance(asked, MetricQuery) else asked
-        digest = _digest_of_request(raw)
-        read_id = new_read_id(self.reader.name, context, digest)
+        read_id = new_read_id(self.reader.name, context, self._identity(raw))
         try:
             try:
                 query = _validated(asked)
@@ -193,6 +208,16 @@ class ReadSession:
                 message="The read cannot be recorded, so it was not done",
                 hint=error.message,
             )
+
+    def _identity(self, raw: object) -> str:
+        """What a read that is tried again must share with the first try to be the same read: what was asked, of which
+        data, under which policy."""
+        try:
+            version = self.hold()[0].version
+        except SnapshotUnavailable:
+            version = "none"
+        text = f"{version} {self._metrics.policy.hash} {_printable(raw)}"
+        return hashlib.sha256(text.encode()).hexdigest()
 
     def _refuse(self, read_id: str, context: ReadContext, raw: object, refused: Refused) -> Refusal:
         if not refused.is_recorded:
@@ -239,10 +264,6 @@ def _validated(asked: MetricQuery | Mapping[str, Any]) -> MetricQuery:
             if not place or first["type"] == "extra_forbidden"
             else None,
         ) from error
-
-
-def _digest_of_request(raw: object) -> str:
-    return hashlib.sha256(_printable(raw).encode()).hexdigest()
 
 
 def _printable(raw: object) -> str:

@@ -89,7 +89,14 @@ def measure(
         progress(f"measuring {len(ready)} metrics")
         whole = _measure_as(metrics, unmeasured, data, refresh, ready, context)
         measured = {
-            name: _state(state, whole.get(name), name, staged.version, previous)
+            name: _state(
+                state,
+                whole.get(name),
+                name,
+                staged.version,
+                previous,
+                is_whole=_sees_all_rows(metrics, refresh, name),
+            )
             for name, state in states.items()
         }
         as_read = {}
@@ -241,6 +248,11 @@ def _restricted_readers(
     return found
 
 
+def _sees_all_rows(metrics: GovernedMetrics, reader: Reader, name: str) -> bool:
+    permit = metrics.policy.decide(reader, metrics.catalog.metrics[name])
+    return isinstance(permit, Permit) and not permit.rows
+
+
 def _unmeasured_state(
     metric: Metric,
     models: Mapping[str, ModelState],
@@ -271,7 +283,10 @@ def _state(
     name: str,
     version: str,
     previous: SnapshotRecord | None,
+    *,
+    is_whole: bool,
 ) -> MetricState:
+    """The measured state. A value goes into it only where the refresh saw all rows, since everyone with the UI sees it."""
     before = previous.metrics.get(name) if previous else None
     if measured is None or measured.failure:
         return replace(
@@ -283,6 +298,11 @@ def _state(
         )
     data_version = measured.data_version
     stands = before is not None and before.data_version == data_version
+    state = replace(
+        state, data_version=data_version, since=before.since if before and stands else version
+    )
+    if not is_whole:
+        return state
     series = tuple(
         (str(day), None if value is None else str(value))
         for day, value in sorted(measured.part("by_day"), key=lambda row: str(row[0]))
@@ -291,8 +311,6 @@ def _state(
     last_value = series[-1][1] if series else None
     return replace(
         state,
-        data_version=data_version,
-        since=before.since if before and stands else version,
         value=str(total) if total is not None else last_value,
         value_last_day=last_value,
         series=series,

@@ -88,14 +88,14 @@ class Record:
         )
 
 
-def new_read_id(reader: str, context: ReadContext, query_digest: str) -> str:
+def new_read_id(reader: str, context: ReadContext, identity: str) -> str:
     """The id of a read: derived where a retry must find it again, else a new UUIDv7."""
     if context.call_id is None or context.root_run_id is None:
         return str(_uuid7())
-    identity = canonical_json(
-        [reader, context.root_run_id, context.step_key, context.call_id, query_digest]
+    place = canonical_json(
+        [reader, context.root_run_id, context.step_key, context.call_id, identity]
     )
-    digest = hashlib.sha256(b"governed-agents/read/1\0" + identity).digest()
+    digest = hashlib.sha256(b"governed-agents/read/1\0" + place).digest()
     return str(uuid.UUID(bytes=digest[:16], version=8))
 
 

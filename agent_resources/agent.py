@@ -1,0 +1,106 @@
+"""An agent's definition: one YAML file, and one Markdown prompt beside it.
+
+    name: operations_watch
+    description: Watches cancellations and delays over all carriers.
+    owner: flight-ops@example.com
+    model: openai:gpt-5-mini
+    instructions: operations_watch.md
+    metrics: [flights, cancelled_flights, precipitation_inches]
+    trigger: {at_most_every_minutes: 15}
+
+What an agent asks for here is not what it gets: it gets what is both asked here and granted by the central policy.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+
+from agent_resources.errors import AgentDefinitionError
+from semantic.policy import Reader
+from semantic.query import canonical_json
+from semantic.yaml_file import YamlFile, load_yaml, validate
+
+
+def _as_list(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+
+
+class _Written(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Limits(_Written):
+    """Where a run of the agent ends. `rows` is the most that one read hands to the model."""
+
+    turns: int = Field(default=20, ge=1, le=200)
+    tool_calls: int = Field(default=50, ge=1, le=1000)
+    rows: int = Field(default=200, ge=1, le=10_000)
+    seconds: int = Field(default=600, ge=1, le=86_400)
+
+
+class Trigger(_Written):
+    """When the agent runs by itself: `value_changed` runs it when a value that it may read has changed."""
+
+    on: Literal["value_changed", "never"] = "value_changed"
+    at_most_every_minutes: float = Field(default=15, ge=0, le=10_080)
+
+
+class AgentDefinition(_Written):
+    """An agent as its author wrote it. `instructions` is the text of the prompt; `hash` covers all that steers a run."""
+
+    name: Identifier
+    description: str = Field(min_length=1, max_length=1_000)
+    owner: str | None = None
+    team: str | None = None
+    model: str | None = None
+    instructions: str = Field(min_length=1)
+    task: str = "Do what your instructions say, for the data as it stands now."
+    metrics: Annotated[tuple[str, ...], BeforeValidator(_as_list), Field(min_length=1)]
+    limits: Limits = Limits()
+    trigger: Trigger = Trigger()
+    tags: dict[str, str] = {}
+
+    @property
+    def hash(self) -> str:
+        """Changes with the prompt, the model, what is asked for and the limits."""
+        steering = self.model_dump(
+            mode="json", include={"name", "model", "instructions", "task", "metrics", "limits"}
+        )
+        return hashlib.sha256(canonical_json(steering)).hexdigest()[:32]
+
+    @property
+    def reader(self) -> Reader:
+        """The agent as the policy knows it: its name, and what it asks for."""
+        return Reader(name=self.name, asks=frozenset(self.metrics))
+
+
+def load_agent(path: Path) -> AgentDefinition:
+    """The agent of a YAML file. Raises `AgentDefinitionError` with file and line."""
+    file = load_yaml(path, AgentDefinitionError)
+    written = validate(AgentDefinition, file, AgentDefinitionError)
+    return written.model_copy(update={"instructions": _instructions(written.instructions, file)})
+
+
+def _instructions(written: str, file: YamlFile) -> str:
+    if "\n" in written or not written.endswith(".md"):
+        return written
+    path = (file.path.parent / written).resolve()
+    if not path.is_relative_to(file.path.parent.resolve()):
+        raise AgentDefinitionError(
+            f"{file.where('instructions')}: the prompt {written} lies outside the agent's folder"
+        )
+    try:
+        text = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise AgentDefinitionError(
+            f"{file.where('instructions')}: cannot read the prompt {path}",
+            hint="write the prompt in a Markdown file beside the agent's YAML",
+        ) from error
+    if not text:
+        raise AgentDefinitionError(f"{file.where('instructions')}: the prompt {path} is empty")
+    return text

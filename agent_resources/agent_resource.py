@@ -1,0 +1,66 @@
+"""An agent as a Dagster resource. It has the governed metrics and a model, and no other way to data."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster import DagsterInstance
+from pydantic import Field
+
+from agent_resources.agent import AgentDefinition, load_agent
+from agent_resources.agent_run import AgentRun
+from agent_resources.errors import ModelUnavailable
+from agent_resources.metrics_resource import GovernedMetricsResource
+from semantic.ledger import ReadContext
+
+
+class AgentResource(dg.ConfigurableResource[None]):
+    """An agent: its definition file, the metrics it reads through, and its chat model.
+
+    `model`, `api_key` and `base_url` override the file. Give the key as `dagster.EnvVar("...")`, never as text: text ends up
+    in the definitions. With `base_url` the model is any OpenAI-compatible server.
+    """
+
+    definition: str = Field(description="Path of the agent's YAML file")
+    metrics: dg.ResourceDependency[GovernedMetricsResource]
+    model: str = Field(
+        default="", description="provider:model, or scripted:package.module:function"
+    )
+    api_key: str = Field(default="", description="Key of the provider, as EnvVar")
+    base_url: str = Field(default="", description="Address of an OpenAI-compatible server")
+
+    def load_definition(self) -> AgentDefinition:
+        """The agent as its file defines it, with this resource's model. Raises `AgentDefinitionError`."""
+        written = load_agent(Path(self.definition))
+        return written.model_copy(update={"model": self.model}) if self.model else written
+
+    def run(
+        self, instance: DagsterInstance, context: ReadContext, *, question: str | None = None
+    ) -> AgentRun:
+        """Runs the agent to its decision. Raises `AgentRunFailed`, `ModelUnavailable` or another error with a hint."""
+        from agent_resources.models import resolve_model
+        from agent_resources.runner import run_agent
+
+        definition = self.load_definition()
+        if not definition.model:
+            raise ModelUnavailable(
+                f"Agent '{definition.name}' names no model",
+                hint="add `model:` to its file, or give the AgentResource one",
+            )
+        model = resolve_model(
+            definition.model, api_key=self.api_key or None, base_url=self.base_url or None
+        )
+        with self.metrics.open(instance) as metrics:
+            metrics.ledger.register_agent(definition.name, definition.hash, registered(definition))
+            return run_agent(definition, model, metrics, context, question=question)
+
+    def __repr__(self) -> str:
+        return f"AgentResource(definition={self.definition!r}, model={self.model!r})"
+
+
+def registered(definition: AgentDefinition) -> Mapping[str, Any]:
+    """What the registry keeps of a definition."""
+    return definition.model_dump(
+        mode="json", include={"name", "description", "owner", "team", "model", "metrics", "tags"}
+    ) | {"definition_hash": definition.hash}

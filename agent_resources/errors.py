@@ -1,0 +1,19 @@
+"""Errors of agents, named by who can act on them."""
+
+from semantic.errors import GovernedMetricsError
+
+
+class AgentDefinitionError(GovernedMetricsError):
+    """An agent's file is wrong. Its author can act; the message names file and line."""
+
+
+class ModelUnavailable(GovernedMetricsError):
+    """The chat model cannot be used: unknown name, missing key, no answer. The operator can act."""
+
+
+class AgentRunFailed(GovernedMetricsError):
+    """The agent came to no valid decision within its limits. Its author can act."""
+
+
+class GateClosed(GovernedMetricsError):
+    """What the agent may read may not be read now, so it does not run. The owner of the data can act."""

@@ -1,0 +1,160 @@
+"""The only tools that carry data to a model: list metrics, describe a metric, query metrics.
+
+A refusal is a result like any other: it says what was refused and what the model may do instead. Cells are data, and travel as
+JSON values; nothing that is read becomes an instruction.
+"""
+
+import threading
+from collections.abc import Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from importlib import resources
+from typing import Any
+
+from pydantic_ai import RunContext
+from pydantic_ai.toolsets import FunctionToolset
+
+from agent_resources.agent_run import ReadOfRun
+from semantic.answer import MetricAnswer, Refusal
+from semantic.errors import did_you_mean
+from semantic.governed_metrics import GovernedMetrics, ReadSession
+from semantic.metric import Dimension
+
+LIST_METRICS = "list_metrics"
+DESCRIBE_METRIC = "describe_metric"
+QUERY_METRICS = "query_metrics"
+
+
+class MetricReader:
+    """The reads of one agent run: what the tools act on. Safe for tools that run in parallel."""
+
+    def __init__(self, metrics: GovernedMetrics, session: ReadSession, *, max_rows: int) -> None:
+        self._metrics = metrics
+        self._session = session
+        self._max_rows = max_rows
+        self._reads: list[ReadOfRun] = []
+        self._lock = threading.Lock()
+
+    @property
+    def reads(self) -> tuple[ReadOfRun, ...]:
+        with self._lock:
+            return tuple(self._reads)
+
+    def list_metrics(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "name": item.name,
+                "label": item.label,
+                "unit": item.unit,
+                "description": item.description,
+            }
+            for item in self._metrics.readable_metrics(self._session.reader)
+        ]
+
+    def describe_metric(self, name: str) -> dict[str, Any]:
+        found = self._metrics.describe(self._session.reader, name)
+        if found is None:
+            names = [item.name for item in self._metrics.readable_metrics(self._session.reader)]
+            return {
+                "refused": "not_available",
+                "message": f"Metric {name!r} is not available to '{self._session.reader.name}'",
+                "hint": did_you_mean(name, names) or f"available: {', '.join(names) or 'nothing'}",
+            }
+        metric = found.metric
+        return {
+            "name": metric.name,
+            "label": metric.label,
+            "type": metric.type.value,
+            "unit": metric.unit,
+            "description": metric.description,
+            "group_by": [_described(item) for item in found.dimensions],
+        }
+
+    def query_metrics(self, asked: Mapping[str, Any], call_id: str) -> dict[str, Any]:
+        limited = dict(asked)
+        limit = limited.get("limit")
+        if limit is None or (isinstance(limit, int) and limit > self._max_rows):
+            limited["limit"] = self._max_rows
+        result = self._session.query(limited, call_id=call_id)
+        with self._lock:
+            self._reads.append(ReadOfRun(asked=limited, result=result))
+        return _told(result)
+
+
+def build_metric_toolset() -> FunctionToolset[MetricReader]:
+    """The three tools, over the `MetricReader` that a run has as its dependencies."""
+    toolset: FunctionToolset[MetricReader] = FunctionToolset(max_retries=3)
+
+    def list_metrics(context: RunContext[MetricReader]) -> list[dict[str, Any]]:
+        return context.deps.list_metrics()
+
+    def describe_metric(context: RunContext[MetricReader], name: str) -> dict[str, Any]:
+        return context.deps.describe_metric(name)
+
+    def query_metrics(
+        context: RunContext[MetricReader],
+        metrics: list[str] | str,
+        group_by: list[str] | str | None = None,
+        filters: list[dict[str, Any]] | dict[str, Any] | None = None,
+        time_range: dict[str, str] | None = None,
+        order_by: list[str] | str | None = None,
+        limit: int | None = None,
+    ) -> dict[str, Any]:
+        asked = {
+            "metrics": metrics,
+            "group_by": group_by,
+            "filters": filters,
+            "time_range": time_range,
+            "order_by": order_by,
+            "limit": limit,
+        }
+        given = {key: value for key, value in asked.items() if value is not None}
+        return context.deps.query_metrics(given, context.tool_call_id or "")
+
+    for function in (list_metrics, describe_metric, query_metrics):
+        toolset.add_function(function, description=prompt(function.__name__))
+    return toolset
+
+
+def prompt(name: str) -> str:
+    """The text of `prompts/<name>.md`."""
+    return resources.files("agent_resources").joinpath("prompts", f"{name}.md").read_text().strip()
+
+
+def _described(dimension: Dimension) -> dict[str, Any]:
+    described: dict[str, Any] = {"name": dimension.name, "kind": dimension.kind.value}
+    if dimension.grains:
+        described["write_as"] = [f"{dimension.name}__{grain}" for grain in dimension.grains]
+    if dimension.description:
+        described["description"] = dimension.description
+    return described
+
+
+def _told(result: MetricAnswer | Refusal) -> dict[str, Any]:
+    """An answer or a refusal as the model sees it."""
+    if isinstance(result, Refusal):
+        return {
+            "refused": result.reason.value,
+            "message": result.message,
+            "hint": result.hint,
+            "read_id": result.read_id,
+        }
+    provenance = result.provenance
+    return {
+        "read_id": result.read_id,
+        "columns": list(result.columns),
+        "rows": [[_cell(cell) for cell in row] for row in result.rows],
+        "units": {item.name: item.unit for item in provenance.metrics},
+        "data_until": provenance.as_of.isoformat() if provenance.as_of else None,
+        "notices": [f"{item.kind}: {item.text}" for item in provenance.notices],
+    }
+
+
+def _cell(cell: object) -> str | int | float | bool | None:
+    if isinstance(cell, Decimal):
+        return int(cell) if cell == cell.to_integral_value() else float(cell)
+    if isinstance(cell, date | datetime):
+        return cell.isoformat()
+    if cell is None or isinstance(cell, str | int | float | bool):
+        return cell
+    return str(cell)

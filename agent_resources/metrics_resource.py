@@ -1,0 +1,88 @@
+"""The door as a Dagster resource."""
+
+import threading
+from pathlib import Path
+
+import dagster as dg
+from dagster import DagsterInstance
+from pydantic import Field
+
+from semantic.catalog import Catalog
+from semantic.dbt_manifest import load_catalog
+from semantic.engine import MetricEngine
+from semantic.errors import LedgerUnavailable
+from semantic.governed_metrics import GovernedMetrics
+from semantic.keys import load_mask_key
+from semantic.ledger import Ledger
+from semantic.policy_file import load_policy
+from semantic.snapshot import SnapshotStore
+
+STATE_FOLDER = "governed_agents"
+_TEMPORARY_HOME = ".tmp_dagster_home_"
+_engines: dict[str, MetricEngine] = {}
+_making_engine = threading.Lock()
+
+
+class GovernedMetricsResource(dg.ConfigurableResource[None]):
+    """Governed reading of one dbt project's metrics. It has no way to the warehouse: reads are served from snapshots.
+
+    `dbt_target` is the folder with `semantic_manifest.json` and `manifest.json`. The record and the snapshots live in
+    `$DAGSTER_HOME/governed_agents` unless `state_dir` names another folder.
+    """
+
+    dbt_target: str = Field(description="Folder with the dbt artifacts, usually <project>/target")
+    policy: str = Field(description="Path of the central policy.yaml")
+    state_dir: str = Field(
+        default="", description="Folder for the ledger and snapshots; default: under DAGSTER_HOME"
+    )
+    dbt_project_dir: str = Field(
+        default="",
+        description="With it, artifacts that are older than the project's files are refused",
+    )
+    allow_ephemeral_record: bool = Field(
+        default=False,
+        description="Allow reads although the record is lost with this process: for tests and trials",
+    )
+
+    def open(self, instance: DagsterInstance) -> GovernedMetrics:
+        """The door with its ledger, as a context manager. Raises `GovernedMetricsError` that says what to mend."""
+        folder = self.state_folder(instance)
+        return GovernedMetrics(
+            catalog=self.load_catalog(),
+            policy=load_policy(Path(self.policy)),
+            ledger=Ledger.open(folder / "ledger.db"),
+            snapshots=SnapshotStore(folder / "snapshots"),
+            engine=_engine_of,
+            mask_key=load_mask_key(folder),
+        )
+
+    def load_catalog(self) -> Catalog:
+        """The catalogue of the dbt project. Raises `ManifestError`."""
+        project = Path(self.dbt_project_dir) if self.dbt_project_dir else None
+        return load_catalog(Path(self.dbt_target), project_dir=project)
+
+    def state_folder(self, instance: DagsterInstance) -> Path:
+        """Where the record lives. Raises `LedgerUnavailable` where it would be lost with the process."""
+        if self.state_dir:
+            return Path(self.state_dir)
+        root = Path(instance.root_directory)
+        is_lost = instance.is_ephemeral or any(
+            part.startswith(_TEMPORARY_HOME) for part in root.parts
+        )
+        if is_lost and not self.allow_ephemeral_record:
+            raise LedgerUnavailable(
+                "There is no durable place for the record of reads, so nothing can be read",
+                hint="set DAGSTER_HOME to a folder that stays; or for a trial set "
+                "allow_ephemeral_record: true on the GovernedMetricsResource",
+            )
+        return root / STATE_FOLDER
+
+
+def _engine_of(catalog: Catalog) -> MetricEngine:
+    """The engine for these definitions. Making one takes a second, so a process keeps those it has made."""
+    from semantic.engines.metricflow import MetricFlowCompiler
+
+    with _making_engine:
+        if catalog.manifest_hash not in _engines:
+            _engines[catalog.manifest_hash] = MetricFlowCompiler(catalog)
+        return _engines[catalog.manifest_hash]

@@ -1,0 +1,128 @@
+"""The loop of an agent run. The engine is pydantic-ai; what it may read, and what is kept of it, is ours."""
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from typing import Any, TypeVar
+
+from pydantic_ai import Agent, ModelRetry, RunContext
+from pydantic_ai.exceptions import AgentRunError, UsageLimitExceeded, UserError
+from pydantic_ai.models import Model
+from pydantic_ai.usage import UsageLimits
+
+from agent_resources.agent import AgentDefinition
+from agent_resources.agent_run import AgentRun, Usage
+from agent_resources.decision import Decision
+from agent_resources.errors import AgentRunFailed
+from agent_resources.metric_tools import MetricReader, build_metric_toolset, prompt
+from agent_resources.models import SCRIPTED
+from semantic.answer import MetricAnswer
+from semantic.governed_metrics import GovernedMetrics
+from semantic.ledger import ReadContext
+
+ResultT = TypeVar("ResultT")
+
+
+def run_agent(
+    definition: AgentDefinition,
+    model: Model,
+    metrics: GovernedMetrics,
+    context: ReadContext,
+    *,
+    question: str | None = None,
+) -> AgentRun:
+    """Runs an agent to its decision on one snapshot. Raises `AgentRunFailed` where it comes to none.
+
+    Every figure in the decision names a read of this run; a decision that cites anything else goes back to the model.
+    """
+    started = time.monotonic()
+    with metrics.session(definition.reader, context) as session:
+        snapshot = session.snapshot.version
+        reader = MetricReader(metrics, session, max_rows=definition.limits.rows)
+        engine = _build_engine(definition, model)
+        try:
+            result = _run_bounded(
+                lambda: engine.run(
+                    question or definition.task, deps=reader, usage_limits=_usage_limits(definition)
+                ),
+                definition.limits.seconds,
+            )
+        except TimeoutError as error:
+            raise AgentRunFailed(
+                f"Agent '{definition.name}' came to no decision within {definition.limits.seconds} seconds",
+                hint="raise limits.seconds, or make its task smaller; its reads are on record",
+            ) from error
+        except UsageLimitExceeded as error:
+            raise AgentRunFailed(
+                f"Agent '{definition.name}' reached a limit before it came to a decision: {error}",
+                hint="raise its limits, or make its task smaller; its reads are on record",
+            ) from error
+        except (AgentRunError, UserError) as error:
+            raise AgentRunFailed(
+                f"Agent '{definition.name}' came to no valid decision: {str(error).splitlines()[0]}",
+                hint="its reads are on record: governed-agents reads --agent " + definition.name,
+            ) from error
+    usage = result.usage
+    return AgentRun(
+        agent=definition.name,
+        definition_hash=definition.hash,
+        model=model.model_name,
+        is_scripted=model.model_name.startswith(SCRIPTED),
+        snapshot=snapshot,
+        decision=result.output,
+        reads=reader.reads,
+        usage=Usage(
+            requests=usage.requests,
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
+        ),
+        seconds=time.monotonic() - started,
+    )
+
+
+def _build_engine(definition: AgentDefinition, model: Model) -> Agent[MetricReader, Decision]:
+    engine = Agent(
+        model,
+        name=definition.name,
+        deps_type=MetricReader,
+        output_type=Decision,
+        instructions=f"{definition.instructions}\n\n{prompt('rules')}",
+        toolsets=[build_metric_toolset()],
+        retries=3,
+    )
+
+    @engine.output_validator
+    def cites_its_reads(context: RunContext[MetricReader], decision: Decision) -> Decision:
+        answered = {
+            item.result.read_id
+            for item in context.deps.reads
+            if isinstance(item.result, MetricAnswer)
+        }
+        for figure in decision.figures():
+            if figure.read_id not in answered:
+                raise ModelRetry(
+                    f"The figure '{figure.name}' cites {figure.read_id!r}, which is no answer of this run. "
+                    f"Cite one of: {', '.join(sorted(answered)) or 'nothing was answered'}"
+                )
+        return decision
+
+    return engine
+
+
+def _run_bounded(start: Callable[[], Coroutine[Any, Any, ResultT]], seconds: float) -> ResultT:
+    """Runs a coroutine to its end, or for `seconds`, in a thread and event loop of its own: the caller may have one."""
+
+    async def bounded() -> ResultT:
+        async with asyncio.timeout(seconds):
+            return await start()
+
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        return pool.submit(copy_context().run, asyncio.run, bounded()).result()
+
+
+def _usage_limits(definition: AgentDefinition) -> UsageLimits:
+    return UsageLimits(
+        request_limit=definition.limits.turns, tool_calls_limit=definition.limits.tool_calls
+    )

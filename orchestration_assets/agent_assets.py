@@ -1,0 +1,214 @@
+"""Agents as assets: one run is one materialization, below every metric that the agent may read."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import dagster as dg
+
+from agent_resources.agent import AgentDefinition
+from agent_resources.agent_resource import AgentResource
+from agent_resources.agent_run import AgentRun
+from agent_resources.errors import GateClosed
+from orchestration_assets.errors import told_to_dagster
+from orchestration_assets.lineage import AGENT_TAG, read_observations, reads_table, run_tags
+from orchestration_assets.metric_assets import closed_because
+from orchestration_assets.translator import valid_owners
+from semantic.catalog import Catalog
+from semantic.governed_metrics import GovernedMetrics
+from semantic.ledger import ReadContext
+from semantic.policy import Permit, Policy, Reader
+from semantic.snapshot import SnapshotRecord
+
+AGENT = "governed_agents/name"
+BASIS = "basis"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Basis:
+    """What an agent may read, at the versions of one snapshot: by metric the data version, and the version of the rows
+    that the agent sees (None where that was not measured).
+    """
+
+    snapshot: str
+    versions: Mapping[str, tuple[str, str | None]]
+    since: Mapping[str, str]
+
+    def to_json(self) -> dict[str, object]:
+        return {
+            "snapshot": self.snapshot,
+            "versions": {name: list(pair) for name, pair in self.versions.items()},
+        }
+
+
+class AgentConfig(dg.Config):
+    """What a person may give a run: a question in place of the agent's own task."""
+
+    question: str = ""
+
+
+def readable_names(
+    definition: AgentDefinition, policy: Policy, catalog: Catalog
+) -> tuple[str, ...]:
+    """The metrics that the agent both asks for and is granted, by name."""
+    return tuple(
+        name
+        for name, metric in catalog.metrics.items()
+        if policy.is_readable(definition.reader, metric)
+    )
+
+
+def read_basis(
+    reader: Reader, names: Sequence[str], metrics: GovernedMetrics, record: SnapshotRecord
+) -> Basis:
+    """The versions of what a reader may read in a snapshot."""
+    versions: dict[str, tuple[str, str | None]] = {}
+    since: dict[str, str] = {}
+    for name in names:
+        state, metric = record.metrics.get(name), metrics.catalog.metrics.get(name)
+        permit = metrics.policy.decide(reader, metric) if metric else None
+        if state is None or not isinstance(permit, Permit):
+            continue
+        as_read = record.as_read.get(permit.rows_key, {}).get(name) if permit.rows else None
+        versions[name] = (state.data_version, as_read.data_version if as_read else None)
+        if not permit.rows:
+            versions[name] = (state.data_version, state.data_version)
+        since[name] = as_read.since if as_read else state.since
+    return Basis(snapshot=record.version, versions=versions, since=since)
+
+
+def build_agent_asset(
+    definition: AgentDefinition,
+    *,
+    metric_keys: Mapping[str, dg.AssetKey],
+    readable: Sequence[str],
+    resource_key: str,
+    key: dg.AssetKey | None = None,
+    group_name: str = "agents",
+) -> dg.AssetsDefinition:
+    """The asset of one agent. `readable` are the metrics that it asks for and is granted: its dependencies.
+
+    `resource_key` names its `AgentResource`. The asset has no partitions and returns no value; what it decided is in the
+    metadata of its materialization.
+    """
+    agent_key = key or dg.AssetKey(["agents", definition.name])
+
+    @dg.asset(
+        key=agent_key,
+        deps=[metric_keys[name] for name in readable if name in metric_keys],
+        group_name=group_name,
+        kinds={"agent", "report"},
+        description=definition.description,
+        owners=valid_owners(
+            [definition.owner, f"team:{definition.team}" if definition.team else None]
+        ),
+        code_version=definition.hash,
+        metadata={
+            AGENT: definition.name,
+            "model": definition.model or "",
+            "asks_for": list(definition.metrics),
+            "may_read": list(readable),
+            "instructions": dg.MetadataValue.md(definition.instructions),
+        },
+        required_resource_keys={resource_key},
+        op_tags={AGENT_TAG: definition.name},
+        pool=f"agent_{definition.name}",
+    )
+    def agent(context: dg.AssetExecutionContext, config: AgentConfig) -> dg.MaterializeResult[None]:
+        resource: AgentResource = getattr(context.resources, resource_key)
+        context.instance.add_run_tags(context.run.run_id, {AGENT_TAG: definition.name})
+        with told_to_dagster():
+            basis = _open_gate(resource, definition, readable, context)
+            run = resource.run(
+                context.instance, _read_context(context), question=config.question or None
+            )
+        context.instance.add_run_tags(context.run.run_id, run_tags(run))
+        for observation in read_observations(run, agent_key, metric_keys, context.run.run_id):
+            context.log_event(observation)
+        return materialized(run, basis)
+
+    return agent
+
+
+def materialized(run: AgentRun, basis: Basis) -> dg.MaterializeResult[None]:
+    """The materialization of a run: its decision in words, the figures with their reads, and what it took."""
+    decision = run.decision
+    return dg.MaterializeResult(
+        metadata={
+            "answer": dg.MetadataValue.md(decision.answer),
+            "findings": dg.MetadataValue.md(
+                "\n".join(f"- {finding.statement}" for finding in decision.findings) or "none"
+            ),
+            "figures": dg.MetadataValue.table(
+                [
+                    dg.TableRecord(
+                        {
+                            "figure": figure.name,
+                            "value": figure.value,
+                            "unit": figure.unit or "",
+                            "read_id": figure.read_id,
+                        }
+                    )
+                    for figure in decision.figures()
+                ],
+                schema=dg.TableSchema(
+                    [
+                        dg.TableColumn("figure", "string"),
+                        dg.TableColumn("value", "float"),
+                        dg.TableColumn("unit", "string"),
+                        dg.TableColumn("read_id", "string"),
+                    ]
+                ),
+            ),
+            "reads": reads_table(run),
+            "confidence": decision.confidence,
+            "reads_allowed": len(run.answers()),
+            "reads_refused": len(run.refusals()),
+            "model": run.model,
+            "is_scripted": run.is_scripted,
+            "requests": run.usage.requests,
+            "input_tokens": run.usage.input_tokens,
+            "output_tokens": run.usage.output_tokens,
+            "seconds": round(run.seconds, 3),
+            "definition_hash": run.definition_hash,
+            "snapshot": run.snapshot,
+            "decision": dg.MetadataValue.json(decision.model_dump(mode="json")),
+            BASIS: dg.MetadataValue.json(json.loads(json.dumps(basis.to_json()))),
+        },
+        tags={
+            f"dagster/input_data_version/metrics/{version.name}": version.data_version
+            for answer in run.answers()
+            for version in answer.provenance.metrics
+        },
+    )
+
+
+def _open_gate(
+    resource: AgentResource,
+    definition: AgentDefinition,
+    readable: Sequence[str],
+    context: dg.AssetExecutionContext,
+) -> Basis:
+    """What the agent will read from. Raises `GateClosed` where any metric that it may read may not be read now.
+
+    Asked again in the run, and not only by the sensor, because a person can press Materialize.
+    """
+    with resource.metrics.open(context.instance) as metrics:
+        record = metrics.snapshots.current()
+        for name in readable:
+            reason = closed_because(metrics.catalog.metrics[name], record.metrics.get(name))
+            if reason is not None:
+                raise GateClosed(
+                    f"Agent '{definition.name}' does not run, because '{name}' may not be read: {reason}",
+                    hint="mend the data and materialize governed_snapshot",
+                )
+        return read_basis(definition.reader, readable, metrics, record)
+
+
+def _read_context(context: dg.AssetExecutionContext) -> ReadContext:
+    run = context.run
+    return ReadContext(
+        run_id=run.run_id,
+        root_run_id=run.root_run_id or run.run_id,
+        step_key=context.op_execution_context.op.name,
+    )

@@ -1,0 +1,124 @@
+"""The agents of a folder over one metrics project: their assets, resources and sensor."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from agent_resources.agent import AgentDefinition, load_agent
+from agent_resources.agent_resource import AgentResource
+from agent_resources.errors import AgentDefinitionError
+from orchestration_assets.agent_assets import build_agent_asset, readable_names
+from orchestration_assets.metrics_project import METRICS_RESOURCE, MetricsProject
+from orchestration_assets.sensors import WatchedAgent, build_agent_sensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSettings:
+    """The chat model of all agents of a folder, where it is not the one in their files.
+
+    `api_key_env` names the environment variable that holds the key; the key itself is read when a run starts.
+    """
+
+    model: str = ""
+    base_url: str = ""
+    api_key_env: str = ""
+
+
+def build_agents_definitions(
+    folder: Path,
+    project: MetricsProject,
+    *,
+    model: ModelSettings | None = None,
+    default_sensor_status: dg.DefaultSensorStatus,
+    sensor_name: str = "agents_on_changed_values",
+    minimum_interval_seconds: int = 30,
+) -> dg.Definitions:
+    """One asset and one resource per agent file, and the sensor that runs them. Raises `AgentDefinitionError`."""
+    settings = model or ModelSettings()
+    paths = agent_files(folder)
+    definitions = [load_agent(path) for path in paths]
+    _refuse_same_names(definitions, paths)
+    watched = [
+        WatchedAgent(
+            definition=_with_model(definition, settings),
+            key=dg.AssetKey(["agents", definition.name]),
+            readable=readable_names(definition, project.policy, project.catalog),
+        )
+        for definition in definitions
+    ]
+    return dg.Definitions(
+        assets=[
+            build_agent_asset(
+                agent.definition,
+                metric_keys=project.metric_keys,
+                readable=agent.readable,
+                resource_key=resource_key(agent.definition),
+            )
+            for agent in watched
+        ],
+        sensors=[
+            build_agent_sensor(
+                watched,
+                name=sensor_name,
+                resource_key=METRICS_RESOURCE,
+                upstream=project.refreshed_keys,
+                default_status=default_sensor_status,
+                minimum_interval_seconds=minimum_interval_seconds,
+            )
+        ],
+        resources={
+            resource_key(agent.definition): _resource(path, project, settings)
+            for agent, path in zip(watched, paths, strict=True)
+        },
+    )
+
+
+def agent_files(folder: Path) -> Sequence[Path]:
+    """The agent files of a folder, by name; `defs.yaml` is Dagster's own. Raises `AgentDefinitionError`."""
+    found = sorted(
+        path
+        for path in [*folder.glob("*.yaml"), *folder.glob("*.yml")]
+        if path.stem not in ("defs", "component")
+    )
+    if not found:
+        raise AgentDefinitionError(
+            f"{folder} holds no agent",
+            hint="put one YAML file per agent in it, with a prompt beside it",
+        )
+    return found
+
+
+def resource_key(definition: AgentDefinition) -> str:
+    """The key of an agent's resource."""
+    return f"agent_{definition.name}"
+
+
+def _with_model(definition: AgentDefinition, settings: ModelSettings) -> AgentDefinition:
+    return definition.model_copy(update={"model": settings.model}) if settings.model else definition
+
+
+def _resource(path: Path, project: MetricsProject, settings: ModelSettings) -> AgentResource:
+    key: dict[str, Any] = (
+        {"api_key": dg.EnvVar(settings.api_key_env)} if settings.api_key_env else {}
+    )
+    return AgentResource(
+        definition=str(path),
+        metrics=project.resource,
+        model=settings.model,
+        base_url=settings.base_url,
+        **key,
+    )
+
+
+def _refuse_same_names(definitions: Sequence[AgentDefinition], paths: Sequence[Path]) -> None:
+    seen: dict[str, Path] = {}
+    for definition, path in zip(definitions, paths, strict=True):
+        if definition.name in seen:
+            raise AgentDefinitionError(
+                f"{path}: a second agent with the name '{definition.name}'",
+                hint=f"the first is in {seen[definition.name]}",
+            )
+        seen[definition.name] = path

@@ -1,0 +1,143 @@
+"""`governed_snapshot`: the data that reads are served from, staged, measured and published at once."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import dagster as dg
+
+from agent_resources.metrics_resource import GovernedMetricsResource
+from orchestration_assets.dbt_project import DbtAssets
+from orchestration_assets.errors import told_to_dagster
+from orchestration_assets.model_states import read_model_states
+from semantic.catalog import Catalog
+from semantic.errors import GovernedMetricsError
+from semantic.governed_metrics import GovernedMetrics
+from semantic.ledger import ReadContext
+from semantic.measurement import measure
+from semantic.policy_file import check_policy, policy_text
+from semantic.snapshot import SnapshotRecord, State
+
+SNAPSHOT_KEY = dg.AssetKey("governed_snapshot")
+
+
+class NothingPasses(GovernedMetricsError):
+    """No metric may be read, so nothing is published. The owner of the data can act."""
+
+
+def build_governed_snapshot(
+    catalog: Catalog,
+    dbt: DbtAssets,
+    warehouse: Callable[[], Path],
+    *,
+    key: dg.AssetKey = SNAPSHOT_KEY,
+    group_name: str = "metrics",
+    resource_key: str = "governed_metrics",
+) -> dg.AssetsDefinition:
+    """The snapshot asset below the dbt models that metrics are built from.
+
+    `warehouse` is called when the asset runs, and names the DuckDB file that dbt built. The asset publishes the policy that it
+    runs with: it belongs to those who own the policy.
+    """
+
+    @dg.asset(
+        key=key,
+        deps=governed_dbt_keys(catalog, dbt),
+        group_name=group_name,
+        kinds={"duckdb", "snapshot"},
+        description="The governed relations, published under a new version with the data version of every metric "
+        "and the state of its models' checks. Agents read from here, never from the warehouse.",
+        required_resource_keys={resource_key},
+        pool="governed_snapshot",
+    )
+    def governed_snapshot(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+        resource: GovernedMetricsResource = getattr(context.resources, resource_key)
+        with told_to_dagster(), resource.open(context.instance) as metrics:
+            record = publish_snapshot(context, metrics, dbt, warehouse())
+        return _result(record)
+
+    return governed_snapshot
+
+
+def governed_dbt_keys(catalog: Catalog, dbt: DbtAssets) -> Sequence[dg.AssetKey]:
+    """The asset keys of the dbt models that governed relations are built by."""
+    models = catalog.dbt_models_of(catalog.relations())
+    return sorted({dbt.keys[model] for model in models if model in dbt.keys})
+
+
+def publish_snapshot(
+    context: dg.AssetExecutionContext, metrics: GovernedMetrics, dbt: DbtAssets, warehouse: Path
+) -> SnapshotRecord:
+    """Publishes the policy and a new snapshot. Where anything fails, the last good snapshot stays current."""
+    run_id = context.run.run_id
+    check_policy(metrics.policy, metrics.catalog)
+    if metrics.ledger.publish_policy(
+        metrics.policy.hash, policy_text(metrics.policy), by="governed_snapshot", run_id=run_id
+    ):
+        context.log.info(f"Published the policy {metrics.policy.hash}")
+    states = read_model_states(context.instance, metrics.catalog, dbt)
+    store = metrics.snapshots
+    previous = store.current() if store.current_version() else None
+    with store.stage(metrics.catalog, warehouse) as staged:
+        record = measure(
+            metrics,
+            staged,
+            states,
+            previous=previous,
+            readers=metrics.ledger.registered_agents(),
+            context=ReadContext(
+                run_id=run_id,
+                root_run_id=context.run.root_run_id or run_id,
+                step_key="governed_snapshot",
+            ),
+            progress=context.log.info,
+        )
+        if all(item.state is not State.PASSING for item in record.metrics.values()):
+            reason = next(iter(record.metrics.values())).reason
+            raise NothingPasses(
+                f"No metric may be read: {reason}", hint="the last published snapshot stays current"
+            )
+        staged.publish(record)
+    return record
+
+
+def _result(record: SnapshotRecord) -> dg.MaterializeResult[None]:
+    closed = {
+        name: item for name, item in record.metrics.items() if item.state is not State.PASSING
+    }
+    return dg.MaterializeResult(
+        metadata={
+            "version": record.version,
+            "metrics": len(record.metrics) - len(closed),
+            "metrics_closed": len(closed),
+            "dagster/row_count": sum(record.relations.values()),
+            "relations": dg.MetadataValue.table(
+                [
+                    dg.TableRecord({"relation": name, "rows": rows})
+                    for name, rows in record.relations.items()
+                ]
+            ),
+            **(
+                {
+                    "closed": dg.MetadataValue.table(
+                        [
+                            dg.TableRecord(
+                                {"metric": name, "state": item.state.value, "reason": item.reason}
+                            )
+                            for name, item in closed.items()
+                        ]
+                    )
+                }
+                if closed
+                else {}
+            ),
+        },
+        data_version=dg.DataVersion(_version_of_all(record)),
+    )
+
+
+def _version_of_all(record: SnapshotRecord) -> str:
+    parts = [
+        f"{name} {item.data_version} {item.state}" for name, item in sorted(record.metrics.items())
+    ]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]

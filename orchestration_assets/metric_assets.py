@@ -1,0 +1,134 @@
+"""Metrics as assets: specs that are pure, and the step that publishes their values."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import dagster as dg
+
+from agent_resources.metrics_resource import GovernedMetricsResource
+from orchestration_assets.errors import told_to_dagster
+from orchestration_assets.governed_snapshot import SNAPSHOT_KEY
+from orchestration_assets.translator import MetricTranslator, MetricTranslatorData
+from semantic.catalog import Catalog
+from semantic.metric import Metric
+from semantic.snapshot import MetricState, SnapshotRecord, State
+
+METRIC = "governed_agents/metric"
+READABLE = "may_be_read"
+
+
+def build_metric_asset_specs(
+    catalog: Catalog,
+    *,
+    translator: MetricTranslator | None = None,
+    snapshot_key: dg.AssetKey = SNAPSHOT_KEY,
+) -> Sequence[dg.AssetSpec]:
+    """One spec per metric, in the order of their names. Each says in its metadata which metric it stands for."""
+    asked = translator or MetricTranslator()
+    return [
+        asked.get_asset_spec(
+            MetricTranslatorData(metric=metric, snapshot_key=snapshot_key)
+        ).merge_attributes(metadata={METRIC: metric.name})
+        for metric in catalog.metrics.values()
+    ]
+
+
+def metric_keys(specs: Iterable[dg.AssetSpec]) -> dict[str, dg.AssetKey]:
+    """By metric, the key of its asset."""
+    return {str(spec.metadata[METRIC]): spec.key for spec in specs}
+
+
+def metric_assets(
+    *,
+    catalog: Catalog,
+    translator: MetricTranslator | None = None,
+    snapshot_key: dg.AssetKey = SNAPSHOT_KEY,
+    name: str = "governed_metrics",
+) -> Callable[[Callable[..., Iterator[object]]], dg.AssetsDefinition]:
+    """Decorates a function that yields the events of metric assets, usually `publish_metrics`.
+
+    @metric_assets(catalog=catalog)
+    def my_metrics(context: dg.AssetExecutionContext, governed_metrics: GovernedMetricsResource):
+        yield from publish_metrics(context, governed_metrics)
+    """
+    specs = build_metric_asset_specs(catalog, translator=translator, snapshot_key=snapshot_key)
+    return dg.multi_asset(
+        name=name,
+        specs=specs,
+        check_specs=[
+            dg.AssetCheckSpec(
+                READABLE,
+                asset=spec.key,
+                description="The checks of the dbt models behind this metric passed on the data that is served.",
+            )
+            for spec in specs
+        ],
+        can_subset=True,
+    )
+
+
+def publish_metrics(
+    context: dg.AssetExecutionContext, resource: GovernedMetricsResource
+) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
+    """Materializes each selected metric with the value and data version of the current snapshot.
+
+    A metric that may not be read is not materialized and its check fails; the others go on. Where none of the selected may be
+    read, the step fails with the reason.
+    """
+    with told_to_dagster(), resource.open(context.instance) as metrics:
+        record, catalog = metrics.snapshots.current(), metrics.catalog
+    names = {
+        str(spec.metadata[METRIC]): spec.key
+        for spec in context.assets_def.specs
+        if spec.key in context.selected_asset_keys
+    }
+    closed: list[str] = []
+    for name, key in names.items():
+        metric, state = catalog.metrics[name], record.metrics.get(name)
+        reason = closed_because(metric, state)
+        if reason is None and state is not None:
+            yield _materialized(key, metric, state, record)
+        else:
+            closed.append(f"{name}: {reason}")
+        yield dg.AssetCheckResult(
+            asset_key=key,
+            check_name=READABLE,
+            passed=reason is None,
+            metadata={"snapshot": record.version, **({"reason": reason} if reason else {})},
+        )
+    for line in closed:
+        context.log.warning(f"Not materialized: {line}")
+    if closed and len(closed) == len(names):
+        raise dg.Failure(description="\n".join(closed), allow_retries=False)
+
+
+def closed_because(metric: Metric, state: MetricState | None) -> str | None:
+    """Why a metric may not be read from this snapshot, or None where it may."""
+    if state is None or state.definition_hash != metric.definition_hash:
+        return "its definition is not the one the snapshot was made with; materialize governed_snapshot"
+    return None if state.state is State.PASSING else state.reason
+
+
+def _materialized(
+    key: dg.AssetKey, metric: Metric, state: MetricState, record: SnapshotRecord
+) -> dg.MaterializeResult[None]:
+    numbers = {"value": state.value, "value_last_day": state.value_last_day}
+    return dg.MaterializeResult(
+        asset_key=key,
+        data_version=dg.DataVersion(state.data_version),
+        metadata={
+            **{name: float(text) for name, text in numbers.items() if text is not None},
+            "unit": metric.unit or "",
+            "data_until": str(state.last_day) if state.last_day else "",
+            "stands_since": state.since,
+            "snapshot": record.version,
+            "series": dg.MetadataValue.table(
+                [
+                    dg.TableRecord({"day": day, "value": None if value is None else float(value)})
+                    for day, value in state.series
+                ],
+                schema=dg.TableSchema(
+                    [dg.TableColumn("day", "string"), dg.TableColumn("value", "float")]
+                ),
+            ),
+        },
+    )

@@ -1,0 +1,119 @@
+"""A dbt project, its policy and its translators, put together: what metric assets and agents are built from."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+from dagster_dbt import DagsterDbtTranslator, DbtProject
+
+from agent_resources.metrics_resource import GovernedMetricsResource
+from orchestration_assets.dbt_project import DbtAssets, load_dbt_assets, locate_warehouse
+from orchestration_assets.governed_snapshot import (
+    SNAPSHOT_KEY,
+    build_governed_snapshot,
+    governed_dbt_keys,
+)
+from orchestration_assets.metric_assets import (
+    build_metric_asset_specs,
+    metric_assets,
+    metric_keys,
+    publish_metrics,
+)
+from orchestration_assets.refresh import build_refresh_sensor
+from orchestration_assets.translator import MetricTranslator
+from semantic.catalog import Catalog
+from semantic.policy import Policy
+from semantic.policy_file import check_policy, load_policy
+
+METRICS_RESOURCE = "governed_metrics"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricsProject:
+    """Everything that definitions over one dbt project need. Built by `load_metrics_project`."""
+
+    catalog: Catalog
+    policy: Policy
+    dbt: DbtAssets
+    resource: GovernedMetricsResource
+    warehouse: Callable[[], Path]
+    translator: MetricTranslator
+
+    @property
+    def metric_keys(self) -> Mapping[str, dg.AssetKey]:
+        """By metric, the key of its asset."""
+        return metric_keys(build_metric_asset_specs(self.catalog, translator=self.translator))
+
+    @property
+    def refreshed_keys(self) -> tuple[dg.AssetKey, ...]:
+        """The snapshot and its metrics: what agents wait for."""
+        return (SNAPSHOT_KEY, *self.metric_keys.values())
+
+
+def load_metrics_project(
+    project: DbtProject,
+    policy: Path,
+    *,
+    warehouse: Path | None = None,
+    dbt_translator: DagsterDbtTranslator | None = None,
+    translator: MetricTranslator | None = None,
+    state_dir: str = "",
+) -> MetricsProject:
+    """Reads the dbt artifacts and the policy. Opens no warehouse, no ledger and no engine.
+
+    Raises `GovernedMetricsError` with one short message where something does not fit.
+    """
+    target = Path(project.project_dir) / project.target_path
+    resource = GovernedMetricsResource(
+        dbt_target=str(target),
+        policy=str(policy),
+        dbt_project_dir=str(project.project_dir),
+        state_dir=state_dir,
+    )
+    catalog = resource.load_catalog()
+    loaded = load_policy(policy)
+    check_policy(loaded, catalog)
+    return MetricsProject(
+        catalog=catalog,
+        policy=loaded,
+        dbt=load_dbt_assets(target, translator=dbt_translator, project=project),
+        resource=resource,
+        warehouse=lambda: warehouse or _warehouse_of(project),
+        translator=translator or MetricTranslator(),
+    )
+
+
+def build_metrics_definitions(
+    project: MetricsProject, *, default_sensor_status: dg.DefaultSensorStatus
+) -> dg.Definitions:
+    """The snapshot, one asset per metric, the sensor that refreshes both, and the door as a resource."""
+    snapshot = build_governed_snapshot(
+        project.catalog, project.dbt, project.warehouse, resource_key=METRICS_RESOURCE
+    )
+
+    @metric_assets(catalog=project.catalog, translator=project.translator)
+    def governed_metrics_assets(
+        context: dg.AssetExecutionContext, governed_metrics: GovernedMetricsResource
+    ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
+        yield from publish_metrics(context, governed_metrics)
+
+    refresh = build_refresh_sensor(
+        governed_dbt_keys(project.catalog, project.dbt),
+        SNAPSHOT_KEY,
+        list(project.metric_keys.values()),
+        default_status=default_sensor_status,
+    )
+    return dg.Definitions(
+        assets=[snapshot, governed_metrics_assets],
+        sensors=[refresh],
+        resources={METRICS_RESOURCE: project.resource},
+    )
+
+
+def _warehouse_of(project: DbtProject) -> Path:
+    return locate_warehouse(
+        Path(project.project_dir),
+        Path(project.profiles_dir) if project.profiles_dir else None,
+        project.target,
+    )

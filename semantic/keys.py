@@ -1,0 +1,37 @@
+"""Keys that are made on first use and live beside the ledger."""
+
+import os
+import secrets
+from pathlib import Path
+
+from semantic.errors import LedgerUnavailable
+
+
+def load_mask_key(folder: Path) -> str:
+    """The key that pseudonyms are made with: 32 random bytes in hexadecimal, in a file that only its owner can read.
+
+    With another key the same value has another pseudonym. Raises `LedgerUnavailable` where it cannot be kept.
+    """
+    path = folder / "masking.key"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            pass
+        else:
+            with os.fdopen(descriptor, "w") as file:
+                file.write(secrets.token_hex(32))
+                file.flush()
+                os.fsync(file.fileno())
+        key = path.read_text().strip()
+    except OSError as error:
+        raise LedgerUnavailable(
+            f"Cannot keep the masking key in {folder}: {error.strerror}"
+        ) from error
+    if len(key) != 64:
+        raise LedgerUnavailable(
+            f"The masking key {path} is damaged",
+            hint="restore it from a backup, or remove it for a new one",
+        )
+    return key
