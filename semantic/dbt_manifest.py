@@ -390,8 +390,9 @@ def _scope(metric: str, raw: object) -> Scope:
             f"Metric '{metric}' declares the scope {raw!r} in config.meta",
             hint="a scope has `days` (a whole number) and `dimensions` (a list of group-by names)",
         )
-    days, dimensions = raw.get("days", Scope().days), raw.get("dimensions", ())
-    if not isinstance(days, int) or not 1 <= days <= 3660 or isinstance(dimensions, str):
+    days, dimensions = raw.get("days", Scope().days), raw.get("dimensions", [])
+    is_whole = isinstance(days, int) and not isinstance(days, bool)
+    if not is_whole or not 1 <= days <= 3660 or not isinstance(dimensions, list):
         raise ManifestError(
             f"Metric '{metric}' declares the scope {dict(raw)!r} in config.meta",
             hint="`days` is a whole number from 1 to 3660, `dimensions` a list of group-by names",
@@ -441,11 +442,15 @@ def _without_floats(value: Any) -> Any:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text()
+        return path.read_text(encoding="utf-8")
     except OSError as error:
         raise ManifestError(
             f"There is no dbt artifact {path}",
             hint="run `dbt parse` (or `dbt build`) in the dbt project",
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ManifestError(
+            f"{path} is not UTF-8 text", hint="run `dbt parse` to write it anew"
         ) from error
 
 

@@ -12,7 +12,6 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from fnmatch import fnmatchcase
 from typing import Any
 
 import sqlglot
@@ -22,7 +21,7 @@ from semantic.catalog import Catalog
 from semantic.engine import CompileRequest, FilterText, MetricEngine
 from semantic.errors import MetricCompileError
 from semantic.metric import Dimension, DimensionKind
-from semantic.policy import Mask, Permit, RowRestriction
+from semantic.policy import Mask, Permit, RowRestriction, is_match
 from semantic.query import Filter, MetricQuery, Operator, TimeRange
 
 _COMPARISONS = {
@@ -73,7 +72,7 @@ class PlanRequest:
     def mask_of(self, dimension: Dimension) -> Mask | None:
         for permit in self.permits:
             for pattern, mask in permit.masks.items():
-                if fnmatchcase(dimension.name, pattern):
+                if is_match(dimension.name, pattern):
                     return mask
         return None
 

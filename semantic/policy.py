@@ -51,7 +51,7 @@ class Selector:
 
     def matches(self, metric: Metric) -> bool:
         return (
-            any(fnmatchcase(metric.name, pattern) for pattern in self.names)
+            any(is_match(metric.name, pattern) for pattern in self.names)
             or bool(self.tags & set(metric.tags))
             or metric.tier in self.tiers
             or metric.owner in self.owners
@@ -98,6 +98,13 @@ class RestrictRule:
 
 
 Rule = PermitRule | ForbidRule | RestrictRule
+
+
+def is_match(name: str, pattern: str) -> bool:
+    """Whether the name is the one of the pattern, in which `*` stands for any text and nothing else has a meaning."""
+    return name == pattern or (
+        "*" in pattern and fnmatchcase(name, pattern.replace("[", "[[]").replace("?", "[?]"))
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,11 +181,12 @@ class Policy:
             rule
             for rule in self.rules
             if rule.metrics.matches(metric)
-            and any(fnmatchcase(reader, name) for name in rule.readers)
+            and any(is_match(reader, name) for name in rule.readers)
         ]
         for rule in matching:
-            if isinstance(rule, ForbidRule) and _forbids(rule, dimensions):
-                return Denial(what=metric.name, rules=(rule.name,), why="a rule forbids it")
+            barred = _barred(rule, metric, dimensions) if isinstance(rule, ForbidRule) else None
+            if barred is not None:
+                return Denial(what=barred, rules=(rule.name,), why="a rule forbids it")
         permits = [rule for rule in matching if isinstance(rule, PermitRule)]
         if not permits:
             return Denial(what=metric.name, rules=(), why="no rule permits it")
@@ -210,16 +218,14 @@ class Policy:
                         why=f"'{reader}' has no attribute {error}",
                     )
                 kept = rows.get(element)
-                rows[element] = (
-                    resolved if kept is None else tuple(v for v in kept if v in resolved)
-                )
+                rows[element] = resolved if kept is None else _common(kept, resolved)
         masks = {name: mask for rule in restricts for name, mask in rule.masks.items()}
         ages = [rule.max_age for rule in restricts if rule.max_age is not None]
         caps = [rule.max_rows for rule in restricts if rule.max_rows is not None]
         return Permit(
             metric=metric.name,
             rows=tuple(
-                RowRestriction(element=element, values=tuple(sorted(set(rows[element]), key=str)))
+                RowRestriction(element=element, values=_distinct(rows[element]))
                 for element in sorted(rows)
             ),
             masks=masks,
@@ -236,9 +242,7 @@ def _both(own: Permit, other: Permit) -> Permit:
     rows = {item.element: item.values for item in own.rows}
     for item in other.rows:
         kept = rows.get(item.element)
-        rows[item.element] = (
-            item.values if kept is None else tuple(value for value in kept if value in item.values)
-        )
+        rows[item.element] = item.values if kept is None else _common(kept, item.values)
     ages = [age for age in (own.max_age, other.max_age) if age is not None]
     return Permit(
         metric=own.metric,
@@ -254,13 +258,33 @@ def _allows(rule: PermitRule, dimension: Dimension) -> bool:
     """Personal dimensions are allowed only by their exact name; `metric_time` comes with every permit."""
     if dimension.name in rule.dimensions or dimension.name == "metric_time":
         return True
-    return not dimension.pii and any(fnmatchcase(dimension.name, name) for name in rule.dimensions)
+    return not dimension.pii and any(is_match(dimension.name, name) for name in rule.dimensions)
 
 
-def _forbids(rule: ForbidRule, dimensions: tuple[Dimension, ...]) -> bool:
+def _barred(rule: ForbidRule, metric: Metric, dimensions: tuple[Dimension, ...]) -> str | None:
+    """What of a query the rule forbids: the metric, or the first of these dimensions that it names."""
     if not rule.dimensions:
-        return True
-    return any(fnmatchcase(item.name, name) for item in dimensions for name in rule.dimensions)
+        return metric.name
+    return next(
+        (
+            item.name
+            for item in dimensions
+            if any(is_match(item.name, pattern) for pattern in rule.dimensions)
+        ),
+        None,
+    )
+
+
+def _common(left: tuple[Scalar, ...], right: tuple[Scalar, ...]) -> tuple[Scalar, ...]:
+    """The values of both. Told apart by their text: to Python, True is 1."""
+    known = set(map(repr, right))
+    return tuple(value for value in left if repr(value) in known)
+
+
+def _distinct(values: tuple[Scalar, ...]) -> tuple[Scalar, ...]:
+    """Each value once, in an order that does not depend on the one in which they came."""
+    by_text = {repr(value): value for value in values}
+    return tuple(by_text[text] for text in sorted(by_text))
 
 
 def _resolve(

@@ -58,8 +58,9 @@ def _plain_text(value: str) -> str:
     return value
 
 
-def _finite(value: float) -> float:
-    if not math.isfinite(value):
+def _finite_float(value: object) -> object:
+    """Refuses an int too: one beyond 64 bits would lose digits as a float."""
+    if not isinstance(value, float) or not math.isfinite(value):
         raise ValueError("is not a finite number")
     return value
 
@@ -86,7 +87,7 @@ Text = Annotated[
 Value = (
     Annotated[bool, Field(strict=True)]
     | Annotated[int, Field(strict=True, ge=-(2**63), lt=2**63)]
-    | Annotated[float, Field(strict=True), AfterValidator(_finite)]
+    | Annotated[float, BeforeValidator(_finite_float)]
     | Annotated[datetime, Field(strict=True)]
     | Annotated[date, Field(strict=True)]
     | Text
@@ -195,7 +196,7 @@ class MetricQuery(_Asked):
                 {
                     "dimension": item.dimension,
                     "operator": item.operator.value,
-                    "values": [canonical_value(value) for value in item.values],
+                    "values": [_exact_value(value) for value in item.values],
                 }
                 for item in self.filters
             ],
@@ -211,8 +212,13 @@ class MetricQuery(_Asked):
         return hashlib.sha256(canonical_json(self.canonical())).hexdigest()
 
 
+def _exact_value(value: object) -> str | int | bool | None:
+    """A filter value as a JSON value that is never a float and keeps every digit, so that it can be asked again."""
+    return repr(value) if isinstance(value, float) else canonical_value(value)
+
+
 def canonical_value(value: object) -> str | int | bool | None:
-    """A cell or filter value as a JSON value that is never a float.
+    """A cell as a JSON value that is never a float.
 
     Floats keep nine significant digits: two runs of the same sum over DOUBLE differ in later ones.
     """

@@ -96,16 +96,19 @@ def new_read_id(reader: str, context: ReadContext, identity: str) -> str:
         [reader, context.root_run_id, context.step_key, context.call_id, identity]
     )
     digest = hashlib.sha256(b"governed-agents/read/1\0" + place).digest()
-    return str(uuid.UUID(bytes=digest[:16], version=8))
+    return str(_uuid_of(int.from_bytes(digest[:16]), version=8))
 
 
 def _uuid7() -> uuid.UUID:
     """A UUID of RFC 9562 version 7: sortable by the millisecond of its making."""
     milliseconds = time.time_ns() // 1_000_000
-    value = (milliseconds & (1 << 48) - 1) << 80 | secrets.randbits(80)
-    value = value & ~(0xF << 76) | 7 << 76
-    value = value & ~(0x3 << 62) | 2 << 62
-    return uuid.UUID(int=value)
+    return _uuid_of((milliseconds & (1 << 48) - 1) << 80 | secrets.randbits(80), version=7)
+
+
+def _uuid_of(value: int, *, version: int) -> uuid.UUID:
+    """The bits of `value` as a UUID of a version that this Python does not make by itself."""
+    value = value & ~(0xF << 76) | version << 76
+    return uuid.UUID(int=value & ~(0x3 << 62) | 2 << 62)
 
 
 def _day(value: date | None) -> str | None:

@@ -1,0 +1,1 @@
+"""The demonstration: flights out of New York in 2013."""
