@@ -11,7 +11,13 @@ from agent_resources.agent_resource import AgentResource
 from agent_resources.agent_run import AgentRun
 from agent_resources.errors import GateClosed
 from orchestration_assets.errors import told_to_dagster
-from orchestration_assets.lineage import AGENT_TAG, read_observations, reads_table, run_tags
+from orchestration_assets.lineage import (
+    AGENT_TAG,
+    ran_tag,
+    read_observations,
+    reads_table,
+    run_tags,
+)
 from orchestration_assets.metric_assets import closed_because
 from orchestration_assets.translator import valid_owners
 from semantic.catalog import Catalog
@@ -116,7 +122,7 @@ def build_agent_asset(
     )
     def agent(context: dg.AssetExecutionContext, config: AgentConfig) -> dg.MaterializeResult[None]:
         resource: AgentResource = getattr(context.resources, resource_key)
-        context.instance.add_run_tags(context.run.run_id, {AGENT_TAG: definition.name})
+        context.instance.add_run_tags(context.run.run_id, {ran_tag(definition.name): "started"})
         with told_to_dagster():
             basis = _open_gate(resource, definition, readable, context)
             run = resource.run(

@@ -12,6 +12,7 @@ from agent_resources.agent_run import AgentRun, ReadOfRun
 from semantic.answer import MetricAnswer, MetricVersion, Refusal
 
 AGENT_TAG = "governed_agents/agent"
+RAN_TAG = "governed_agents.agent"
 READ_TAG = "governed_agents.read"
 DATA_VERSION_TAG = "dagster/data_version"
 _NOT_IN_TAGS = re.compile(r"[^A-Za-z0-9_.-]")
@@ -53,12 +54,17 @@ def read_observations(
 
 def run_tags(run: AgentRun) -> dict[str, str]:
     """Tags of the Dagster run that tell which agent read which metric, and what it was refused."""
-    tags = {AGENT_TAG: run.agent}
+    tags: dict[str, str] = {}
     for item in run.reads:
         outcome = "allowed" if isinstance(item.result, MetricAnswer) else "refused"
         for name in asked_metrics(item):
             tags.setdefault(f"{READ_TAG}/{tag_part(name)}", outcome)
     return tags
+
+
+def ran_tag(agent: str) -> str:
+    """The tag of every Dagster run in which an agent ran. One run may run several."""
+    return f"{RAN_TAG}/{tag_part(agent)}"
 
 
 def reads_table(run: AgentRun) -> dg.TableMetadataValue:

@@ -19,7 +19,7 @@ from agent_resources.agent import AgentDefinition
 from agent_resources.agent_resource import registered
 from agent_resources.metrics_resource import GovernedMetricsResource
 from orchestration_assets.agent_assets import BASIS, Basis, read_basis
-from orchestration_assets.lineage import AGENT_TAG
+from orchestration_assets.lineage import AGENT_TAG, ran_tag
 from orchestration_assets.metric_assets import closed_because
 from semantic.errors import GovernedMetricsError, SnapshotUnavailable
 from semantic.governed_metrics import GovernedMetrics
@@ -134,7 +134,7 @@ def _consider(
     if not changed:
         return "no value that it may read has changed"
     if agent.key in going_on or _latest_run(
-        instance, {AGENT_TAG: definition.name}, statuses=_NOT_FINISHED
+        instance, {ran_tag(definition.name): "started"}, statuses=_NOT_FINISHED
     ):
         return "a run of it goes on"
     run_key = _run_key(definition.name, basis)
@@ -147,7 +147,11 @@ def _consider(
     return dg.RunRequest(
         run_key=run_key,
         asset_selection=[agent.key],
-        tags={AGENT_TAG: definition.name, "governed_agents/because": _because(changed)},
+        tags={
+            AGENT_TAG: definition.name,
+            ran_tag(definition.name): "started",
+            "governed_agents/because": _because(changed),
+        },
     )
 
 
@@ -203,7 +207,7 @@ def _latest_run(
 
 
 def _seconds_to_wait(instance: DagsterInstance, definition: AgentDefinition) -> float:
-    last = _latest_run(instance, {AGENT_TAG: definition.name})
+    last = _latest_run(instance, {ran_tag(definition.name): "started"})
     if last is None:
         return 0
     return (

@@ -211,7 +211,8 @@ class ReadSession:
 
     def _identity(self, raw: object) -> str:
         """What a read that is tried again must share with the first try to be the same read: what was asked, of which
-        data, under which policy."""
+        data, under which policy.
+        """
         try:
             version = self.hold()[0].version
         except SnapshotUnavailable:

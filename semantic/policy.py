@@ -107,6 +107,13 @@ def is_match(name: str, pattern: str) -> bool:
     )
 
 
+def attribute_of(value: Scalar) -> str | None:
+    """The attribute of a reader that a value in `rows` stands for, `{carrier}` for `carrier`; None for a plain value."""
+    if isinstance(value, str) and value.startswith("{") and value.endswith("}"):
+        return value[1:-1]
+    return None
+
+
 @dataclass(frozen=True, kw_only=True)
 class RowRestriction:
     """Only the rows in which `element` has one of `values` exist for this reader."""
@@ -180,8 +187,7 @@ class Policy:
         matching = [
             rule
             for rule in self.rules
-            if rule.metrics.matches(metric)
-            and any(is_match(reader, name) for name in rule.readers)
+            if rule.metrics.matches(metric) and any(is_match(reader, name) for name in rule.readers)
         ]
         for rule in matching:
             barred = _barred(rule, metric, dimensions) if isinstance(rule, ForbidRule) else None
@@ -292,9 +298,10 @@ def _resolve(
 ) -> tuple[Scalar, ...]:
     resolved: list[Scalar] = []
     for value in values:
-        if isinstance(value, str) and value.startswith("{") and value.endswith("}"):
-            attribute = attributes[value[1:-1]]
-            resolved.extend(attribute if isinstance(attribute, tuple) else (attribute,))
-        else:
+        name = attribute_of(value)
+        if name is None:
             resolved.append(value)
+        else:
+            attribute = attributes[name]
+            resolved.extend(attribute if isinstance(attribute, tuple) else (attribute,))
     return tuple(resolved)

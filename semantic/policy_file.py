@@ -42,9 +42,14 @@ from semantic.policy import (
     Rule,
     Scalar,
     Selector,
+    attribute_of,
+    is_match,
 )
 from semantic.query import canonical_json
 from semantic.yaml_file import YamlFile, load_yaml, parse_yaml, validate
+
+_LONGEST_AGE_HOURS = 1_000_000
+_TIME = "metric_time"
 
 
 def _as_list(value: object) -> object:
@@ -70,8 +75,8 @@ class _RuleText(BaseModel):
     rows: dict[str, Values] = {}
     exempt: Names = []
     masks: dict[str, Mask] = {}
-    max_rows: int | None = Field(default=None, ge=1)
-    max_age_hours: float | None = Field(default=None, gt=0)
+    max_rows: StrictInt | None = Field(default=None, ge=1)
+    max_age_hours: float | None = Field(default=None, gt=0, le=_LONGEST_AGE_HOURS)
 
     @model_validator(mode="after")
     def _is_one_kind(self) -> Self:
@@ -113,7 +118,10 @@ def parse_policy(text: str, *, source: str = "policy.yaml") -> Policy:
 
 
 def check_policy(policy: Policy, catalog: Catalog) -> None:
-    """Raises `PolicyError` where a rule names a metric, element or attribute that does not exist."""
+    """Raises `PolicyError` where a rule names a metric, dimension, element or attribute that does not exist.
+
+    A forbid or a mask whose dimension is misspelt would bar nothing.
+    """
     for message, asked, known in _unknown_names(policy, catalog):
         raise PolicyError(
             f"{policy.source}: {message}",
@@ -127,6 +135,7 @@ def policy_text(policy: Policy) -> str:
 
 
 def _unknown_names(policy: Policy, catalog: Catalog) -> Iterator[tuple[str, str, list[str]]]:
+    """What to say of each name that nothing bears, the name, and the names that there are."""
     metrics = list(catalog.metrics)
     elements = sorted(
         {name for model in catalog.semantic_models.values() for name in model.elements}
@@ -136,27 +145,46 @@ def _unknown_names(policy: Policy, catalog: Catalog) -> Iterator[tuple[str, str,
         for name in sorted(rule.metrics.names | exempt):
             if "*" not in name and name not in catalog.metrics:
                 yield f"rule '{rule.name}' names an unknown metric '{name}'", name, metrics
-        if not isinstance(rule, RestrictRule):
-            continue
-        for element, values in rule.rows.items():
-            if element not in elements:
+        for name in sorted(rule.masks if isinstance(rule, RestrictRule) else rule.dimensions):
+            element = name.rpartition("__")[-1]
+            if "*" not in name and element not in {*elements, _TIME}:
                 yield (
-                    f"rule '{rule.name}' restricts rows by an unknown element '{element}'",
+                    f"rule '{rule.name}' names an unknown dimension '{name}'",
                     element,
-                    elements,
+                    [*elements, _TIME],
                 )
-            for value in values:
-                attribute = (
-                    value[1:-1] if isinstance(value, str) and value.startswith("{") else None
-                )
-                for reader in sorted(rule.readers & set(policy.readers)) if attribute else ():
-                    known = sorted(policy.readers[reader])
-                    if attribute not in known:
-                        yield (
-                            f"rule '{rule.name}' needs the attribute '{attribute}' of reader '{reader}'",
-                            str(attribute),
-                            known,
-                        )
+        if isinstance(rule, RestrictRule):
+            yield from _unknown_in_rows(rule, policy, elements)
+
+
+def _unknown_in_rows(
+    rule: RestrictRule, policy: Policy, elements: list[str]
+) -> Iterator[tuple[str, str, list[str]]]:
+    for element, values in rule.rows.items():
+        if element not in elements:
+            yield (
+                f"rule '{rule.name}' restricts rows by an unknown element '{element}'",
+                element,
+                elements,
+            )
+        for value in values:
+            attribute = attribute_of(value)
+            for reader in _named_readers(rule, policy) if attribute is not None else ():
+                known = sorted(policy.readers.get(reader, {}))
+                if attribute not in known:
+                    yield (
+                        f"rule '{rule.name}' needs the attribute '{attribute}' of reader '{reader}'",
+                        str(attribute),
+                        known,
+                    )
+
+
+def _named_readers(rule: RestrictRule, policy: Policy) -> list[str]:
+    """The readers that a rule is known to speak of: those it names, and those listed that its patterns match."""
+    listed = {
+        name for name in policy.readers if any(is_match(name, other) for other in rule.readers)
+    }
+    return sorted(listed | {name for name in rule.readers if "*" not in name})
 
 
 def _build(file: YamlFile) -> Policy:

@@ -1,8 +1,10 @@
 """A YAML file that people write, with the line of every value, so that an error can point at it.
 
-Small on purpose: a size cap, a depth cap, no aliases (they expand without bound) and no key twice.
+Small on purpose: a size cap, a depth cap, no aliases (they expand without bound), no key twice, and no word but true and
+false is a boolean: in a list of states, NO and ON are Norway and Ontario.
 """
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +18,20 @@ MAX_BYTES = 1_000_000
 MAX_DEPTH = 20
 ModelT = TypeVar("ModelT", bound=BaseModel)
 Keys = tuple[str | int, ...]
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's safe loader with the booleans of YAML 1.2."""
+
+
+_BOOLEAN = "tag:yaml.org,2002:bool"
+_Loader.yaml_implicit_resolvers = {
+    letter: [(tag, pattern) for tag, pattern in resolvers if tag != _BOOLEAN]
+    for letter, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(
+    _BOOLEAN, re.compile(r"(?:true|True|TRUE|false|False|FALSE)\Z"), list("tTfF")
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,15 +66,18 @@ def load_yaml(path: Path, error: type[GovernedMetricsError]) -> YamlFile:
 def parse_yaml(text: str, *, path: Path, error: type[GovernedMetricsError]) -> YamlFile:
     """The content of YAML text that stands in `path`."""
     try:
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
-            raise error(f"{path} uses a YAML alias (*name)", hint="write the value out")
-        node = yaml.compose(text, yaml.SafeLoader)
+        for event in yaml.parse(text, _Loader):
+            if isinstance(event, yaml.AliasEvent):
+                raise error(
+                    f"{_at(path, event.start_mark)}: uses a YAML alias (*{event.anchor})",
+                    hint="write the value out",
+                )
+        node = yaml.compose(text, _Loader)
     except RecursionError as failure:
         raise error(f"{path} is nested too deeply") from failure
     except yaml.MarkedYAMLError as failure:
-        mark = failure.problem_mark
-        line = f":{mark.line + 1}" if mark else ""
-        raise error(f"{path}{line}: {failure.problem or 'is not YAML'}") from failure
+        where = _at(path, failure.problem_mark)
+        raise error(f"{where}: {failure.problem or 'is not YAML'}") from failure
     except yaml.YAMLError as failure:
         raise error(f"{path} is not YAML: {failure}") from failure
     lines: dict[Keys, int] = {}
@@ -68,10 +87,17 @@ def parse_yaml(text: str, *, path: Path, error: type[GovernedMetricsError]) -> Y
 
 def validate(model: type[ModelT], file: YamlFile, error: type[GovernedMetricsError]) -> ModelT:
     """The file's content as `model`. Raises `error` that names the line, what stands there and the nearest valid key."""
+    if not isinstance(file.data, dict):
+        raise error(
+            f"{file.path}:1: {'is empty' if file.data is None else 'is not a mapping'}",
+            hint=f"known keys: {', '.join(_known_keys(model, ()))}",
+        )
     try:
         return model.model_validate(file.data)
     except ValidationError as failure:
-        first = failure.errors(include_url=False)[0]
+        # An unknown key goes before the key that it may have been meant to be.
+        failures = failure.errors(include_url=False)
+        first = min(failures, key=lambda item: item["type"] != "extra_forbidden")
         keys = tuple(key for key in first["loc"] if isinstance(key, str | int))
         where = file.where(*keys)
         name = ".".join(str(key) for key in keys) or "the file"
@@ -83,6 +109,10 @@ def validate(model: type[ModelT], file: YamlFile, error: type[GovernedMetricsErr
             ) from failure
         message = first["msg"].removeprefix("Value error, ")
         raise error(f"{where}: {name}: {message}") from failure
+
+
+def _at(path: Path, mark: Any) -> str:
+    return f"{path}:{mark.line + 1}" if mark else str(path)
 
 
 def _value(
@@ -110,7 +140,7 @@ def _value(
             lines[(*keys, key)] = key_node.start_mark.line + 1
         return found
     try:
-        return yaml.SafeLoader("").construct_object(node)
+        return _Loader("").construct_object(node)
     except (yaml.YAMLError, ValueError) as failure:
         raise error(f"{path}:{lines[keys]}: {node.value!r} is not a value") from failure
 

@@ -1,7 +1,7 @@
 """The record: no record, no data."""
 
 from semantic.ledger.ledger import Ledger
-from semantic.ledger.reads import Read, ReadQuestion, find_reads
+from semantic.ledger.reads import Read, ReadQuestion, find_reads, known_names
 from semantic.ledger.record import MetricRead, ReadContext, Record, RecordKind, new_read_id
 
 __all__ = [
@@ -13,5 +13,6 @@ __all__ = [
     "Record",
     "RecordKind",
     "find_reads",
+    "known_names",
     "new_read_id",
 ]

@@ -17,7 +17,7 @@ from semantic.ledger.schema import read_metrics, records
 class ReadQuestion:
     """Which reads are meant. Unset fields do not narrow; `since` is included, `until` is not.
 
-    `covering` keeps the reads whose data included that day. `reader` also keeps the reads that
+    `covering` keeps the reads whose data included that day; `without_reader` leaves one reader out. `reader` also keeps the reads that
     another did on its behalf.
     """
 
@@ -28,6 +28,7 @@ class ReadQuestion:
     since: datetime | None = None
     until: datetime | None = None
     covering: date | None = None
+    without_reader: str | None = None
     limit: int | None = None
 
 
@@ -89,6 +90,14 @@ def find_reads(ledger: Ledger, question: ReadQuestion) -> Iterator[Read]:
     return (_read(row) for row in rows)
 
 
+def known_names(ledger: Ledger) -> tuple[set[str], set[str]]:
+    """The metrics and the readers that reads on record name."""
+    with ledger.reading() as connection:
+        metrics = connection.execute(sa.select(read_metrics.c.metric).distinct()).all()
+        readers = connection.execute(sa.select(records.c.reader).distinct()).all()
+    return {row.metric for row in metrics}, {row.reader for row in readers if row.reader}
+
+
 def _narrowed(statement: Any, question: ReadQuestion) -> Any:
     if question.metric:
         statement = statement.where(read_metrics.c.metric == question.metric)
@@ -96,6 +105,8 @@ def _narrowed(statement: Any, question: ReadQuestion) -> Any:
         statement = statement.where(
             sa.or_(records.c.reader == question.reader, records.c.acting_for == question.reader)
         )
+    if question.without_reader:
+        statement = statement.where(records.c.reader != question.without_reader)
     if question.run:
         statement = statement.where(
             sa.or_(records.c.run_id == question.run, records.c.root_run_id == question.run)

@@ -1,0 +1,42 @@
+# Needs Python 3.11 or newer, make, and a package index. Everything else is installed into .venv.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO := .demo
+export DAGSTER_DISABLE_TELEMETRY := 1
+export DBT_SEND_ANONYMOUS_USAGE_STATS := false
+export DO_NOT_TRACK := 1
+
+.PHONY: demo test ui check bench clean
+
+demo: $(VENV)/.installed ## Lands the flights, lets agents run, and tells who read what
+	@$(BIN)/python -m orchestration_assets.defs.story $(DEMO)
+
+test: $(VENV)/.installed ## Runs every test
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+ui: $(VENV)/.installed ## Opens the Dagster UI on the demonstration, on 127.0.0.1:3000
+	@test -d $(DEMO)/dagster_home || { echo "There is no demonstration yet: run 'make demo' first." >&2; exit 1; }
+	@PATH="$(abspath $(BIN)):$$PATH" DAGSTER_HOME=$(abspath $(DEMO)/dagster_home) \
+		$(BIN)/dagster dev -m orchestration_assets.definitions -h 127.0.0.1 -p 3000
+
+check: $(VENV)/.installed ## Format, lint, types and tests
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(MAKE) --no-print-directory test
+
+bench: $(VENV)/.installed ## Measures, and writes benchmarks/results/
+	@$(BIN)/python -m benchmarks.governed_read
+
+clean: ## Removes the environment, the demonstration and all caches
+	rm -rf $(VENV) $(DEMO) build dist *.egg-info dbt_project/target dbt_project/logs
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
+	@echo "Installing into $(VENV): a minute or two, once."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[demo,dev]'
+	@touch $@

@@ -1,0 +1,3 @@
+from orchestration_assets.cli.app import main
+
+main()

@@ -1,0 +1,32 @@
+"""The commands, and how they fail: one short message, what to do, and an exit code that is not zero."""
+
+import sys
+
+import typer
+
+from orchestration_assets.cli import agents, ask, catalog, policy, reads
+from orchestration_assets.cli.output import say
+from semantic.errors import GovernedMetricsError
+
+app = typer.Typer(
+    name="governed-agents",
+    help="Which agent read which data, when, at which version, and what was refused.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("catalog")(catalog.catalog)
+app.command("ask")(ask.ask)
+app.command("reads")(reads.reads)
+app.command("agents")(agents.agents)
+app.add_typer(policy.app, name="policy")
+
+
+def main() -> None:
+    """The command line. Exits 1 where a command was refused or could not be done, 2 where it was written wrongly."""
+    try:
+        app()
+    except GovernedMetricsError as error:
+        say(f"error: {error}")
+        sys.exit(1)
