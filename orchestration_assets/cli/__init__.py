@@ -1,3 +1,1 @@
-"""The command `governed-agents`."""
-
-from orchestration_assets.cli.app import main as main
+"""The command `governed-agents`, one file per command."""

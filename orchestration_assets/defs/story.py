@@ -29,6 +29,7 @@ CORRECTION = "delta_arrivals_2013-02-07"
 AGENTS_SENSOR = "agents_on_changed_values"
 DAGSTER_YAML = """\
 telemetry: {enabled: false}
+nux: {enabled: false}
 concurrency:
   pools: {default_limit: 1}
 """
@@ -77,14 +78,16 @@ class Demonstration:
     def tick(self) -> list[str]:
         """One tick of the sensor; the runs it asks for are run. Returns the agents that ran."""
         sensor = self._repository.get_sensor_def(AGENTS_SENSOR)
-        with self._step("the sensor looks for values that have changed"):
-            with dg.build_sensor_context(
+        with (
+            self._step("the sensor looks for values that have changed"),
+            dg.build_sensor_context(
                 instance=self.instance,
                 repository_def=self._repository,
                 sensor_name=AGENTS_SENSOR,
                 resources=self._repository.get_top_level_resources(),
-            ) as context:
-                result = sensor.evaluate_tick(context)
+            ) as context,
+        ):
+            result = sensor.evaluate_tick(context)
         if not result.run_requests:
             for line in (result.skip_message or "").splitlines():
                 self._console.print(f"    [dim]{escape(line)}[/dim]")

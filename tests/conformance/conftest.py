@@ -1,0 +1,81 @@
+"""The year of flights behind a door, published once per test session."""
+
+from collections.abc import Iterator
+
+import duckdb
+import pytest
+
+from orchestration_assets.definitions import HERE
+from semantic.catalog import Catalog
+from semantic.dbt_manifest import load_catalog
+from semantic.engines.metricflow import MetricFlowCompiler
+from semantic.governed_metrics import GovernedMetrics
+from semantic.ledger import Ledger, ReadContext
+from semantic.measurement import measure
+from semantic.policy import Policy
+from semantic.policy_file import check_policy, load_policy, policy_text
+from semantic.snapshot import ModelState, SnapshotStore, State
+from tests.conformance.flights_year import FlightsYear, build_flights_year, parquet_views
+from tests.semantic.door import RememberingEngine
+
+
+@pytest.fixture(scope="session")
+def year(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> FlightsYear:
+    base = tmp_path_factory.getbasetemp()
+    return build_flights_year((base if worker_id == "master" else base.parent) / "flights_year")
+
+
+@pytest.fixture(scope="session")
+def flights_catalog(year: FlightsYear) -> Catalog:
+    return load_catalog(year.target)
+
+
+@pytest.fixture(scope="session")
+def flights_engine(flights_catalog: Catalog) -> RememberingEngine:
+    return RememberingEngine(MetricFlowCompiler(flights_catalog))
+
+
+@pytest.fixture(scope="session")
+def flights_policy(flights_catalog: Catalog) -> Policy:
+    policy = load_policy(HERE / "defs" / "policy.yaml")
+    check_policy(policy, flights_catalog)
+    return policy
+
+
+@pytest.fixture(scope="session")
+def flights_door(
+    year: FlightsYear,
+    flights_catalog: Catalog,
+    flights_engine: RememberingEngine,
+    flights_policy: Policy,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[GovernedMetrics]:
+    door = GovernedMetrics(
+        catalog=flights_catalog,
+        policy=flights_policy,
+        ledger=Ledger.in_memory(),
+        snapshots=SnapshotStore(tmp_path_factory.mktemp("flights_published")),
+        engine=lambda _: flights_engine,
+        mask_key="a key of the tests",
+    )
+    door.ledger.publish_policy(
+        flights_policy.hash, policy_text(flights_policy), by="tests", run_id=None
+    )
+    publish_year(door, year)
+    yield door
+    door.close()
+
+
+def publish_year(door: GovernedMetrics, year: FlightsYear) -> None:
+    """Publishes what dbt built, with every model passing: dbt's own tests passed when it was built."""
+    passing = {node: ModelState(state=State.PASSING) for node in door.catalog.dbt_nodes}
+    with door.snapshots.stage(door.catalog, year.warehouse) as staged:
+        record = measure(door, staged, passing, previous=None, context=ReadContext())
+        staged.publish(record)
+
+
+@pytest.fixture(scope="session")
+def parquet() -> Iterator[duckdb.DuckDBPyConnection]:
+    connection = parquet_views()
+    yield connection
+    connection.close()

@@ -1,0 +1,138 @@
+"""The house: which layer may import which, and that nothing imports in a circle."""
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+LAYERS = ("semantic", "agent_resources", "orchestration_assets")
+FORBIDDEN = {
+    "semantic": ("dagster", "dagster_dbt", "pydantic_ai", "openai", "dbt", "mcp"),
+    "agent_resources": ("dagster_dbt", "dbt"),
+}
+ENGINES = ("metricflow", "metricflow_semantics", "pydantic_ai", "openai")
+
+
+def _modules() -> dict[str, Path]:
+    found = {}
+    for layer in LAYERS:
+        for path in sorted((ROOT / layer).rglob("*.py")):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+MODULES = _modules()
+
+
+def _imports(path: Path, *, top_level: bool = False) -> Iterator[str]:
+    tree = ast.parse(path.read_text())
+    nodes = tree.body if top_level else list(ast.walk(tree))
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _ours(name: str) -> str | None:
+    """The module of ours that an imported name is, or lies in."""
+    if name in MODULES:
+        return name
+    parent = name.rpartition(".")[0]
+    return parent if parent in MODULES else None
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_layer_imports_only_those_above_it(module: str) -> None:
+    layer = LAYERS.index(module.split(".")[0])
+    below = LAYERS[layer + 1 :]
+    wrong = [name for name in _imports(MODULES[module]) if name.split(".")[0] in below]
+    assert not wrong
+
+
+@pytest.mark.parametrize("layer", FORBIDDEN)
+def test_a_layer_does_not_know_what_is_not_its_business(layer: str) -> None:
+    wrong = [
+        (module, name)
+        for module, path in MODULES.items()
+        if module.split(".")[0] == layer
+        for name in _imports(path)
+        if name.split(".")[0] in FORBIDDEN[layer]
+    ]
+    assert not wrong
+
+
+def test_dagster_is_known_only_to_files_that_say_resource() -> None:
+    wrong = [
+        module
+        for module, path in MODULES.items()
+        if module.startswith("agent_resources")
+        and not module.endswith("_resource")
+        and any(name.split(".")[0] == "dagster" for name in _imports(path))
+    ]
+    assert not wrong
+
+
+def test_nothing_imports_in_a_circle() -> None:
+    graph = {
+        module: {ours for name in _imports(path) if (ours := _ours(name)) and ours != module}
+        for module, path in MODULES.items()
+    }
+    done: set[str] = set()
+
+    def visit(module: str, above: tuple[str, ...]) -> None:
+        assert module not in above, " -> ".join((*above, module))
+        if module not in done:
+            for imported in sorted(graph[module]):
+                visit(imported, (*above, module))
+            done.add(module)
+
+    for module in graph:
+        visit(module, ())
+
+
+@pytest.mark.parametrize(
+    "root", ["semantic.governed_metrics", "orchestration_assets.components", "orchestration_assets"]
+)
+def test_loading_definitions_imports_no_engine(root: str) -> None:
+    code = f"import sys, {root}; print(*(name for name in {ENGINES!r} if name in sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == []
+
+
+def test_nothing_takes_sql_from_a_reader() -> None:
+    """No field of what a reader can ask is called after SQL, and none takes a bare condition."""
+    from semantic.query import Filter, MetricQuery, OrderBy, TimeRange
+
+    fields = {
+        name for model in (MetricQuery, Filter, OrderBy, TimeRange) for name in model.model_fields
+    }
+    assert fields.isdisjoint({"sql", "where", "having", "expression", "raw", "query"})
+    assert all(
+        model.model_config["extra"] == "forbid"
+        for model in (MetricQuery, Filter, OrderBy, TimeRange)
+    )
+
+
+def test_the_repository_names_no_place_of_its_making() -> None:
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    registry = re.compile(r"https?://[^\s\"')]*(pypi|npmjs|debian)\.", re.IGNORECASE)
+    wrong = []
+    for name in filter(None, listed.stdout.split("\0")):
+        path = ROOT / name
+        if path.suffix in (".parquet", ".png") or not path.is_file() or path == Path(__file__):
+            continue
+        if registry.search(path.read_text(errors="replace")):
+            wrong.append(name)
+    assert not wrong
