@@ -1,0 +1,190 @@
+"""Runs of agents over the shop: by a script, and by a chat server on loopback through the same path."""
+
+import json
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+from pydantic_ai import models
+from pydantic_ai.messages import ModelResponse, TextPart
+from pydantic_ai.models.function import FunctionModel
+
+from agent_resources.agent import AgentDefinition
+from agent_resources.decision import Decision, Figure, Finding
+from agent_resources.errors import AgentRunFailed, ModelUnavailable
+from agent_resources.models import (
+    ScriptedModel,
+    Told,
+    ToolStep,
+    describe_metric,
+    list_metrics,
+    query_metrics,
+    resolve_model,
+)
+from agent_resources.runner import run_agent
+from semantic.answer import MetricAnswer, Refusal
+from semantic.governed_metrics import GovernedMetrics
+from semantic.ledger import ReadContext, ReadQuestion, find_reads
+from tests.agent_resources.openai_server import openai_server, tool_call
+
+CONTEXT = ReadContext(run_id="run-1", root_run_id="run-1", step_key="agents__analyst_mo")
+ANALYST = AgentDefinition(
+    name="analyst_mo",
+    description="Says how orders stand.",
+    instructions="Say how orders stand.",
+    metrics=("orders", "revenue", "customers"),
+)
+
+Steps = Generator[ToolStep, Told, Decision]
+
+
+def by_region() -> Steps:
+    listed = yield list_metrics()
+    described = yield describe_metric("orders")
+    told = yield query_metrics("orders", group_by="customer__region", order_by="-orders")
+    refused = yield query_metrics("customers")
+    most = told.records()[0]
+    return Decision(
+        answer=f"Most orders came from the {most['customer__region']}: {most['orders']}. "
+        f"I may read {len(listed.content)} metrics. {refused.message}",
+        findings=(
+            Finding(
+                statement=f"{len(described.content['group_by'])} names to group by.",
+                figures=(told.figure("orders", "orders of the first region", most),),
+            ),
+        ),
+        confidence=0.9,
+    )
+
+
+def test_a_script_runs_to_a_decision_with_the_reads_it_rests_on(door: GovernedMetrics) -> None:
+    run = run_agent(ANALYST, ScriptedModel(by_region), door, CONTEXT)
+    assert run.is_scripted
+    assert run.model == "scripted:by_region"
+    assert "Most orders came from the north: 4. I may read 2 metrics." in run.decision.answer
+    assert "'customers' is not available" in run.decision.answer
+    assert [type(item.result) for item in run.reads] == [MetricAnswer, Refusal]
+    [figure] = run.decision.figures()
+    assert figure.value == 4
+    assert figure.read_id == run.answers()[0].read_id
+    on_record = {read.read_id: read for read in find_reads(door.ledger, ReadQuestion(run="run-1"))}
+    assert on_record[figure.read_id].outcome == "allowed"
+    assert on_record[run.refusals()[0].read_id or ""].outcome == "refused"
+
+
+def test_a_run_that_is_tried_again_reads_under_the_same_ids(door: GovernedMetrics) -> None:
+    first = run_agent(ANALYST, ScriptedModel(by_region), door, CONTEXT)
+    again = run_agent(ANALYST, ScriptedModel(by_region), door, CONTEXT)
+    assert again.decision == first.decision
+    assert [read.result.read_id for read in again.reads] == [
+        read.result.read_id for read in first.reads
+    ]
+    assert len(list(find_reads(door.ledger, ReadQuestion(run="run-1")))) == 2
+
+
+def test_a_decision_that_cites_no_read_of_its_run_does_not_pass(door: GovernedMetrics) -> None:
+    def inventor() -> Steps:
+        yield query_metrics("orders")
+        invented = Figure(name="orders", value=7, read_id="01a1fc91-e589-7d2a-b616-3d112d63b548")
+        return Decision(
+            answer="Seven.", findings=(Finding(statement="S.", figures=(invented,)),), confidence=1
+        )
+
+    with pytest.raises(AgentRunFailed, match="no valid decision"):
+        run_agent(ANALYST, ScriptedModel(inventor), door, CONTEXT)
+
+
+def test_a_loop_ends_at_the_limit_of_turns(door: GovernedMetrics) -> None:
+    def endless() -> Steps:
+        while True:
+            yield query_metrics("orders")
+
+    short = ANALYST.model_copy(update={"limits": ANALYST.limits.model_copy(update={"turns": 3})})
+    with pytest.raises(AgentRunFailed, match="reached a limit"):
+        run_agent(short, ScriptedModel(endless), door, CONTEXT)
+
+
+def test_a_model_that_never_decides_is_told_as_such(door: GovernedMetrics) -> None:
+    def chatter(*_: object) -> ModelResponse:
+        return ModelResponse(parts=[TextPart("Hello!")])
+
+    with pytest.raises(AgentRunFailed, match="no valid decision"):
+        run_agent(ANALYST, FunctionModel(chatter), door, CONTEXT)
+
+
+def test_a_run_ends_at_its_limit_of_seconds(door: GovernedMetrics) -> None:
+    import asyncio
+
+    async def slow(*_: object) -> ModelResponse:
+        await asyncio.sleep(30)
+        raise AssertionError
+
+    short = ANALYST.model_copy(update={"limits": ANALYST.limits.model_copy(update={"seconds": 1})})
+    with pytest.raises(AgentRunFailed, match="within 1 seconds"):
+        run_agent(short, FunctionModel(slow), door, CONTEXT)
+
+
+def test_rows_are_cut_at_the_agents_limit_and_it_is_told(door: GovernedMetrics) -> None:
+    told_of: list[Any] = []
+
+    def greedy() -> Steps:
+        told = yield query_metrics("orders", group_by="order__status", limit=10_000)
+        told_of.append(told.content)
+        return Decision(answer="Done.", confidence=1)
+
+    short = ANALYST.model_copy(update={"limits": ANALYST.limits.model_copy(update={"rows": 2})})
+    run_agent(short, ScriptedModel(greedy), door, CONTEXT)
+    assert len(told_of[-1]["rows"]) == 2
+    assert told_of[-1]["notices"] == ["cut: there are more rows than the 2 asked for"]
+
+
+def test_any_openai_compatible_server_can_be_the_model(
+    door: GovernedMetrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models, "ALLOW_MODEL_REQUESTS", True)
+
+    def reply(asked: dict[str, Any]) -> dict[str, Any]:
+        returned = [message for message in asked["messages"] if message["role"] == "tool"]
+        if not returned:
+            return tool_call("query_metrics", {"metrics": "orders", "limit": 5}, "call-1")
+        told = json.loads(returned[-1]["content"])
+        figure = {"name": "orders", "value": told["rows"][0][0], "read_id": told["read_id"]}
+        decision = {
+            "answer": f"There were {told['rows'][0][0]} orders.",
+            "findings": [{"statement": "Orders.", "figures": [figure]}],
+            "confidence": 0.8,
+        }
+        return tool_call("final_result", decision, "call-2")
+
+    with openai_server(reply) as (url, requests):
+        model = resolve_model("small-model", base_url=url, api_key="key-of-the-test")
+        run = run_agent(ANALYST, model, door, CONTEXT)
+    assert run.decision.answer == "There were 9 orders."
+    assert not run.is_scripted
+    assert run.usage.requests == 2
+    assert run.usage.input_tokens == 20
+    assert requests[0]["model"] == "small-model"
+    assert requests[0]["_headers"]["authorization"] == "Bearer key-of-the-test"
+    offered = {tool["function"]["name"] for tool in requests[0]["tools"]}
+    assert offered == {"list_metrics", "describe_metric", "query_metrics", "final_result"}
+    assert "SELECT" not in json.dumps(requests)
+
+
+def test_model_requests_are_off_by_one_switch() -> None:
+    assert models.ALLOW_MODEL_REQUESTS is False
+    with pytest.raises(ModelUnavailable, match="switched off"):
+        resolve_model("openai:gpt-5-mini", api_key="key")
+
+
+@pytest.mark.parametrize("name", ["nobody:knows", "gpt", "openai:"])
+def test_an_unknown_model_is_said(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(models, "ALLOW_MODEL_REQUESTS", True)
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with pytest.raises(ModelUnavailable):
+        resolve_model(name)
+
+
+@pytest.mark.parametrize("path", ["no.module:here", "tests.agent_resources.test_runner:nothing"])
+def test_a_script_that_is_not_there_is_said(path: str) -> None:
+    with pytest.raises(ModelUnavailable, match="There is no script"):
+        resolve_model(f"scripted:{path}")

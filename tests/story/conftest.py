@@ -1,0 +1,85 @@
+"""The demonstration, told once per test session, and the command line on its instance."""
+
+import fcntl
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """What the demonstration printed, and the folder that it worked in."""
+
+    folder: Path
+    text: str
+
+    @property
+    def home(self) -> Path:
+        return self.folder / "dagster_home"
+
+    def chapter(self, number: int) -> str:
+        """The text from one chapter's heading to the next."""
+        after = self.text.split(f"\n{number}  ", 1)[1]
+        return after.split(f"\n{number + 1}  ", 1)[0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Said:
+    """What a command printed, and how it ended."""
+
+    out: str
+    err: str
+    code: int
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        parsed: list[dict[str, Any]] = json.loads(self.out)
+        return parsed
+
+
+@pytest.fixture(scope="session")
+def told(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Told:
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "story"
+    folder.mkdir(exist_ok=True)
+    printed = folder / "printed.txt"
+    with (folder / "telling.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not printed.exists():
+            done = _run("-m", "orchestration_assets.defs.story", str(folder))
+            assert done.code == 0, done.out + done.err
+            printed.write_text(done.out)
+    return Told(folder=folder, text=printed.read_text())
+
+
+@pytest.fixture(scope="session")
+def command(told: Told) -> Callable[..., Said]:
+    """Runs `governed-agents` on the demonstration's instance."""
+
+    def run(*arguments: str, home: Path | None = None) -> Said:
+        return _run(
+            "-m", "orchestration_assets.cli", *arguments, DAGSTER_HOME=str(home or told.home)
+        )
+
+    return run
+
+
+def _run(*arguments: str, **environment: str) -> Said:
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env={**os.environ, "COLUMNS": "200", "DAGSTER_DISABLE_TELEMETRY": "1", **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return Said(out=done.stdout, err=done.stderr, code=done.returncode)

@@ -1,0 +1,175 @@
+"""The command line, on the demonstration's record."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from orchestration_assets.definitions import DBT_PROJECT
+from tests.story.conftest import Said
+
+pytestmark = pytest.mark.xdist_group("story")
+Command = Callable[..., Said]
+FLIGHTS = DBT_PROJECT / "data" / "flights.parquet"
+
+
+def test_reads_prints_one_object_per_read_and_metric(command: Command) -> None:
+    rows = command("reads", "--json").rows
+    assert len(rows) > 50
+    wanted = {"read_id", "at", "agent", "run_id", "metric", "data_version", "outcome", "reason"}
+    assert all(wanted <= row.keys() for row in rows)
+    assert {row["outcome"] for row in rows} == {"allowed", "refused"}
+    assert len({(row["read_id"], row["metric"]) for row in rows}) == len(rows)
+    assert [row["at"] for row in rows] == sorted((row["at"] for row in rows), reverse=True)
+
+
+def test_reads_can_be_narrowed(command: Command) -> None:
+    everything = command("reads", "--json").rows
+    for option, value, keep in (
+        ("--metric", "cancellation_rate", lambda row: row["metric"] == "cancellation_rate"),
+        ("--agent", "analyst_dl", lambda row: row["agent"] == "analyst_dl"),
+        ("--run", everything[0]["run_id"], lambda row: row["run_id"] == everything[0]["run_id"]),
+        (
+            "--covering",
+            "2013-02-09",
+            lambda row: (row["covers_from"] or "9") <= "2013-02-09" <= (row["covers_to"] or "0"),
+        ),
+    ):
+        expected = [row for row in everything if keep(row)]
+        assert expected
+        assert len(expected) < len(everything)
+        assert command("reads", option, value, "--json").rows == expected
+    refused = command("reads", "--refused", "--json").rows
+    assert {row["metric"] for row in refused} == {"seats_flown"}
+    assert {row["reason"] for row in refused} == {"not_available"}
+
+
+def test_reads_by_when_they_were(command: Command) -> None:
+    everything = command("reads", "--json").rows
+    newest = everything[0]["at"]
+    assert command("reads", "--since", newest, "--json").rows[0]["at"] == newest
+    older = command("reads", "--until", newest, "--json").rows
+    assert older
+    assert all(row["at"] < newest for row in older)
+    assert command("reads", "--on", newest[:10], "--json").rows
+    assert command("reads", "--on", "2013-02-09", "--json").rows == []
+
+
+def test_the_refresh_is_a_recorded_reader(command: Command) -> None:
+    rows = command("reads", "--agent", "refresh", "--json").rows
+    assert {row["purpose"] for row in rows} == {"measure"}
+    assert "analyst_dl" in {row["acting_for"] for row in rows}
+    whole = command("reads", "--all", "--json").rows
+    assert {row["agent"] for row in whole} > {"refresh", "operations_watch"}
+
+
+def test_ask_is_a_governed_read(command: Command) -> None:
+    said = command(
+        "ask", "flights", "cancelled_flights", "--as", "analyst_dl", "--json",
+        "--from", "2013-02-08", "--to", "2013-02-09", "--by", "metric_time__day",
+    )  # fmt: skip
+    expected = duckdb.sql(
+        f"select cast(make_date(year, month, day) as varchar), count(*), "
+        f"count(*) filter (where dep_time is null) from '{FLIGHTS}' "
+        f"where carrier = 'DL' and month = 2 and day in (8, 9) group by all order by all"
+    ).fetchall()
+    assert [tuple(row.values()) for row in said.rows] == expected
+    assert "filtered: only rows whose carrier is DL" in said.err
+    newest = command("reads", "--agent", "analyst_dl", "--limit", "2", "--json").rows
+    assert {row["metric"] for row in newest} == {"flights", "cancelled_flights"}
+    assert {row["purpose"] for row in newest} == {"command line"}
+
+
+@pytest.mark.parametrize(
+    ("text", "condition"),
+    [
+        ("carrier = UA", "carrier = 'UA'"),
+        ("carrier in UA, DL", "carrier in ('UA', 'DL')"),
+        ("carrier!=UA", "carrier != 'UA'"),
+        ("destination starts_with B", "dest like 'B%'"),
+        ("flight__is_cancelled = true", "dep_time is null"),
+        ("metric_time__day between 2013-02-01, 2013-02-03", "month = 2 and day between 1 and 3"),
+        ('carrier = "9E"', "carrier = '9E'"),
+    ],
+)
+def test_ask_understands_filters(command: Command, text: str, condition: str) -> None:
+    said = command("ask", "flights", "--as", "platform", "--filter", text, "--json")
+    expected = duckdb.sql(
+        f"select count(*) from '{FLIGHTS}' where {condition} and make_date(year, month, day) <= '2013-02-09'"
+    ).fetchall()
+    assert said.rows == [{"flights": expected[0][0]}], said.err
+
+
+def test_catalog_shows_what_a_reader_can_see(command: Command) -> None:
+    rows = command("catalog", "--as", "network_planner", "--json").rows
+    assert [row["metric"] for row in rows] == ["distance_flown_miles", "flights"]
+    [metric] = command("catalog", "flights", "--as", "analyst_dl", "--json").rows
+    assert "plane" in {item["name"] for item in metric["dimensions"]}
+    [metric] = command("catalog", "flights", "--as", "network_planner", "--json").rows
+    assert {"plane", "flight__tail_number"}.isdisjoint(
+        item["name"] for item in metric["dimensions"]
+    )
+
+
+def test_agents_is_the_registry(command: Command) -> None:
+    rows = {row["agent"]: row for row in command("agents", "--json").rows}
+    assert set(rows) == {
+        "analyst_b6",
+        "analyst_dl",
+        "analyst_ua",
+        "network_planner",
+        "operations_watch",
+    }
+    planner = rows["network_planner"]
+    assert planner["asks_for"] == ["distance_flown_miles", "flights", "seats_flown"]
+    assert planner["is_given"] == ["distance_flown_miles", "flights"]
+    assert planner["not_given"] == ["seats_flown"]
+    assert {row["state"] for row in rows.values()} == {"success"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["reads", "--metric", "cancelation_rate"], "did you mean 'cancellation_rate'"),
+        (["reads", "--agent", "analyst_d1"], "did you mean 'analyst_dl'"),
+        (["reads", "--on", "someday"], "is not a day"),
+        (["reads", "--covering", "2013-02-30"], "is not a day"),
+        (
+            ["ask", "seats_flown", "--as", "network_planner"],
+            "is not available to 'network_planner'",
+        ),
+        (["ask", "flihts", "--as", "network_planner"], "did you mean 'flights'"),
+        (
+            ["ask", "flights", "--as", "operations_watch", "--by", "plane"],
+            "'plane' is not available",
+        ),
+        (["ask", "flights", "--as", "operations_watch", "--filter", "carrier ~ U"], "Operators"),
+        (["ask", "flights", "--as", "operations_watch", "--limit", "0"], "limit"),
+        (["ask", "flights", "--as", "platform", "--from", "2013-02-09"], "go together"),
+        (["catalog", "flihts"], "did you mean 'flights'"),
+        (["policy", "publish", "no/policy.yaml"], "Cannot read"),
+    ],
+)
+def test_what_is_wrong_is_said_shortly_and_exits_non_zero(
+    command: Command, arguments: list[str], says: str
+) -> None:
+    said = command(*arguments)
+    assert said.code != 0
+    assert says in " ".join(said.err.split())
+    assert "Traceback" not in said.err
+    assert said.out == ""
+
+
+def test_a_home_without_a_record_is_said(command: Command, tmp_path: Path) -> None:
+    said = command("reads", home=tmp_path)
+    assert said.code == 1
+    assert "There is no record" in said.err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["catalog", "ask", "reads", "agents"])
+def test_every_command_has_an_example(command: Command, name: str) -> None:
+    said = command(name, "--help")
+    assert said.code == 0
+    assert f"Example: governed-agents {name}" in said.out

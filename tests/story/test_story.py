@@ -1,0 +1,80 @@
+"""`make demo` tells what really happened, with the true counts."""
+
+import re
+
+import dagster as dg
+import duckdb
+import pytest
+
+from orchestration_assets.definitions import DBT_PROJECT
+from semantic.ledger import Ledger, ReadQuestion, find_reads
+from tests.story.conftest import Told
+
+pytestmark = pytest.mark.xdist_group("story")
+
+
+def test_the_first_days_are_landed_and_every_agent_runs(told: Told) -> None:
+    chapter = told.chapter(1)
+    for agent in ("operations_watch", "analyst_dl", "network_planner"):
+        assert f"{agent}: " in chapter
+    assert "did not run" not in chapter
+    assert "Metric 'seats_flown' is not available to 'network_planner'" in chapter
+    assert "masked-" in chapter
+
+
+def test_the_watch_reports_the_blizzard_beside_its_weather(told: Told) -> None:
+    chapter = told.chapter(2)
+    assert "On 2013-02-08, 472 of 930 flights were cancelled" in chapter
+    assert "On 2013-02-09, 393 of 684 flights were cancelled" in chapter
+    ran = re.search(r"ran: (.*)", chapter)
+    assert ran is not None
+    assert "operations_watch" in ran[1]
+    flat = " ".join(chapter.split())
+    for day in ("2013-02-08", "2013-02-09"):
+        inches = duckdb.sql(
+            f"select sum(precip) from '{DBT_PROJECT / 'data' / 'weather.parquet'}' "
+            f"where make_date(year, month, day) = '{day}'"
+        ).fetchall()[0][0]
+        assert f"The weather of {day}: {inches:.2f} inches of precipitation" in flat
+
+
+def test_the_same_days_again_run_nobody(told: Told) -> None:
+    assert "ran: nobody" in told.chapter(3)
+
+
+def test_a_correction_for_one_carrier_runs_those_who_see_it(told: Told) -> None:
+    ran = re.search(r"ran: (.*)", told.chapter(4))
+    assert ran is not None
+    assert sorted(ran[1].split(", ")) == ["analyst_dl", "operations_watch"]
+
+
+def test_it_ends_with_who_read_what_and_where_to_look(told: Told) -> None:
+    chapter = told.chapter(5)
+    for word in ("allowed", "refused", "seats_flown", "operations_watch", "make ui"):
+        assert word in chapter
+
+
+def test_what_it_says_of_the_reads_is_what_the_ledger_and_dagster_hold(told: Told) -> None:
+    ledger = Ledger.open(told.home / "governed_agents" / "ledger.db")
+    reads = list(find_reads(ledger, ReadQuestion(without_reader="refresh")))
+    ledger.close()
+    with dg.DagsterInstance.from_config(str(told.home)) as instance:
+        observed = {
+            (
+                record.run_id,
+                key.path[-1],
+                record.event_log_entry.asset_observation.tags["dagster/data_version"],
+            )
+            for key in instance.all_asset_keys()
+            if key.path[0] == "metrics"
+            for record in instance.fetch_observations(key, limit=1000).records
+            if record.event_log_entry.asset_observation
+        }
+    recorded = {
+        (read.run_id, read.metric, read.data_version)
+        for read in reads
+        if read.outcome == "allowed" and read.run_id
+    }
+    assert recorded == observed
+    assert {read.metric for read in reads if read.outcome == "refused"} == {"seats_flown"}
+    assert not [read for read in reads if read.outcome == "open"]
