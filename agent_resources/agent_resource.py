@@ -1,18 +1,19 @@
 """An agent as a Dagster resource. It has the governed metrics and a model, and no other way to data."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from dagster import DagsterInstance
 from pydantic import Field
 
 from agent_resources.agent import AgentDefinition, load_agent
-from agent_resources.agent_run import AgentRun
+from agent_resources.agent_run import AgentRun, ReadOfRun
 from agent_resources.errors import ModelUnavailable
 from agent_resources.metrics_resource import GovernedMetricsResource
+from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import ReadContext
+from semantic.snapshot import SnapshotRecord
 
 
 class AgentResource(dg.ConfigurableResource[None]):
@@ -36,9 +37,18 @@ class AgentResource(dg.ConfigurableResource[None]):
         return written.model_copy(update={"model": self.model}) if self.model else written
 
     def run(
-        self, instance: DagsterInstance, context: ReadContext, *, question: str | None = None
+        self,
+        metrics: GovernedMetrics,
+        context: ReadContext,
+        *,
+        question: str | None = None,
+        snapshot: SnapshotRecord | None = None,
+        on_read: Callable[[ReadOfRun], None] = lambda _: None,
     ) -> AgentRun:
-        """Runs the agent to its decision. Raises `AgentRunFailed`, `ModelUnavailable` or another error with a hint."""
+        """Runs the agent to its decision, through a door that this resource's `metrics` opened.
+
+        Raises `AgentRunFailed`, `ModelUnavailable` or another error with a hint.
+        """
         from agent_resources.models import resolve_model
         from agent_resources.runner import run_agent
 
@@ -51,9 +61,16 @@ class AgentResource(dg.ConfigurableResource[None]):
         model = resolve_model(
             definition.model, api_key=self.api_key or None, base_url=self.base_url or None
         )
-        with self.metrics.open(instance) as metrics:
-            metrics.ledger.register_agent(definition.name, definition.hash, registered(definition))
-            return run_agent(definition, model, metrics, context, question=question)
+        metrics.ledger.register_agent(definition.name, definition.hash, registered(definition))
+        return run_agent(
+            definition,
+            model,
+            metrics,
+            context,
+            question=question,
+            snapshot=snapshot,
+            on_read=on_read,
+        )
 
     def __repr__(self) -> str:
         return f"AgentResource(definition={self.definition!r}, model={self.model!r})"

@@ -5,7 +5,7 @@ JSON values; nothing that is read becomes an instruction.
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from importlib import resources
@@ -26,12 +26,23 @@ QUERY_METRICS = "query_metrics"
 
 
 class MetricReader:
-    """The reads of one agent run: what the tools act on. Safe for tools that run in parallel."""
+    """The reads of one agent run: what the tools act on. Safe for tools that run in parallel.
 
-    def __init__(self, metrics: GovernedMetrics, session: ReadSession, *, max_rows: int) -> None:
+    `on_read` is called with each read before the model is told of it.
+    """
+
+    def __init__(
+        self,
+        metrics: GovernedMetrics,
+        session: ReadSession,
+        *,
+        max_rows: int,
+        on_read: Callable[[ReadOfRun], None] = lambda _: None,
+    ) -> None:
         self._metrics = metrics
         self._session = session
         self._max_rows = max_rows
+        self._on_read = on_read
         self._reads: list[ReadOfRun] = []
         self._lock = threading.Lock()
 
@@ -76,8 +87,10 @@ class MetricReader:
         if limit is None or (isinstance(limit, int) and limit > self._max_rows):
             limited["limit"] = self._max_rows
         result = self._session.query(limited, call_id=call_id)
+        read = ReadOfRun(asked=limited, result=result)
         with self._lock:
-            self._reads.append(ReadOfRun(asked=limited, result=result))
+            self._reads.append(read)
+            self._on_read(read)
         return _told(result)
 
 

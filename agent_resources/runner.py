@@ -13,7 +13,7 @@ from pydantic_ai.models import Model
 from pydantic_ai.usage import UsageLimits
 
 from agent_resources.agent import AgentDefinition
-from agent_resources.agent_run import AgentRun, Usage
+from agent_resources.agent_run import AgentRun, ReadOfRun, Usage
 from agent_resources.decision import Decision
 from agent_resources.errors import AgentRunFailed
 from agent_resources.metric_tools import MetricReader, build_metric_toolset, prompt
@@ -21,6 +21,7 @@ from agent_resources.models import SCRIPTED
 from semantic.answer import MetricAnswer
 from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import ReadContext
+from semantic.snapshot import SnapshotRecord
 
 ResultT = TypeVar("ResultT")
 
@@ -32,15 +33,19 @@ def run_agent(
     context: ReadContext,
     *,
     question: str | None = None,
+    snapshot: SnapshotRecord | None = None,
+    on_read: Callable[[ReadOfRun], None] = lambda _: None,
 ) -> AgentRun:
     """Runs an agent to its decision on one snapshot. Raises `AgentRunFailed` where it comes to none.
 
-    Every figure in the decision names a read of this run; a decision that cites anything else goes back to the model.
+    The snapshot is the current one unless another is given. `on_read` is told of each read as it happens, so that what a run
+    read is known also where it comes to no decision. Every figure in the decision names a read of this run; a decision that
+    cites anything else goes back to the model.
     """
     started = time.monotonic()
-    with metrics.session(definition.reader, context) as session:
-        snapshot = session.snapshot.version
-        reader = MetricReader(metrics, session, max_rows=definition.limits.rows)
+    with metrics.session(definition.reader, context, snapshot=snapshot) as session:
+        version = session.snapshot.version
+        reader = MetricReader(metrics, session, max_rows=definition.limits.rows, on_read=on_read)
         engine = _build_engine(definition, model)
         try:
             result = _run_bounded(
@@ -70,7 +75,7 @@ def run_agent(
         definition_hash=definition.hash,
         model=model.model_name,
         is_scripted=model.model_name.startswith(SCRIPTED),
-        snapshot=snapshot,
+        snapshot=version,
         decision=result.output,
         reads=reader.reads,
         usage=Usage(

@@ -1,26 +1,30 @@
 """Agents as assets: one run is one materialization, below every metric that the agent may read."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import dagster as dg
+from dagster import DagsterInstance
 
 from agent_resources.agent import AgentDefinition
 from agent_resources.agent_resource import AgentResource
-from agent_resources.agent_run import AgentRun
+from agent_resources.agent_run import AgentRun, ReadOfRun
 from agent_resources.errors import GateClosed
 from orchestration_assets.errors import told_to_dagster
 from orchestration_assets.lineage import (
     AGENT_TAG,
-    ran_tag,
+    input_version_tags,
     read_observations,
+    read_tags,
     reads_table,
-    run_tags,
+    started_tags,
 )
 from orchestration_assets.metric_assets import closed_because
 from orchestration_assets.translator import valid_owners
+from semantic.answer import Reason
 from semantic.catalog import Catalog
+from semantic.errors import LedgerUnavailable
 from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import ReadContext
 from semantic.policy import Permit, Policy, Reader
@@ -40,7 +44,7 @@ class Basis:
     versions: Mapping[str, tuple[str, str | None]]
     since: Mapping[str, str]
 
-    def to_json(self) -> dict[str, object]:
+    def to_json(self) -> dict[str, Any]:
         return {
             "snapshot": self.snapshot,
             "versions": {name: list(pair) for name, pair in self.versions.items()},
@@ -83,6 +87,32 @@ def read_basis(
     return Basis(snapshot=record.version, versions=versions, since=since)
 
 
+def closed_gate(
+    names: Sequence[str], metrics: GovernedMetrics, record: SnapshotRecord
+) -> str | None:
+    """Why an agent that may read these metrics cannot run on a snapshot, or None where it can."""
+    for name in names:
+        reason = closed_because(metrics.catalog.metrics.get(name), record.metrics.get(name))
+        if reason is not None:
+            return f"'{name}' may not be read: {reason}"
+    return None
+
+
+def handled_bases(
+    instance: DagsterInstance, keys: Sequence[dg.AssetKey]
+) -> dict[dg.AssetKey, Mapping[str, Any]]:
+    """By agent asset, the basis of its last materialization, as `Basis.to_json` writes it."""
+    found: dict[dg.AssetKey, Mapping[str, Any]] = {}
+    for record in instance.get_asset_records(list(keys)):
+        latest = record.asset_entry.last_materialization
+        materialization = latest.asset_materialization if latest else None
+        metadata = materialization.metadata if materialization else {}
+        if BASIS in metadata:
+            basis: Any = metadata[BASIS].value
+            found[record.asset_entry.asset_key] = basis
+    return found
+
+
 def build_agent_asset(
     definition: AgentDefinition,
     *,
@@ -122,22 +152,41 @@ def build_agent_asset(
     )
     def agent(context: dg.AssetExecutionContext, config: AgentConfig) -> dg.MaterializeResult[None]:
         resource: AgentResource = getattr(context.resources, resource_key)
-        context.instance.add_run_tags(context.run.run_id, {ran_tag(definition.name): "started"})
-        with told_to_dagster():
-            basis = _open_gate(resource, definition, readable, context)
-            run = resource.run(
-                context.instance, _read_context(context), question=config.question or None
-            )
-        context.instance.add_run_tags(context.run.run_id, run_tags(run))
-        for observation in read_observations(run, agent_key, metric_keys, context.run.run_id):
-            context.log_event(observation)
-        return materialized(run, basis)
+        context.instance.add_run_tags(context.run.run_id, started_tags(definition.name))
+        reads: list[ReadOfRun] = []
+        with told_to_dagster(), resource.metrics.open(context.instance) as metrics:
+            record = metrics.snapshots.current()
+            _refuse_closed_gate(definition, readable, metrics, record)
+            try:
+                run = resource.run(
+                    metrics,
+                    _read_context(context),
+                    question=config.question or None,
+                    snapshot=record,
+                    on_read=reads.append,
+                )
+            finally:
+                _report_reads(context, reads, definition.name, agent_key, metric_keys)
+            _refuse_unrecorded(run)
+            basis = read_basis(definition.reader, readable, metrics, record)
+        handled: Mapping[str, Any] = (
+            handled_bases(context.instance, [agent_key]).get(agent_key, {})
+            if config.question
+            else basis.to_json()
+        )
+        return materialized(run, handled, metric_keys)
 
     return agent
 
 
-def materialized(run: AgentRun, basis: Basis) -> dg.MaterializeResult[None]:
-    """The materialization of a run: its decision in words, the figures with their reads, and what it took."""
+def materialized(
+    run: AgentRun, basis: Mapping[str, Any], metric_keys: Mapping[str, dg.AssetKey]
+) -> dg.MaterializeResult[None]:
+    """The materialization of a run: its decision in words, the figures with their reads, and what it took.
+
+    `basis` is what the agent's own task has been done for. A run that answered a person's question has not done that task, and
+    hands on the basis of the run before it; it is empty where there was none.
+    """
     decision = run.decision
     return dg.MaterializeResult(
         metadata={
@@ -166,7 +215,7 @@ def materialized(run: AgentRun, basis: Basis) -> dg.MaterializeResult[None]:
                     ]
                 ),
             ),
-            "reads": reads_table(run),
+            "reads": reads_table(run.reads),
             "confidence": decision.confidence,
             "reads_allowed": len(run.answers()),
             "reads_refused": len(run.refusals()),
@@ -179,36 +228,68 @@ def materialized(run: AgentRun, basis: Basis) -> dg.MaterializeResult[None]:
             "definition_hash": run.definition_hash,
             "snapshot": run.snapshot,
             "decision": dg.MetadataValue.json(decision.model_dump(mode="json")),
-            BASIS: dg.MetadataValue.json(json.loads(json.dumps(basis.to_json()))),
+            **({BASIS: dg.MetadataValue.json(dict(basis))} if basis else {}),
         },
-        tags={
-            f"dagster/input_data_version/metrics/{version.name}": version.data_version
-            for answer in run.answers()
-            for version in answer.provenance.metrics
-        },
+        tags=input_version_tags(run.reads, metric_keys),
     )
 
 
-def _open_gate(
-    resource: AgentResource,
+def _refuse_closed_gate(
     definition: AgentDefinition,
     readable: Sequence[str],
-    context: dg.AssetExecutionContext,
-) -> Basis:
-    """What the agent will read from. Raises `GateClosed` where any metric that it may read may not be read now.
+    metrics: GovernedMetrics,
+    record: SnapshotRecord,
+) -> None:
+    """Raises `GateClosed` where any metric that the agent may read may not be read now.
 
     Asked again in the run, and not only by the sensor, because a person can press Materialize.
     """
-    with resource.metrics.open(context.instance) as metrics:
-        record = metrics.snapshots.current()
-        for name in readable:
-            reason = closed_because(metrics.catalog.metrics[name], record.metrics.get(name))
-            if reason is not None:
-                raise GateClosed(
-                    f"Agent '{definition.name}' does not run, because '{name}' may not be read: {reason}",
-                    hint="mend the data and materialize governed_snapshot",
-                )
-        return read_basis(definition.reader, readable, metrics, record)
+    if metrics.ledger.current_policy_hash() != metrics.policy.hash:
+        raise GateClosed(
+            f"Agent '{definition.name}' does not run, because the policy of this process is not the published one",
+            hint="the owner of the policy publishes it: materialize governed_snapshot",
+        )
+    reason = closed_gate(readable, metrics, record)
+    if reason is not None:
+        raise GateClosed(
+            f"Agent '{definition.name}' does not run, because {reason}",
+            hint="mend the data and materialize governed_snapshot",
+        )
+
+
+def _report_reads(
+    context: dg.AssetExecutionContext,
+    reads: Sequence[ReadOfRun],
+    agent: str,
+    agent_key: dg.AssetKey,
+    metric_keys: Mapping[str, dg.AssetKey],
+) -> None:
+    """Tells Dagster what was read, also by a run that then fails. One run may hold several agents: what one of them was
+    given is not taken back by a refusal of another.
+    """
+    run_id = context.run.run_id
+    stored = context.instance.get_run_by_id(run_id)
+    before = stored.tags if stored else {}
+    tags = {
+        tag: outcome
+        for tag, outcome in read_tags(reads, metric_keys).items()
+        if before.get(tag) != "allowed"
+    }
+    context.instance.add_run_tags(run_id, tags)
+    for observation in read_observations(reads, agent, agent_key, metric_keys, run_id):
+        context.log_event(observation)
+
+
+def _refuse_unrecorded(run: AgentRun) -> None:
+    """Raises `LedgerUnavailable` where a read of the run could not be recorded: then it decided without that data, for a
+    reason that is not the agent's.
+    """
+    for refusal in run.refusals():
+        if refusal.reason is Reason.LEDGER_UNAVAILABLE:
+            raise LedgerUnavailable(
+                f"A read of agent '{run.agent}' could not be recorded, so it was given no data",
+                hint=refusal.hint,
+            )
 
 
 def _read_context(context: dg.AssetExecutionContext) -> ReadContext:

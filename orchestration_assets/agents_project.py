@@ -13,6 +13,8 @@ from agent_resources.errors import AgentDefinitionError
 from orchestration_assets.agent_assets import build_agent_asset, readable_names
 from orchestration_assets.metrics_project import METRICS_RESOURCE, MetricsProject
 from orchestration_assets.sensors import WatchedAgent, build_agent_sensor
+from semantic.catalog import Catalog
+from semantic.errors import did_you_mean
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +43,7 @@ def build_agents_definitions(
     paths = agent_files(folder)
     definitions = [load_agent(path) for path in paths]
     _refuse_same_names(definitions, paths)
+    _refuse_unknown_metrics(definitions, paths, project.catalog)
     watched = [
         WatchedAgent(
             definition=_with_model(definition, settings),
@@ -122,3 +125,16 @@ def _refuse_same_names(definitions: Sequence[AgentDefinition], paths: Sequence[P
                 hint=f"the first is in {seen[definition.name]}",
             )
         seen[definition.name] = path
+
+
+def _refuse_unknown_metrics(
+    definitions: Sequence[AgentDefinition], paths: Sequence[Path], catalog: Catalog
+) -> None:
+    for definition, path in zip(definitions, paths, strict=True):
+        for name in definition.metrics:
+            if name not in catalog.metrics:
+                raise AgentDefinitionError(
+                    f"{path}: asks for an unknown metric '{name}'",
+                    hint=did_you_mean(name, catalog.metrics)
+                    or f"known: {', '.join(list(catalog.metrics)[:20])}",
+                )

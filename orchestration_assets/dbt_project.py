@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,9 @@ from dagster_dbt.asset_utils import get_asset_check_key_for_test
 from semantic.errors import WarehouseUnavailable
 
 _ASSET_TYPES = frozenset({"model", "seed", "snapshot"})
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
+_DBT_FILTERS = ("as_text", "as_bool", "as_native", "as_number")
+_NAME_THE_FILE = "mend it, or name the DuckDB file itself as `warehouse`"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,10 +34,15 @@ class DbtTest:
 
 @dataclass(frozen=True, kw_only=True)
 class DbtAssets:
-    """The assets of a dbt project: asset keys by unique id, as the project's own translator gives them, and its tests."""
+    """The assets of a dbt project: asset keys by unique id, as the project's own translator gives them, and its tests.
+
+    `observed_keys` are those on which dagster-dbt reports a test that has no check. They are not `keys`: for these it asks the
+    translator's older method, which a translation of keys does not reach.
+    """
 
     keys: Mapping[str, dg.AssetKey]
     tests: tuple[DbtTest, ...]
+    observed_keys: Mapping[str, dg.AssetKey]
 
 
 def load_dbt_assets(
@@ -45,58 +54,89 @@ def load_dbt_assets(
     """The dbt assets that `manifest.json` describes. Existing keys stay as they are: the translator is asked."""
     manifest = json.loads((target_path / "manifest.json").read_text())
     asked = translator or DagsterDbtTranslator()
+    specs = {
+        unique_id: asked.get_asset_spec(manifest, unique_id, project)
+        for unique_id, raw in manifest["nodes"].items()
+        if raw["resource_type"] in _ASSET_TYPES
+        and raw.get("config", {}).get("materialized") != "ephemeral"
+    }
     return DbtAssets(
-        keys={
-            unique_id: asked.get_asset_spec(manifest, unique_id, project).key
-            for unique_id, raw in manifest["nodes"].items()
-            if raw["resource_type"] in _ASSET_TYPES
-            and raw.get("config", {}).get("materialized") != "ephemeral"
-        },
+        keys={unique_id: spec.key for unique_id, spec in specs.items()},
         tests=tuple(
             DbtTest(
                 unique_id=unique_id,
                 name=raw["name"],
-                nodes=tuple(raw["depends_on"]["nodes"]),
-                check_key=get_asset_check_key_for_test(manifest, asked, unique_id, project),
+                nodes=_nodes_of(manifest, unique_id),
+                check_key=_check_key(manifest, asked, unique_id, specs, project),
             )
             for unique_id, raw in manifest["nodes"].items()
             if raw["resource_type"] == "test" and _fails_a_build(raw)
         ),
+        observed_keys={
+            unique_id: asked.get_asset_key(manifest["nodes"][unique_id]) for unique_id in specs
+        },
     )
 
 
 def locate_warehouse(
-    project_dir: Path, profiles_dir: Path | None = None, target: str | None = None
+    project_dir: Path,
+    profiles_dir: Path | None = None,
+    *,
+    profile: str | None = None,
+    target: str | None = None,
 ) -> Path:
-    """The DuckDB file that a dbt project builds into, from its profile.
+    """The DuckDB file that a dbt project builds into, from its profile. Whether it is there is not asked.
 
     A relative path counts from the project's folder, where dagster-dbt runs dbt. Raises `WarehouseUnavailable`.
     """
-    profile_name = str(_yaml(project_dir / "dbt_project.yml").get("profile"))
-    path = (profiles_dir or project_dir) / "profiles.yml"
-    if not path.is_file():
-        path = Path(os.environ.get("DBT_PROFILES_DIR", Path.home() / ".dbt")) / "profiles.yml"
-    profile = _yaml(path).get(profile_name)
-    if not isinstance(profile, dict):
-        raise WarehouseUnavailable(
-            f"{path} has no profile '{profile_name}'",
-            hint=f"{project_dir}/dbt_project.yml names it",
-        )
-    wanted = target or profile.get("target") or "default"
-    output = (profile.get("outputs") or {}).get(wanted)
+    written = project_dir / "dbt_project.yml"
+    name = profile or os.environ.get("DBT_PROFILE") or _text(_yaml(written).get("profile"), written)
+    path = _profiles_file(project_dir, profiles_dir)
+    found = _yaml(path).get(name or "")
+    if not isinstance(found, dict):
+        raise WarehouseUnavailable(f"{path} has no profile '{name}'", hint=f"{written} names it")
+    wanted = target or os.environ.get("DBT_TARGET") or _text(found.get("target"), path) or "default"
+    output = (found.get("outputs") or {}).get(wanted)
     if not isinstance(output, dict):
-        raise WarehouseUnavailable(f"{path}: the profile '{profile_name}' has no target '{wanted}'")
-    if output.get("type") != "duckdb":
+        raise WarehouseUnavailable(f"{path}: the profile '{name}' has no target '{wanted}'")
+    adapter = _text(output.get("type"), path)
+    if adapter != "duckdb":
         raise WarehouseUnavailable(
-            f"{path}: the target '{wanted}' is of type '{output.get('type')}'; governed reads run on DuckDB for now",
+            f"{path}: the target '{wanted}' is of type '{adapter}'; governed reads run on DuckDB for now",
             hint="point it at a target of type duckdb",
         )
-    if not output.get("path") or str(output["path"]).startswith((":memory:", "md:")):
+    place = _text(output.get("path"), path)
+    if not place or place == ":memory:" or _ADDRESS.match(place):
         raise WarehouseUnavailable(
             f"{path}: the target '{wanted}' keeps its data in no file of its own",
             hint="give it a `path` to a DuckDB file",
         )
-    return (project_dir / str(output["path"])).resolve()
+    return (project_dir / Path(place).expanduser()).resolve()
+
+
+def _check_key(
+    manifest: Mapping[str, Any],
+    translator: DagsterDbtTranslator,
+    test: str,
+    specs: Mapping[str, dg.AssetSpec],
+    project: DbtProject | None,
+) -> dg.AssetCheckKey | None:
+    """The check that dagster-dbt reports a test as. Where its translator has none, it reports an observation."""
+    key: dg.AssetCheckKey | None = get_asset_check_key_for_test(manifest, translator, test, project)
+    tested = [specs[node] for node in _nodes_of(manifest, test) if node in specs]
+    if translator.settings.enable_source_tests_as_checks:
+        tested += [
+            translator.get_asset_spec(manifest, node, project)
+            for node in _nodes_of(manifest, test)
+            if node in manifest["sources"]
+        ]
+    spec = next((spec for spec in tested if key and spec.key == key.asset_key), None)
+    check = translator.get_asset_check_spec(spec, manifest, test, project) if spec else None
+    return key if check is not None and check.key == key else None
+
+
+def _nodes_of(manifest: Mapping[str, Any], test: str) -> tuple[str, ...]:
+    return tuple(manifest["nodes"][test]["depends_on"]["nodes"])
 
 
 def _fails_a_build(test: Mapping[str, Any]) -> bool:
@@ -107,23 +147,40 @@ def _fails_a_build(test: Mapping[str, Any]) -> bool:
     )
 
 
+def _profiles_file(project_dir: Path, profiles_dir: Path | None) -> Path:
+    path = (profiles_dir or project_dir) / "profiles.yml"
+    if path.is_file():
+        return path
+    return Path(os.environ.get("DBT_PROFILES_DIR", Path.home() / ".dbt")) / "profiles.yml"
+
+
 def _yaml(path: Path) -> dict[str, Any]:
-    """A dbt YAML file with its `env_var` calls filled in, as dbt does."""
+    """A dbt YAML file as it is written. dbt fills in only the values that it uses, and so do we."""
     try:
-        text = path.read_text()
+        parsed = yaml.safe_load(path.read_text())
     except OSError as error:
-        raise WarehouseUnavailable(
-            f"Cannot read {path}",
-            hint="name the folder of profiles.yml, or the warehouse file itself",
-        ) from error
-    try:
-        rendered = jinja2.sandbox.SandboxedEnvironment().from_string(text).render(env_var=_env_var)
-        parsed = yaml.safe_load(rendered)
-    except (jinja2.TemplateError, yaml.YAMLError) as error:
-        raise WarehouseUnavailable(f"Cannot understand {path}: {error}") from error
+        raise WarehouseUnavailable(f"Cannot read {path}", hint=_NAME_THE_FILE) from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}:{mark.line + 1}" if mark else str(path)
+        raise WarehouseUnavailable(f"{where}: is not YAML", hint=_NAME_THE_FILE) from error
     if not isinstance(parsed, dict):
-        raise WarehouseUnavailable(f"{path} is not a dbt file")
+        raise WarehouseUnavailable(f"{path} is not a dbt file", hint=_NAME_THE_FILE)
     return parsed
+
+
+def _text(value: object, path: Path) -> str | None:
+    """A value of a dbt file with its `env_var` calls filled in, as dbt does."""
+    if value is None:
+        return None
+    environment = jinja2.sandbox.SandboxedEnvironment(undefined=jinja2.StrictUndefined)
+    environment.filters |= dict.fromkeys(_DBT_FILTERS, lambda kept: kept)
+    try:
+        return environment.from_string(str(value)).render(env_var=_env_var)
+    except jinja2.TemplateError as error:
+        raise WarehouseUnavailable(
+            f"{path}: cannot fill in {value}: {error}", hint=_NAME_THE_FILE
+        ) from error
 
 
 def _env_var(name: str, default: str | None = None) -> str:

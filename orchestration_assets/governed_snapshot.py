@@ -1,17 +1,19 @@
 """`governed_snapshot`: the data that reads are served from, staged, measured and published at once."""
 
 import hashlib
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import dagster as dg
+from dagster import DagsterInstance
 
 from agent_resources.metrics_resource import GovernedMetricsResource
 from orchestration_assets.dbt_project import DbtAssets
 from orchestration_assets.errors import told_to_dagster
-from orchestration_assets.model_states import read_model_states
+from orchestration_assets.model_states import governed_nodes, last_touched, read_model_states
 from semantic.catalog import Catalog
-from semantic.errors import GovernedMetricsError
+from semantic.errors import WarehouseUnavailable
 from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import ReadContext
 from semantic.measurement import measure
@@ -19,10 +21,7 @@ from semantic.policy_file import check_policy, policy_text
 from semantic.snapshot import SnapshotRecord, State
 
 SNAPSHOT_KEY = dg.AssetKey("governed_snapshot")
-
-
-class NothingPasses(GovernedMetricsError):
-    """No metric may be read, so nothing is published. The owner of the data can act."""
+LOOKED_AT = "looked_at"
 
 
 def build_governed_snapshot(
@@ -53,8 +52,9 @@ def build_governed_snapshot(
     def governed_snapshot(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
         resource: GovernedMetricsResource = getattr(context.resources, resource_key)
         with told_to_dagster(), resource.open(context.instance) as metrics:
-            record = publish_snapshot(context, metrics, dbt, warehouse())
-        return _result(record)
+            looked_at = time.time()
+            record = publish_snapshot(context, metrics, dbt, warehouse(), looked_at)
+        return _result(record, looked_at)
 
     return governed_snapshot
 
@@ -66,9 +66,17 @@ def governed_dbt_keys(catalog: Catalog, dbt: DbtAssets) -> Sequence[dg.AssetKey]
 
 
 def publish_snapshot(
-    context: dg.AssetExecutionContext, metrics: GovernedMetrics, dbt: DbtAssets, warehouse: Path
+    context: dg.AssetExecutionContext,
+    metrics: GovernedMetrics,
+    dbt: DbtAssets,
+    warehouse: Path,
+    looked_at: float,
 ) -> SnapshotRecord:
-    """Publishes the policy and a new snapshot. Where anything fails, the last good snapshot stays current."""
+    """Publishes the policy and a new snapshot. Where anything fails, the last good snapshot stays current.
+
+    Metrics whose models do not pass are published as closed, also where that is all of them: the last good data is kept
+    on disk, and is not what readers get. `looked_at` is the moment from which the state of the models counts.
+    """
     run_id = context.run.run_id
     check_policy(metrics.policy, metrics.catalog)
     if metrics.ledger.publish_policy(
@@ -79,6 +87,7 @@ def publish_snapshot(
     store = metrics.snapshots
     previous = store.current() if store.current_version() else None
     with store.stage(metrics.catalog, warehouse) as staged:
+        _refuse_other_data(context.instance, metrics.catalog, dbt, looked_at)
         record = measure(
             metrics,
             staged,
@@ -92,22 +101,36 @@ def publish_snapshot(
             ),
             progress=context.log.info,
         )
-        if all(item.state is not State.PASSING for item in record.metrics.values()):
-            reason = next(iter(record.metrics.values())).reason
-            raise NothingPasses(
-                f"No metric may be read: {reason}", hint="the last published snapshot stays current"
-            )
         staged.publish(record)
+    for name, item in record.metrics.items():
+        if item.state is not State.PASSING:
+            context.log.warning(f"'{name}' is closed: {item.reason}")
     return record
 
 
-def _result(record: SnapshotRecord) -> dg.MaterializeResult[None]:
+def _refuse_other_data(
+    instance: DagsterInstance, catalog: Catalog, dbt: DbtAssets, looked_at: float
+) -> None:
+    """Raises `WarehouseUnavailable` where dbt has built or tested since `looked_at`: the copy may then hold other data than
+    that whose tests were looked at.
+    """
+    keys = [dbt.keys[node] for node in governed_nodes(catalog) if node in dbt.keys]
+    checks = [test.check_key for test in dbt.tests if test.check_key]
+    if last_touched(instance, keys, checks) >= looked_at:
+        raise WarehouseUnavailable(
+            "dbt was at work while the snapshot was taken, so the data may not be what its tests were run on",
+            hint="materialize governed_snapshot again when dbt is done",
+        )
+
+
+def _result(record: SnapshotRecord, looked_at: float) -> dg.MaterializeResult[None]:
     closed = {
         name: item for name, item in record.metrics.items() if item.state is not State.PASSING
     }
     return dg.MaterializeResult(
         metadata={
             "version": record.version,
+            LOOKED_AT: dg.MetadataValue.timestamp(looked_at),
             "metrics": len(record.metrics) - len(closed),
             "metrics_closed": len(closed),
             "dagster/row_count": sum(record.relations.values()),

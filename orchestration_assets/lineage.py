@@ -3,63 +3,78 @@
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 
-from agent_resources.agent_run import AgentRun, ReadOfRun
+from agent_resources.agent_run import ReadOfRun
 from semantic.answer import MetricAnswer, MetricVersion, Refusal
 
 AGENT_TAG = "governed_agents/agent"
+HAS_AGENTS_TAG = "governed_agents/has_agents"
 RAN_TAG = "governed_agents.agent"
 READ_TAG = "governed_agents.read"
 DATA_VERSION_TAG = "dagster/data_version"
+INPUT_VERSION_TAG = "dagster/input_data_version"
 _NOT_IN_TAGS = re.compile(r"[^A-Za-z0-9_.-]")
 _LONGEST_TAG = 63
+_MOST_NAMES = 20
+_LONGEST_NAME = 300
 
 
 def read_observations(
-    run: AgentRun, agent_key: dg.AssetKey, keys: Mapping[str, dg.AssetKey], run_id: str
+    reads: Sequence[ReadOfRun],
+    agent: str,
+    agent_key: dg.AssetKey,
+    keys: Mapping[str, dg.AssetKey],
+    run_id: str,
 ) -> list[dg.AssetObservation]:
-    """One observation per metric that the run read, with the data version at the moment of the read.
+    """One observation per metric of which a run was given data, with the data version at the moment of the read.
 
     The version is in Dagster's own tag: an observation without it would count as an update.
     """
-    read_ids: dict[str, list[str]] = defaultdict(list)
-    versions: dict[str, MetricVersion] = {}
-    for answer in run.answers():
+    answers: dict[str, list[MetricAnswer]] = defaultdict(list)
+    for answer in _answers(reads):
         for item in answer.provenance.metrics:
-            versions[item.name] = item
-            read_ids[item.name].append(answer.read_id)
+            answers[item.name].append(answer)
     return [
-        dg.AssetObservation(
-            asset_key=keys[name],
-            description=f"Read by {run.agent}",
-            metadata={
-                "agent": dg.MetadataValue.asset(agent_key),
-                "run": dg.MetadataValue.dagster_run(run_id),
-                "reads": len(read_ids[name]),
-                "read_ids": dg.MetadataValue.json(read_ids[name]),
-                "snapshot": run.snapshot,
-                "version_as_read": versions[name].version_as_read or "",
-                "covers": _span(versions[name]),
-            },
-            tags={DATA_VERSION_TAG: versions[name].data_version, AGENT_TAG: run.agent},
-        )
-        for name in sorted(versions)
+        _observation(keys[name], name, answers[name], agent, agent_key, run_id)
+        for name in sorted(answers)
         if name in keys
     ]
 
 
-def run_tags(run: AgentRun) -> dict[str, str]:
-    """Tags of the Dagster run that tell which agent read which metric, and what it was refused."""
+def read_tags(reads: Sequence[ReadOfRun], keys: Mapping[str, dg.AssetKey]) -> dict[str, str]:
+    """Tags of the Dagster run that tell which metrics it read: `allowed` where it was given data, else `refused`.
+
+    Only metrics that there are: a model can ask for any name, and tags are an index.
+    """
     tags: dict[str, str] = {}
-    for item in run.reads:
+    for item in reads:
         outcome = "allowed" if isinstance(item.result, MetricAnswer) else "refused"
         for name in asked_metrics(item):
-            tags.setdefault(f"{READ_TAG}/{tag_part(name)}", outcome)
+            tag = f"{READ_TAG}/{tag_part(name)}"
+            if name in keys and tags.get(tag) != "allowed":
+                tags[tag] = outcome
     return tags
+
+
+def input_version_tags(
+    reads: Sequence[ReadOfRun], keys: Mapping[str, dg.AssetKey]
+) -> dict[str, str]:
+    """Tags of a materialization that name, for Dagster's own lineage, the data versions that were read."""
+    return {
+        f"{INPUT_VERSION_TAG}/{keys[item.name].to_user_string()}": item.data_version
+        for answer in _answers(reads)
+        for item in answer.provenance.metrics
+        if item.name in keys
+    }
+
+
+def started_tags(agent: str) -> dict[str, str]:
+    """Tags of every Dagster run in which an agent runs, from its start."""
+    return {ran_tag(agent): "started", HAS_AGENTS_TAG: "yes"}
 
 
 def ran_tag(agent: str) -> str:
@@ -67,9 +82,9 @@ def ran_tag(agent: str) -> str:
     return f"{RAN_TAG}/{tag_part(agent)}"
 
 
-def reads_table(run: AgentRun) -> dg.TableMetadataValue:
+def reads_table(reads: Sequence[ReadOfRun]) -> dg.TableMetadataValue:
     """The reads of a run as a table: one row per read and metric."""
-    rows = [row for item in run.reads for row in _rows_of(item)]
+    rows = [row for item in reads for row in _rows_of(item)]
     return dg.MetadataValue.table(
         [dg.TableRecord(row) for row in rows],
         schema=dg.TableSchema(
@@ -91,10 +106,11 @@ def reads_table(run: AgentRun) -> dg.TableMetadataValue:
 
 
 def asked_metrics(item: ReadOfRun) -> list[str]:
-    """The metrics that a read asked for, in whatever form it did."""
+    """The metrics that a read asked for, in whatever form it did; the first of them where it asked for very many."""
     asked = item.asked.get("metrics")
     names = [asked] if isinstance(asked, str) else asked if isinstance(asked, list | tuple) else []
-    return [name for name in names if isinstance(name, str)]
+    found = [name[:_LONGEST_NAME] for name in names if isinstance(name, str)]
+    return list(dict.fromkeys(found))[:_MOST_NAMES]
 
 
 def tag_part(name: str) -> str:
@@ -103,6 +119,39 @@ def tag_part(name: str) -> str:
     if len(safe) <= _LONGEST_TAG and safe == name:
         return safe
     return f"{safe[: _LONGEST_TAG - 9]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def _answers(reads: Iterable[ReadOfRun]) -> Iterable[MetricAnswer]:
+    return (item.result for item in reads if isinstance(item.result, MetricAnswer))
+
+
+def _observation(
+    key: dg.AssetKey,
+    name: str,
+    answers: Sequence[MetricAnswer],
+    agent: str,
+    agent_key: dg.AssetKey,
+    run_id: str,
+) -> dg.AssetObservation:
+    versions = [
+        item for answer in answers for item in answer.provenance.metrics if item.name == name
+    ]
+    starts = [item.covers_from for item in versions if item.covers_from]
+    ends = [item.covers_to for item in versions if item.covers_to]
+    return dg.AssetObservation(
+        asset_key=key,
+        description=f"Read by {agent}",
+        metadata={
+            "agent": dg.MetadataValue.asset(agent_key),
+            "run": dg.MetadataValue.dagster_run(run_id),
+            "reads": len(answers),
+            "read_ids": dg.MetadataValue.json([answer.read_id for answer in answers]),
+            "snapshot": answers[-1].provenance.snapshot,
+            "version_as_read": versions[-1].version_as_read or "",
+            "covers": f"{min(starts)} to {max(ends)}" if starts and ends else "",
+        },
+        tags={DATA_VERSION_TAG: versions[-1].data_version, AGENT_TAG: agent},
+    )
 
 
 def _rows_of(item: ReadOfRun) -> Iterable[Mapping[str, Any]]:

@@ -76,36 +76,40 @@ def publish_metrics(
     """
     with told_to_dagster(), resource.open(context.instance) as metrics:
         record, catalog = metrics.snapshots.current(), metrics.catalog
-    names = {
-        str(spec.metadata[METRIC]): spec.key
-        for spec in context.assets_def.specs
-        if spec.key in context.selected_asset_keys
-    }
     closed: list[str] = []
-    for name, key in names.items():
-        metric, state = catalog.metrics[name], record.metrics.get(name)
+    for spec in context.assets_def.specs:
+        name = str(spec.metadata[METRIC])
+        metric, state = catalog.metrics.get(name), record.metrics.get(name)
         reason = closed_because(metric, state)
-        if reason is None and state is not None:
-            yield _materialized(key, metric, state, record)
-        else:
-            closed.append(f"{name}: {reason}")
-        yield dg.AssetCheckResult(
-            asset_key=key,
-            check_name=READABLE,
-            passed=reason is None,
-            metadata={"snapshot": record.version, **({"reason": reason} if reason else {})},
-        )
+        if spec.key in context.selected_asset_keys:
+            if reason is None and metric is not None and state is not None:
+                yield _materialized(spec.key, metric, state, record)
+            else:
+                closed.append(f"{name}: {reason}")
+        if dg.AssetCheckKey(spec.key, READABLE) in context.selected_asset_check_keys:
+            yield _checked(spec.key, reason, record)
     for line in closed:
         context.log.warning(f"Not materialized: {line}")
-    if closed and len(closed) == len(names):
+    if closed and len(closed) == len(context.selected_asset_keys):
         raise dg.Failure(description="\n".join(closed), allow_retries=False)
 
 
-def closed_because(metric: Metric, state: MetricState | None) -> str | None:
+def closed_because(metric: Metric | None, state: MetricState | None) -> str | None:
     """Why a metric may not be read from this snapshot, or None where it may."""
+    if metric is None:
+        return "it is no longer in the dbt project; reload the code location"
     if state is None or state.definition_hash != metric.definition_hash:
         return "its definition is not the one the snapshot was made with; materialize governed_snapshot"
     return None if state.state is State.PASSING else state.reason
+
+
+def _checked(key: dg.AssetKey, reason: str | None, record: SnapshotRecord) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        asset_key=key,
+        check_name=READABLE,
+        passed=reason is None,
+        metadata={"snapshot": record.version, **({"reason": reason} if reason else {})},
+    )
 
 
 def _materialized(

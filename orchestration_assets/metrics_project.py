@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import dagster as dg
@@ -23,10 +24,12 @@ from orchestration_assets.metric_assets import (
 from orchestration_assets.refresh import build_refresh_sensor
 from orchestration_assets.translator import MetricTranslator
 from semantic.catalog import Catalog
+from semantic.errors import WarehouseUnavailable
 from semantic.policy import Policy
 from semantic.policy_file import check_policy, load_policy
 
 METRICS_RESOURCE = "governed_metrics"
+_COPIES = ".local_defs_state"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +43,7 @@ class MetricsProject:
     warehouse: Callable[[], Path]
     translator: MetricTranslator
 
-    @property
+    @cached_property
     def metric_keys(self) -> Mapping[str, dg.AssetKey]:
         """By metric, the key of its asset."""
         return metric_keys(build_metric_asset_specs(self.catalog, translator=self.translator))
@@ -64,11 +67,12 @@ def load_metrics_project(
 
     Raises `GovernedMetricsError` with one short message where something does not fit.
     """
-    target = Path(project.project_dir) / project.target_path
+    folder = Path(project.project_dir).resolve()
+    target = folder / project.target_path
     resource = GovernedMetricsResource(
         dbt_target=str(target),
         policy=str(policy),
-        dbt_project_dir=str(project.project_dir),
+        dbt_project_dir=str(folder),
         state_dir=state_dir,
     )
     catalog = resource.load_catalog()
@@ -112,8 +116,18 @@ def build_metrics_definitions(
 
 
 def _warehouse_of(project: DbtProject) -> Path:
-    return locate_warehouse(
-        Path(project.project_dir),
+    """The warehouse, counted from the folder in which dagster-dbt runs dbt. Raises `WarehouseUnavailable`."""
+    folder = Path(project.project_dir).resolve()
+    path = locate_warehouse(
+        folder,
         Path(project.profiles_dir) if project.profiles_dir else None,
-        project.target,
+        profile=project.profile,
+        target=project.target,
     )
+    if _COPIES in folder.parts and path.is_relative_to(folder) and not path.is_file():
+        raise WarehouseUnavailable(
+            f"There is no DuckDB warehouse at {path}",
+            hint="materialize the dbt models. DbtProjectComponent renews this copy of the dbt project, and drops a "
+            "warehouse that lies in it: an absolute `path` in profiles.yml keeps the data",
+        )
+    return path

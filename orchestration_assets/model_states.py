@@ -4,7 +4,7 @@ Unknown is not passing: a test that did not run since its model was last built c
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -15,22 +15,54 @@ from semantic.catalog import Catalog
 from semantic.snapshot import ModelState, State
 
 _OBSERVATIONS_LOOKED_AT = 500
+_DID_NOT_FAIL = (
+    "pass",
+    "success",
+    "warn",
+)  # a test may warn below one number of rows and fail above another
 
 
 def read_model_states(
     instance: DagsterInstance, catalog: Catalog, dbt: DbtAssets
 ) -> dict[str, ModelState]:
     """By unique id, the state of every dbt node behind the governed relations."""
-    relations = catalog.relations()
-    governed = catalog.upstream(catalog.dbt_models_of(relations))
-    built = _latest_materializations(
-        instance, [dbt.keys[node] for node in governed if node in dbt.keys]
-    )
+    governed = governed_nodes(catalog)
+    built = _last_built(instance, [dbt.keys[node] for node in governed if node in dbt.keys])
     own = _own_states(instance, dbt, governed, built)
     return {
-        node: _worst(own[up] for up in catalog.upstream([node]) if up in own)
+        node: _worst(own[up] for up in sorted(catalog.upstream([node])) if up in own)
         for node in sorted(governed)
     }
+
+
+def governed_nodes(catalog: Catalog) -> frozenset[str]:
+    """The dbt nodes that build the governed relations, and everything that these are built from."""
+    return catalog.upstream(catalog.dbt_models_of(catalog.relations()))
+
+
+def last_touched(
+    instance: DagsterInstance,
+    assets: Sequence[dg.AssetKey],
+    checks: Sequence[dg.AssetCheckKey],
+) -> float:
+    """When Dagster last recorded that one of these assets was made, or that one of these checks gave a result: seconds
+    since 1970, or 0 where none ever did.
+    """
+    made = (
+        record.asset_entry.last_materialization_record
+        for record in instance.get_asset_records(assets)
+    )
+    executions = instance.event_log_storage.get_latest_asset_check_execution_by_key(checks)
+    ended = (
+        execution.event
+        for execution in executions.values()
+        if execution.event and execution.event.asset_check_evaluation
+    )
+    moments = [
+        *(record.timestamp for record in made if record),
+        *(event.timestamp for event in ended),
+    ]
+    return max(moments, default=0.0)
 
 
 def _own_states(
@@ -41,7 +73,7 @@ def _own_states(
 ) -> dict[str, ModelState]:
     tests: dict[str, list[DbtTest]] = defaultdict(list)
     for test in dbt.tests:
-        for node in test.nodes:
+        for node in _tested_nodes(test, dbt):
             tests[node].append(test)
     checks = instance.event_log_storage.get_latest_asset_check_execution_by_key(
         [test.check_key for test in dbt.tests if test.check_key]
@@ -49,9 +81,7 @@ def _own_states(
     found: dict[str, ModelState] = {}
     for node in governed:
         key = dbt.keys.get(node)
-        if key is None:
-            continue
-        if key not in built:
+        if key is not None and key not in built:
             found[node] = ModelState(
                 state=State.UNKNOWN, reason=f"{_named(node)} has not been built by Dagster yet"
             )
@@ -62,11 +92,24 @@ def _own_states(
             if test.check_key is not None:
                 states.append(_state_of_check(test, checks.get(test.check_key), built, node))
                 continue
+            if key is None:
+                continue
             if observed is None:
-                observed = _observed_tests(instance, key, built[key])
+                observed = _observed_tests(instance, dbt.observed_keys[node], built[key])
             states.append(_state_of_observation(test, observed, node))
         found[node] = _worst(states)
     return found
+
+
+def _tested_nodes(test: DbtTest, dbt: DbtAssets) -> tuple[str, ...]:
+    """The nodes that a test speaks of: the one that its check is on, or where it has no check, all that it reads.
+
+    A test on the relationship of a fact to a dimension is one of the fact: a wrong fact does not close the dimension.
+    """
+    if test.check_key is None:
+        return test.nodes
+    attached = tuple(node for node in test.nodes if dbt.keys.get(node) == test.check_key.asset_key)
+    return attached or test.nodes
 
 
 def _state_of_check(
@@ -80,11 +123,11 @@ def _state_of_check(
     if evaluation is None or test.check_key is None:
         return _not_run(test, node)
     target = evaluation.target_materialization_data
-    if target is None or target.storage_id < built.get(test.check_key.asset_key, 0):
+    if (target.storage_id if target else 0) < built.get(test.check_key.asset_key, 0):
         return _not_run(test, node)
-    if evaluation.passed:
+    if evaluation.passed or evaluation.severity is dg.AssetCheckSeverity.WARN:
         return ModelState(state=State.PASSING)
-    return _failed(test, datetime.fromtimestamp(event.timestamp, UTC) if event else None)
+    return _failed(test, node, datetime.fromtimestamp(event.timestamp, UTC) if event else None)
 
 
 def _state_of_observation(
@@ -93,7 +136,7 @@ def _state_of_observation(
     if test.unique_id not in observed:
         return _not_run(test, node)
     passed, _ = observed[test.unique_id]
-    return ModelState(state=State.PASSING) if passed else _failed(test, None)
+    return ModelState(state=State.PASSING) if passed else _failed(test, node, None)
 
 
 def _observed_tests(
@@ -109,22 +152,18 @@ def _observed_tests(
         metadata = observation.metadata if observation else {}
         if "unique_id" in metadata and "status" in metadata:
             status = str(metadata["status"].value)
-            found.setdefault(
-                str(metadata["unique_id"].value), (status in ("pass", "success"), status)
-            )
+            found.setdefault(str(metadata["unique_id"].value), (status in _DID_NOT_FAIL, status))
     return found
 
 
-def _latest_materializations(
-    instance: DagsterInstance, keys: list[dg.AssetKey]
-) -> dict[dg.AssetKey, int]:
+def _last_built(instance: DagsterInstance, keys: Sequence[dg.AssetKey]) -> dict[dg.AssetKey, int]:
     """By asset key, the storage id of its newest materialization."""
-    found: dict[dg.AssetKey, int] = {}
-    for record in instance.get_asset_records(keys):
-        latest = record.asset_entry.last_materialization_record
-        if latest is not None:
-            found[record.asset_entry.asset_key] = latest.storage_id
-    return found
+    records = (record.asset_entry for record in instance.get_asset_records(keys))
+    return {
+        entry.asset_key: entry.last_materialization_record.storage_id
+        for entry in records
+        if entry.last_materialization_record
+    }
 
 
 def _worst(states: Iterable[ModelState]) -> ModelState:
@@ -137,11 +176,10 @@ def _worst(states: Iterable[ModelState]) -> ModelState:
     return ModelState(state=State.PASSING)
 
 
-def _failed(test: DbtTest, at: datetime | None) -> ModelState:
+def _failed(test: DbtTest, node: str, at: datetime | None) -> ModelState:
     since = f" at {at:%Y-%m-%d %H:%M} UTC" if at else ""
-    models = " and ".join(_named(node) for node in test.nodes)
     return ModelState(
-        state=State.FAILING, reason=f"the dbt test {test.name} on {models} failed{since}"
+        state=State.FAILING, reason=f"the dbt test {test.name} on {_named(node)} failed{since}"
     )
 
 

@@ -4,12 +4,14 @@ Dagster skips what lies below a failed step in the same run. This sensor publish
 broken test closes the metrics of its model and no others.
 """
 
-import hashlib
 from collections.abc import Sequence
 
 import dagster as dg
+from dagster import DagsterInstance
 
-from orchestration_assets.sensors import assets_in_progress
+from orchestration_assets.governed_snapshot import LOOKED_AT
+from orchestration_assets.in_progress import assets_in_progress, unfinished_runs
+from orchestration_assets.model_states import last_touched
 
 DEFAULT_INTERVAL_SECONDS = 30
 
@@ -23,7 +25,9 @@ def build_refresh_sensor(
     minimum_interval_seconds: int = DEFAULT_INTERVAL_SECONDS,
     default_status: dg.DefaultSensorStatus = dg.DefaultSensorStatus.RUNNING,
 ) -> dg.SensorDefinition:
-    """A sensor that refreshes the snapshot and its metrics when a governed dbt model was built after the last one."""
+    """A sensor that refreshes the snapshot and its metrics when dbt built a governed model, or tested what lies above one,
+    after the last snapshot looked at them.
+    """
     refreshed = [snapshot_key, *metric_keys]
 
     @dg.sensor(
@@ -31,28 +35,46 @@ def build_refresh_sensor(
         target=dg.AssetSelection.assets(*refreshed),
         minimum_interval_seconds=minimum_interval_seconds,
         default_status=default_status,
-        description="Publishes a governed snapshot when dbt built a model that metrics are made of.",
+        description="Publishes a governed snapshot when dbt built or tested a model that metrics are made of.",
     )
     def sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         instance = context.instance
-        records = {
-            record.asset_entry.asset_key: record.asset_entry.last_materialization_record
-            for record in instance.get_asset_records([*dbt_keys, snapshot_key])
-        }
-        built = {key: found.storage_id for key in dbt_keys if (found := records.get(key))}
-        if not built:
-            return dg.SensorResult(skip_reason="No governed dbt model has been built yet")
-        if assets_in_progress(instance) & {*dbt_keys, snapshot_key}:
+        checks = _checks_above(snapshot_key, context.repository_def)
+        tested = {check.asset_key for check in checks}
+        runs = unfinished_runs(instance)
+        if assets_in_progress(instance, runs, [*{*dbt_keys, *tested, snapshot_key}]):
             return dg.SensorResult(skip_reason="dbt or the snapshot is at work")
-        snapshot = records.get(snapshot_key)
-        if snapshot is not None and snapshot.storage_id > max(built.values()):
+        touched = last_touched(instance, dbt_keys, checks)
+        if touched == 0:
+            return dg.SensorResult(skip_reason="No governed dbt model has been built yet")
+        if touched < _looked_at(instance, snapshot_key):
             return dg.SensorResult(
-                skip_reason="The snapshot is newer than every governed dbt model"
+                skip_reason="The snapshot is newer than every governed dbt model and its tests"
             )
-        standing = sorted((key.to_user_string(), storage_id) for key, storage_id in built.items())
-        run_key = hashlib.sha256(repr(standing).encode()).hexdigest()[:24]
         return dg.SensorResult(
-            run_requests=[dg.RunRequest(run_key=f"{name}-{run_key}", asset_selection=refreshed)]
+            run_requests=[dg.RunRequest(run_key=f"{name}-{touched:.6f}", asset_selection=refreshed)]
         )
 
     return sensor
+
+
+def _checks_above(
+    snapshot_key: dg.AssetKey, repository: dg.RepositoryDefinition | None
+) -> list[dg.AssetCheckKey]:
+    """The checks on everything that the snapshot is made of, as far as this code location defines it."""
+    if repository is None:
+        return []
+    graph = repository.asset_graph
+    above = graph.get_ancestor_asset_keys(snapshot_key)
+    return [check for check in graph.asset_check_keys if check.asset_key in above]
+
+
+def _looked_at(instance: DagsterInstance, snapshot_key: dg.AssetKey) -> float:
+    """The moment from which the last snapshot knew its models, not the later one at which it was published: what dbt did
+    in between is in no snapshot.
+    """
+    latest = instance.get_latest_materialization_event(snapshot_key)
+    materialization = latest.asset_materialization if latest else None
+    if materialization is None or LOOKED_AT not in materialization.metadata:
+        return 0.0
+    return float(str(materialization.metadata[LOOKED_AT].value))

@@ -7,9 +7,9 @@ back to what it was counts as a new one.
 
 import hashlib
 import json
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dagster as dg
@@ -18,23 +18,16 @@ from dagster import DagsterInstance
 from agent_resources.agent import AgentDefinition
 from agent_resources.agent_resource import registered
 from agent_resources.metrics_resource import GovernedMetricsResource
-from orchestration_assets.agent_assets import BASIS, Basis, read_basis
-from orchestration_assets.lineage import AGENT_TAG, ran_tag
-from orchestration_assets.metric_assets import closed_because
+from orchestration_assets.agent_assets import Basis, closed_gate, handled_bases, read_basis
+from orchestration_assets.in_progress import assets_in_progress, unfinished_runs
+from orchestration_assets.lineage import AGENT_TAG, HAS_AGENTS_TAG, ran_tag, started_tags
 from semantic.errors import GovernedMetricsError, SnapshotUnavailable
 from semantic.governed_metrics import GovernedMetrics
+from semantic.ledger import Ledger
 from semantic.snapshot import SnapshotRecord
 
 DEFAULT_INTERVAL_SECONDS = 30
 _RUN_KEY_TAG = "dagster/run_key"
-_NOT_FINISHED = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.MANAGED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,77 +73,150 @@ def build_agent_sensor(
     return sensor
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Due:
+    """An agent for which values have changed, and the key that stands for these values."""
+
+    agent: WatchedAgent
+    changed: tuple[str, ...]
+    run_key: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Runs:
+    """What the instance knows of the runs of some agents: which agents run now, the run that was asked for with a key, and
+    when a run of an agent last began.
+    """
+
+    running: frozenset[str]
+    by_key: Mapping[str, dg.DagsterRun]
+    began: Mapping[str, datetime]
+
+
 def evaluate(
     instance: DagsterInstance,
     metrics: GovernedMetrics,
     agents: Sequence[WatchedAgent],
     upstream: Sequence[dg.AssetKey],
 ) -> dg.SensorResult:
-    """One tick: the runs to ask for, and for every other agent why not."""
-    for agent in agents:
-        definition = agent.definition
-        metrics.ledger.register_agent(definition.name, definition.hash, registered(definition))
+    """One tick: the runs to ask for, and for every other agent why not. The number of look-ups does not grow with the agents."""
+    _register(metrics.ledger, agents)
+    if metrics.ledger.current_policy_hash() != metrics.policy.hash:
+        return dg.SensorResult(
+            skip_reason="The policy of this code location is not the published one; materialize governed_snapshot"
+        )
     try:
         record = metrics.snapshots.current()
     except SnapshotUnavailable as error:
         return dg.SensorResult(skip_reason=str(error))
-    going_on = assets_in_progress(instance)
-    if any(key in going_on for key in upstream):
+    keys = [agent.key for agent in agents]
+    unfinished = unfinished_runs(instance)
+    going_on = assets_in_progress(instance, unfinished, [*upstream, *keys])
+    if not going_on.isdisjoint(upstream):
         return dg.SensorResult(skip_reason="The snapshot or its metrics are being refreshed")
-    handled = _handled(instance, [agent.key for agent in agents])
-    requests: list[dg.RunRequest] = []
-    reasons: list[str] = []
+    handled = handled_bases(instance, keys)
+    considered = [_consider(metrics, record, agent, handled.get(agent.key)) for agent in agents]
+    due = [item for item in considered if isinstance(item, _Due)]
+    runs = _runs_of(instance, due, unfinished, going_on)
+    now = datetime.now(UTC)
+    outcomes = [
+        _request(item, runs, now) if isinstance(item, _Due) else item for item in considered
+    ]
+    requests = [item for item in outcomes if isinstance(item, dg.RunRequest)]
+    if requests:
+        return dg.SensorResult(run_requests=requests)
+    reasons = [
+        f"{agent.definition.name}: {why}" for agent, why in zip(agents, outcomes, strict=True)
+    ]
+    return dg.SensorResult(skip_reason="\n".join(reasons) or "no agents")
+
+
+def _register(ledger: Ledger, agents: Iterable[WatchedAgent]) -> None:
+    """Keeps the newest definitions in the registry, so that the next snapshot measures what each agent sees."""
+    known = ledger.registered_agents()
     for agent in agents:
-        outcome = _consider(instance, metrics, record, agent, handled.get(agent.key), going_on)
-        if isinstance(outcome, dg.RunRequest):
-            requests.append(outcome)
-        else:
-            reasons.append(f"{agent.definition.name}: {outcome}")
-    return dg.SensorResult(
-        run_requests=requests, skip_reason=None if requests else "\n".join(reasons) or "no agents"
-    )
+        definition = agent.definition
+        wanted = registered(definition)
+        if known.get(definition.name) != wanted:
+            ledger.register_agent(definition.name, definition.hash, wanted)
 
 
 def _consider(
-    instance: DagsterInstance,
     metrics: GovernedMetrics,
     record: SnapshotRecord,
     agent: WatchedAgent,
-    handled: Mapping[str, Sequence[str | None]] | None,
-    going_on: frozenset[dg.AssetKey],
-) -> dg.RunRequest | str:
-    """A request for a run of this agent, or why it does not run."""
+    handled: Mapping[str, Any] | None,
+) -> _Due | str:
+    """Whether the values that this agent may read call for a run, or why not."""
     definition = agent.definition
     if definition.trigger.on == "never":
         return "has no trigger"
     if not agent.readable:
         return "is granted nothing that it asks for"
-    for name in agent.readable:
-        reason = closed_because(metrics.catalog.metrics[name], record.metrics.get(name))
-        if reason is not None:
-            return f"'{name}' may not be read: {reason}"
+    closed = closed_gate(agent.readable, metrics, record)
+    if closed is not None:
+        return closed
     basis = read_basis(definition.reader, agent.readable, metrics, record)
-    changed = changed_metrics(basis, handled)
+    changed = changed_metrics(basis, handled["versions"] if handled else None)
     if not changed:
         return "no value that it may read has changed"
-    if agent.key in going_on or _latest_run(
-        instance, {ran_tag(definition.name): "started"}, statuses=_NOT_FINISHED
-    ):
+    return _Due(agent=agent, changed=changed, run_key=_run_key(definition.name, basis))
+
+
+def _runs_of(
+    instance: DagsterInstance,
+    due: Sequence[_Due],
+    unfinished: Iterable[dg.DagsterRun],
+    going_on: frozenset[dg.AssetKey],
+) -> _Runs:
+    if not due:
+        return _Runs(running=frozenset(), by_key={}, began={})
+    tags = {tag for run in unfinished for tag in run.tags}
+    names = {item.agent.definition.name: item.agent for item in due}
+    longest = max(item.agent.definition.trigger.at_most_every_minutes for item in due)
+    asked = instance.get_run_records(
+        dg.RunsFilter(tags={_RUN_KEY_TAG: [item.run_key for item in due]})
+    )
+    recent = instance.get_run_records(
+        dg.RunsFilter(
+            tags={HAS_AGENTS_TAG: "yes"},
+            created_after=datetime.now(UTC) - timedelta(minutes=longest),
+        ),
+        ascending=True,
+    )
+    return _Runs(
+        running=frozenset(
+            name for name, agent in names.items() if agent.key in going_on or ran_tag(name) in tags
+        ),
+        by_key={record.dagster_run.tags[_RUN_KEY_TAG]: record.dagster_run for record in asked},
+        began={
+            name: record.create_timestamp
+            for record in recent
+            for name in names
+            if ran_tag(name) in record.dagster_run.tags
+        },
+    )
+
+
+def _request(due: _Due, runs: _Runs, now: datetime) -> dg.RunRequest | str:
+    """A request for a run of an agent whose values have changed, or why it does not run yet."""
+    definition = due.agent.definition
+    if definition.name in runs.running:
         return "a run of it goes on"
-    run_key = _run_key(definition.name, basis)
-    earlier = _latest_run(instance, {_RUN_KEY_TAG: run_key})
+    earlier = runs.by_key.get(due.run_key)
     if earlier is not None:
-        return f"run {earlier.dagster_run.run_id[:8]} for these values ended as {earlier.dagster_run.status.value}"
-    wait = _seconds_to_wait(instance, definition)
-    if wait > 0:
-        return f"{len(changed)} values changed; it ran less than {definition.trigger.at_most_every_minutes:g} minutes ago"
+        return f"run {earlier.run_id[:8]} for these values ended as {earlier.status.value}"
+    minutes = definition.trigger.at_most_every_minutes
+    began = runs.began.get(definition.name)
+    if began is not None and began + timedelta(minutes=minutes) > now:
+        return f"{len(due.changed)} values changed; it ran less than {minutes:g} minutes ago"
     return dg.RunRequest(
-        run_key=run_key,
-        asset_selection=[agent.key],
+        run_key=due.run_key,
+        asset_selection=[due.agent.key],
         tags={
+            **started_tags(definition.name),
             AGENT_TAG: definition.name,
-            ran_tag(definition.name): "started",
-            "governed_agents/because": _because(changed),
+            "governed_agents/because": _because(due.changed),
         },
     )
 
@@ -174,54 +240,13 @@ def _same(now: tuple[str, str | None], before: Sequence[str | None] | None) -> b
     return now[0] == before[0]
 
 
-def _handled(
-    instance: DagsterInstance, keys: Sequence[dg.AssetKey]
-) -> dict[dg.AssetKey, Mapping[str, Sequence[str | None]]]:
-    """By agent, the versions that its last materialization was based on."""
-    found: dict[dg.AssetKey, Mapping[str, Sequence[str | None]]] = {}
-    for record in instance.get_asset_records(list(keys)):
-        latest = record.asset_entry.last_materialization
-        materialization = latest.asset_materialization if latest else None
-        metadata = materialization.metadata if materialization else {}
-        if BASIS in metadata:
-            basis: Any = metadata[BASIS].value
-            found[record.asset_entry.asset_key] = basis["versions"]
-    return found
-
-
-def assets_in_progress(instance: DagsterInstance) -> frozenset[dg.AssetKey]:
-    """The assets that runs which have not ended will still materialize."""
-    runs = instance.get_runs(dg.RunsFilter(statuses=_NOT_FINISHED))
-    return frozenset(key for run in runs for key in run.asset_selection or ())
-
-
-def _latest_run(
-    instance: DagsterInstance,
-    tags: Mapping[str, str],
-    *,
-    statuses: Sequence[dg.DagsterRunStatus] = (),
-) -> dg.RunRecord | None:
-    wanted = dg.RunsFilter(tags=dict(tags), statuses=list(statuses))
-    records = instance.get_run_records(wanted, limit=1)
-    return records[0] if records else None
-
-
-def _seconds_to_wait(instance: DagsterInstance, definition: AgentDefinition) -> float:
-    last = _latest_run(instance, {ran_tag(definition.name): "started"})
-    if last is None:
-        return 0
-    return (
-        last.create_timestamp.timestamp()
-        + definition.trigger.at_most_every_minutes * 60
-        - time.time()
-    )
-
-
 def _run_key(agent: str, basis: Basis) -> str:
-    """The same for the same standing values. `since` makes a value that came back a new one."""
+    """The same for the same standing values, over the rows that the agent sees. `since` makes a value that came back a
+    new one.
+    """
     standing = [
-        [name, *map(str, basis.versions[name]), basis.since[name]]
-        for name in sorted(basis.versions)
+        [name, as_read or whole, basis.since[name]]
+        for name, (whole, as_read) in sorted(basis.versions.items())
     ]
     return f"{agent}-{hashlib.sha256(json.dumps(standing).encode()).hexdigest()[:24]}"
 

@@ -29,6 +29,7 @@ from semantic.read import TIME, Read, Refused
 from semantic.snapshot import OpenSnapshot, SnapshotRecord, SnapshotStore
 
 _LONGEST_RECORDED_REQUEST = 10_000
+_LONGEST_NAME = 300
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,7 +206,7 @@ class ReadSession:
         except LedgerUnavailable as error:
             return Refusal(
                 reason=Reason.LEDGER_UNAVAILABLE,
-                message="The read cannot be recorded, so it was not done",
+                message="The read cannot be recorded, so nothing is released",
                 hint=error.message,
             )
 
@@ -256,7 +257,9 @@ def _validated(asked: MetricQuery | Mapping[str, Any]) -> MetricQuery:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(
-            str(part) for part in first["loc"] if not str(part).startswith("function-")
+            str(part)[:_LONGEST_NAME]
+            for part in first["loc"]
+            if not str(part).startswith("function-")
         )
         raise Refused(
             Reason.INVALID_QUERY,
@@ -269,7 +272,10 @@ def _validated(asked: MetricQuery | Mapping[str, Any]) -> MetricQuery:
 
 def _printable(raw: object) -> str:
     """A request of any shape as bounded text without lone surrogates, so that it can be recorded."""
-    text = repr(raw)[:_LONGEST_RECORDED_REQUEST]
+    try:
+        text = repr(raw)[:_LONGEST_RECORDED_REQUEST]
+    except RecursionError:
+        text = "a request that is nested too deeply to be written down"
     return text.encode("utf-8", "backslashreplace").decode()
 
 
@@ -277,7 +283,7 @@ def _asked_names(raw: object) -> tuple[str, ...]:
     """The metric names in a request of any shape, made safe and short, for the index."""
     asked = raw.get("metrics") if isinstance(raw, Mapping) else None
     names = [asked] if isinstance(asked, str) else asked if isinstance(asked, list | tuple) else []
-    found = [_printable(name).strip("'")[:300] for name in names if isinstance(name, str)]
+    found = [_printable(name)[1:-1][:_LONGEST_NAME] for name in names if isinstance(name, str)]
     return tuple(dict.fromkeys(found))[:20] or ("?",)
 
 

@@ -16,7 +16,7 @@ import duckdb
 
 from semantic.answer import MetricAnswer, Reason, Refusal
 from semantic.catalog import Catalog
-from semantic.errors import LedgerUnavailable, PolicyError
+from semantic.errors import LedgerUnavailable, MetricCompileError, PolicyError
 from semantic.governed_metrics import TIME, GovernedMetrics, ReadSession
 from semantic.ledger import ReadContext
 from semantic.metric import DimensionKind, Metric
@@ -99,18 +99,18 @@ def measure(
             )
             for name, state in states.items()
         }
-        as_read = {}
-        for key, (reader, granted) in _restricted_readers(metrics, ready, readers).items():
+        as_read: dict[str, dict[str, VersionAsRead]] = defaultdict(dict)
+        for (key, reader), granted in _restricted_readers(metrics, ready, readers).items():
             progress(f"measuring {len(granted)} metrics as '{reader}' sees them")
             seen = _measure_as(
                 metrics, unmeasured, data, Reader(name=REFRESH, acting_for=reader), granted, context
             )
-            as_read[key] = {
+            as_read[key] |= {
                 name: _version_as_read(result, key, name, staged.version, previous)
                 for name, result in seen.items()
                 if result.failure is None
             }
-        return replace(unmeasured, metrics=measured, as_read=as_read)
+        return replace(unmeasured, metrics=measured, as_read=dict(as_read))
     finally:
         data.close()
 
@@ -154,12 +154,16 @@ def _measure_scope(
 ) -> dict[str, Measured]:
     names = [metric.name for metric in group]
     rows: dict[str, list[tuple[object, ...]]] = {name: [] for name in names}
-    for part, query in _scope_queries(metrics, session, group, snapshot):
+    try:
+        queries = list(_scope_queries(metrics, session, group, snapshot))
+    except MetricCompileError as error:
+        return {name: Measured(failure=error.message) for name in names}
+    for part, query in queries:
         answer = session.query(query)
         if isinstance(answer, Refusal):
             if answer.reason is Reason.LEDGER_UNAVAILABLE:
                 raise LedgerUnavailable(answer.message, hint=answer.hint)
-            return {name: Measured(failure=str(answer)) for name in names}
+            return {name: Measured(failure=answer.message) for name in names}
         if answer.truncated:
             reason = f"its scope has more than {len(answer.rows):,} rows; declare a narrower one"
             return {name: Measured(failure=reason) for name in names}
@@ -235,16 +239,20 @@ def _sharing_scope(wanted: Iterable[Metric], snapshot: SnapshotRecord) -> Iterab
 
 def _restricted_readers(
     metrics: GovernedMetrics, ready: Sequence[Metric], readers: Iterable[str]
-) -> dict[str, tuple[str, list[Metric]]]:
-    """By the rows that are visible, one reader who sees them and the metrics that it may read so."""
-    found: dict[str, tuple[str, list[Metric]]] = {}
+) -> dict[tuple[str, str], list[Metric]]:
+    """By the rows that are visible and a reader who sees them, the metrics to measure as that reader. A metric that several
+    readers read over the same rows is measured as the first of them.
+    """
+    found: dict[tuple[str, str], list[Metric]] = defaultdict(list)
+    claimed: set[tuple[str, str]] = set()
     for reader in sorted({*metrics.policy.readers, *readers}):
         for metric in ready:
             permit = metrics.policy.decide(Reader(name=reader), metric)
-            if isinstance(permit, Permit) and permit.rows:
-                _, granted = found.setdefault(permit.rows_key, (reader, []))
-                if metric not in granted and found[permit.rows_key][0] == reader:
-                    granted.append(metric)
+            if not isinstance(permit, Permit) or not permit.rows:
+                continue
+            if (permit.rows_key, metric.name) not in claimed:
+                claimed.add((permit.rows_key, metric.name))
+                found[permit.rows_key, reader].append(metric)
     return found
 
 
@@ -261,7 +269,7 @@ def _unmeasured_state(
 ) -> MetricState:
     bounds = [days[name] for name in metric.semantic_models if name in days]
     first = min((start for start, _ in bounds if start), default=None)
-    last = min((end for _, end in bounds if end), default=None)
+    ends = [end for _, end in bounds if end]
     relations = [catalog.semantic_models[name].relation for name in metric.semantic_models]
     closed = [
         models[unique_id]
@@ -273,7 +281,8 @@ def _unmeasured_state(
         state=closed[0].state if closed else State.PASSING,
         reason=closed[0].reason if closed else "",
         first_day=first,
-        last_day=last,
+        last_day=min(ends, default=None),
+        until_day=max(ends, default=None),
     )
 
 

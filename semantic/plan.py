@@ -149,9 +149,10 @@ class Planner:
         scanned = self._scanned_relations(tree)
         if restricted:
             tree = _restrict_scans(tree, restricted, prefix)
-            compiled = tree.sql(dialect="duckdb")
+        # What was checked is what runs. Every name is quoted: MetricFlow quotes none, and an entity may be called `order`.
+        checked = tree.sql(dialect="duckdb", identify=True, pretty=True, comments=False)
         plan = QueryPlan(
-            sql=_outer_select(compiled, request, prefix),
+            sql=_outer_select(checked, request, prefix),
             columns=(*(named.column for named in request.group_by), *request.query.metrics),
             relations=scanned,
             parameters=frozenset(_parameter_names(request, prefix)),

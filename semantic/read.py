@@ -143,18 +143,26 @@ class Read:
         filters = tuple(
             (self._named(item.dimension, legal, metrics, "filters"), item) for item in query.filters
         )
+        time_dimension = legal.get(TIME)
         used = {
-            named.dimension.name: named.dimension for named in (*group_by, *(n for n, _ in filters))
+            named.dimension: asked
+            for named, asked in (
+                *zip(group_by, query.group_by, strict=True),
+                *((named, item.dimension) for named, item in filters),
+            )
         }
+        if query.time_range and time_dimension:
+            used.setdefault(time_dimension, TIME)
+        as_asked = {dimension.name: asked for dimension, asked in used.items()}
         permits = []
         for metric in metrics:
-            decided = policy.decide(self._reader, metric, used.values())
+            decided = policy.decide(self._reader, metric, used)
             if isinstance(decided, Denial):
-                raise self._not_available(decided.what, metrics, decided.why, decided.rules)
+                what = as_asked.get(decided.what, decided.what)
+                raise self._not_available(what, metrics, decided.why, decided.rules)
             permits.append(decided)
         self._refuse_missing_time(metrics, group_by)
         resolved = _with_resolved_order(query, group_by)
-        time_dimension = legal.get(TIME)
         request = PlanRequest(
             query=resolved,
             group_by=group_by,
@@ -345,7 +353,7 @@ class Read:
                 self._door.catalog.metrics[permit.metric],
                 snapshot.metrics[permit.metric],
             )
-            first, last = _covered_days(request, metric, known.first_day, known.last_day)
+            first, last = _covered_days(request, metric, known.first_day, known.until_day)
             as_read = snapshot.as_read.get(permit.rows_key, {}).get(permit.metric)
             versions.append(
                 MetricVersion(
@@ -526,7 +534,8 @@ def _checked_filter(named: NamedDimension, item: Filter) -> tuple[NamedDimension
 
 
 def _refuse_masked_filters(request: PlanRequest) -> None:
-    for named, _ in request.filters:
+    ranged = [request.time] if request.query.time_range and request.time else []
+    for named in (*(named for named, _ in request.filters), *ranged):
         if request.mask_of(named.dimension) is not None:
             raise Refused(
                 Reason.NOT_AVAILABLE,

@@ -35,6 +35,7 @@ KEPT_VERSIONS = 5
 QUERY_TIMEOUT_MS = 30_000
 _CURRENT = "CURRENT"
 _RECORD = "snapshot.json"
+_DAYS = ("first_day", "last_day", "until_day")
 
 
 class State(StrEnum):
@@ -59,7 +60,8 @@ class MetricState:
 
     `data_version` is the hash of its canonical rows over its declared scope; `since` is the snapshot with which this
     version began. `value` is its total, or where it has none that of the last day; `series` is (day, value) over the
-    scope's days. Numbers are text without trailing zeros. `first_day` and `last_day` bound its data.
+    scope's days. Numbers are text without trailing zeros. `first_day` and `until_day` bound its data; `last_day` is the
+    last for which all that it is made of has data.
     """
 
     definition_hash: str
@@ -72,6 +74,7 @@ class MetricState:
     series: tuple[tuple[str, str | None], ...] = ()
     first_day: date | None = None
     last_day: date | None = None
+    until_day: date | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,15 +218,19 @@ class SnapshotStore:
         """Removes old versions: all but the newest few, the current one and the newest in which all was passing."""
         versions = self.versions()
         keep = {*versions[-self._keep :], self.current_version()}
-        for version in reversed(versions):
-            states = {metric.state for metric in self.record(version).metrics.values()}
-            if states == {State.PASSING}:
-                keep.add(version)
-                break
+        passing = (version for version in reversed(versions) if self._is_all_passing(version))
+        keep.add(next(passing, None))
         for version in versions:
             if version not in keep:
                 shutil.rmtree(self.root / version, ignore_errors=True)
                 self._records.pop(version, None)
+
+    def _is_all_passing(self, version: str) -> bool:
+        try:
+            states = {metric.state for metric in self.record(version).metrics.values()}
+        except SnapshotUnavailable:
+            return False
+        return states == {State.PASSING}
 
 
 class StagedSnapshot:
@@ -299,13 +306,12 @@ def _copy_relations(catalog: Catalog, warehouse: Path, target: Path) -> dict[str
 def _attach(connection: duckdb.DuckDBPyConnection, warehouse: Path, database: str) -> None:
     try:
         connection.execute(f"ATTACH '{_escaped(warehouse)}' AS \"{database}\" (READ_ONLY)")
-    except duckdb.IOException as error:
-        reason = "is locked by another process" if "lock" in str(error) else "cannot be opened"
-        raise WarehouseUnavailable(
-            f"The DuckDB warehouse {warehouse} {reason}",
-            hint="wait until dbt is done, or close the program that holds it; then materialize again",
-        ) from error
     except duckdb.Error as error:
+        if isinstance(error, duckdb.IOException) and "Could not set lock" in str(error):
+            raise WarehouseUnavailable(
+                f"The DuckDB warehouse {warehouse} is locked by another process",
+                hint="wait until dbt is done, or close the program that holds it; then materialize again",
+            ) from error
         raise WarehouseUnavailable(
             f"{warehouse} cannot be opened as a DuckDB file", hint="build the dbt project again"
         ) from error
@@ -325,6 +331,11 @@ def _copy(connection: duckdb.DuckDBPyConnection, database: str, relation: str) -
     except duckdb.CatalogException as error:
         raise WarehouseUnavailable(
             f"The warehouse has no {relation}", hint="build the dbt project first: `dbt build`"
+        ) from error
+    except duckdb.Error as error:
+        raise WarehouseUnavailable(
+            f"{relation} cannot be copied: {str(error).splitlines()[0]}",
+            hint="the last published version stays current; mend this and materialize again",
         ) from error
     return int(counted[0]) if counted else 0
 
@@ -351,7 +362,7 @@ def _record_to_json(record: SnapshotRecord) -> dict[str, Any]:
     plain = asdict(record)
     plain["published_at"] = record.published_at.isoformat()
     for metric in plain["metrics"].values():
-        for key in ("first_day", "last_day"):
+        for key in _DAYS:
             metric[key] = metric[key].isoformat() if metric[key] else None
     return plain
 
@@ -384,7 +395,6 @@ def _metric_from_json(item: Mapping[str, Any]) -> MetricState:
             **item,
             "state": State(item["state"]),
             "series": tuple((str(day), value) for day, value in series),
-            "first_day": date.fromisoformat(item["first_day"]) if item["first_day"] else None,
-            "last_day": date.fromisoformat(item["last_day"]) if item["last_day"] else None,
+            **{key: date.fromisoformat(item[key]) if item[key] else None for key in _DAYS},
         }
     )

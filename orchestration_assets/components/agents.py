@@ -1,18 +1,14 @@
 """`AgentComponent`: the agents of a folder."""
 
-import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import dagster as dg
 from pydantic import BaseModel, Field
 
 from orchestration_assets.agents_project import ModelSettings, build_agents_definitions
-from orchestration_assets.components.semantic_metrics import (
-    SemanticMetricsComponent,
-    folder_of,
-    sensor_status,
-)
+from orchestration_assets.components.defs_folder import folder_of, load_component_in, name_of
+from orchestration_assets.components.semantic_metrics import SemanticMetricsComponent, sensor_status
 from orchestration_assets.errors import told_at_load
 
 AGENT_TEMPLATE = """\
@@ -36,7 +32,7 @@ class AgentScaffoldParams(BaseModel):
     metrics: str = Field(
         default="metrics", description="Folder in defs/ of the SemanticMetricsComponent"
     )
-    metric: str = Field(default="your_metric", description="A metric that the first agent asks for")
+    metric: str = Field(description="A metric of the project, which the first agent asks for")
 
 
 class AgentScaffolder(dg.Scaffolder[AgentScaffoldParams]):
@@ -62,23 +58,49 @@ class AgentScaffolder(dg.Scaffolder[AgentScaffoldParams]):
 @dg.scaffold_with(AgentScaffolder)
 @dataclass
 class AgentComponent(dg.Component, dg.Resolvable):
-    """One asset per agent file in this folder, each below the metrics it may read, and a sensor that runs them.
+    """One asset per agent file in this folder, each below the metrics it may read, and a sensor that runs them."""
 
-    `metrics` is the folder in `defs/` of the `SemanticMetricsComponent` they read through. `chat_model`, `base_url` and `api_key_env`
-    override the files; `api_key_env` is the *name* of the variable that holds the key.
-    """
-
-    metrics: str
-    agents: str = "."
-    chat_model: str = ""
-    base_url: str = ""
-    api_key_env: str = ""
-    sensor_is_running: bool = True
-    sensor_interval_seconds: int = 30
+    metrics: Annotated[
+        str,
+        dg.Resolver.default(
+            description="The folder in defs/ of the SemanticMetricsComponent that they read through."
+        ),
+    ]
+    agents: Annotated[
+        str,
+        dg.Resolver.default(description="The folder of the agent files, from this file."),
+    ] = "."
+    chat_model: Annotated[
+        str,
+        dg.Resolver.default(
+            description="One chat model for all of them, in place of the ones in their files.",
+            examples=["openai:gpt-5-mini"],
+        ),
+    ] = ""
+    base_url: Annotated[
+        str, dg.Resolver.default(description="The address of an OpenAI-compatible server.")
+    ] = ""
+    api_key_env: Annotated[
+        str,
+        dg.Resolver.default(
+            description="The *name* of the environment variable that holds the key; read when a run starts.",
+            examples=["OPENAI_API_KEY"],
+        ),
+    ] = ""
+    sensor_is_running: Annotated[
+        bool,
+        dg.Resolver.default(
+            description="Whether the sensor that runs the agents runs from the start."
+        ),
+    ] = True
+    sensor_interval_seconds: Annotated[
+        int, dg.Resolver.default(description="How often the sensor looks for changed values.")
+    ] = 30
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
-        source = context.load_component(self.metrics, SemanticMetricsComponent)
         with told_at_load():
+            source = load_component_in(context, self.metrics, SemanticMetricsComponent)
+            context.build_defs(self.metrics)  # so that what is wrong there is told there
             return build_agents_definitions(
                 (folder_of(context) / self.agents).resolve(),
                 source.load_project(context, context.defs_module_path / self.metrics),
@@ -86,11 +108,6 @@ class AgentComponent(dg.Component, dg.Resolvable):
                     model=self.chat_model, base_url=self.base_url, api_key_env=self.api_key_env
                 ),
                 default_sensor_status=sensor_status(is_running=self.sensor_is_running),
-                sensor_name=f"{_identifier(folder_of(context).name)}_on_changed_values",
+                sensor_name=f"{name_of(context)}_on_changed_values",
                 minimum_interval_seconds=self.sensor_interval_seconds,
             )
-
-
-def _identifier(name: str) -> str:
-    """A folder's name as Dagster takes names: letters, digits and underscores."""
-    return re.sub(r"[^A-Za-z0-9_]", "_", name)

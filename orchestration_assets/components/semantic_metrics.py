@@ -1,15 +1,21 @@
 """`SemanticMetricsComponent`: the metrics of a dbt project as governed assets."""
 
+import os
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import dagster as dg
 from dagster.components.utils.project_paths import get_local_state_path
 from dagster_dbt import DagsterDbtTranslator, DbtProject, DbtProjectComponent
+from dagster_dbt.components.dbt_project.component import DbtProjectArgs, resolve_dbt_project
+from dagster_dbt.dbt_project_manager import DbtProjectManager, NoopDbtProjectManager
+from dagster_dbt.errors import DagsterDbtError
 from pydantic import BaseModel, Field
 
+from orchestration_assets.components.defs_folder import folder_of, load_component_in
 from orchestration_assets.errors import DefinitionsError, told_at_load
 from orchestration_assets.metrics_project import (
     MetricsProject,
@@ -23,13 +29,19 @@ rules:
   - permit: the refresh measures every metric
     readers: [refresh]
     metrics: ["*"]
+
+  # - permit: the first agent reads one metric
+  #   readers: [first_agent]
+  #   metrics: [name_of_a_metric]
 """
 
 
 class SemanticMetricsScaffoldParams(BaseModel):
     """What `dg scaffold defs` asks for."""
 
-    dbt_project: str | None = Field(default=None, description="Path of the dbt project")
+    dbt_project: str | None = Field(
+        default=None, description="Path of the dbt project, from the current folder"
+    )
     dbt_component: str | None = Field(
         default=None, description="Folder in defs/ of the project's DbtProjectComponent"
     )
@@ -48,7 +60,9 @@ class SemanticMetricsScaffolder(dg.Scaffolder[SemanticMetricsScaffoldParams]):
         if asked.dbt_component:
             attributes["dbt_component"] = asked.dbt_component
         else:
-            attributes["dbt_project"] = "{{ context.project_root }}/" + (asked.dbt_project or "dbt")
+            root = request.project_root or Path.cwd()
+            written = os.path.relpath(asked.dbt_project or root / "dbt", start=root)
+            attributes["dbt_project"] = "{{ context.project_root }}/" + written
         dg.scaffold_component(request, attributes)
         policy = request.target_path / "policy.yaml"
         if not policy.exists():
@@ -60,67 +74,131 @@ class SemanticMetricsScaffolder(dg.Scaffolder[SemanticMetricsScaffoldParams]):
 class SemanticMetricsComponent(dg.Component, dg.Resolvable):
     """The governed metrics of a dbt project on DuckDB: a snapshot asset below its models, and one asset per metric.
 
-    Give either `dbt_component`, the folder in `defs/` of a `DbtProjectComponent`, or `dbt_project`, the folder of the dbt project.
-    With `dbt_project` and `@dbt_assets` of your own, name your translator as `dbt_translator: package.module:Class`, so that the
-    metrics lie below the keys that you have. `policy` is the central policy file. Relative paths count from this file.
+    Give either `dbt_component` or `dbt_project`. Relative paths count from the file that this is written in.
     """
 
-    policy: str
-    dbt_project: str | None = None
-    dbt_component: str | None = None
-    dbt_translator: str | None = None
-    dbt_target: str | None = None
-    profiles_dir: str | None = None
-    warehouse: str | None = None
-    state_dir: str = ""
-    sensor_is_running: bool = True
+    policy: Annotated[
+        str, dg.Resolver.default(description="The central policy file: who may read which metric.")
+    ]
+    dbt_component: Annotated[
+        str | None,
+        dg.Resolver.default(description="The folder in defs/ of a DbtProjectComponent."),
+    ] = None
+    dbt_project: Annotated[
+        DbtProject | DbtProjectManager | None,
+        dg.Resolver(
+            resolve_dbt_project,
+            model_field_type=str | DbtProjectArgs.model(),
+            description="The dbt project of @dbt_assets of your own: its folder, or a mapping with project_dir, profiles_dir, "
+            "profile, target and so on, as DbtProjectComponent takes it.",
+            examples=[
+                "{{ context.project_root }}/dbt",
+                {"project_dir": "../../dbt", "target": "prod"},
+            ],
+        ),
+    ] = None
+    dbt_translator: Annotated[
+        str | None,
+        dg.Resolver.default(
+            description="The translator of your @dbt_assets, so that metrics lie below the keys that you have: "
+            "package.module:Class, or the name of a translator in place of the class.",
+        ),
+    ] = None
+    warehouse: Annotated[
+        str | None,
+        dg.Resolver.default(
+            description="The DuckDB file that dbt builds into, where its profile does not tell."
+        ),
+    ] = None
+    state_dir: Annotated[
+        str,
+        dg.Resolver.default(
+            description="Where the record of reads and the snapshots live; by default in DAGSTER_HOME."
+        ),
+    ] = ""
+    sensor_is_running: Annotated[
+        bool,
+        dg.Resolver.default(
+            description="Whether the sensor that refreshes the snapshot runs from the start."
+        ),
+    ] = True
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
-        return build_metrics_definitions(
-            self.load_project(context, folder_of(context)),
-            default_sensor_status=sensor_status(is_running=self.sensor_is_running),
-        )
+        with told_at_load():
+            return build_metrics_definitions(
+                self.load_project(context, folder_of(context)),
+                default_sensor_status=sensor_status(is_running=self.sensor_is_running),
+            )
 
     def load_project(self, context: dg.ComponentLoadContext, folder: Path) -> MetricsProject:
-        """What the agents of another component build on. `folder` is the one that this component's file lies in."""
-        with told_at_load():
-            project, translator = self._dbt(context, folder)
-            return load_metrics_project(
+        """What the agents of another component build on; read once. `folder` is the one that this component's file lies in.
+
+        Raises `GovernedMetricsError` with one short message.
+        """
+        if folder not in self._loaded:
+            project, translator = self._dbt(context)
+            self._loaded[folder] = load_metrics_project(
                 project,
-                (folder / self.policy).resolve(),
+                _policy_file(folder / self.policy),
                 warehouse=(folder / self.warehouse).resolve() if self.warehouse else None,
                 dbt_translator=translator,
-                state_dir=self.state_dir,
+                state_dir=str((folder / self.state_dir).resolve()) if self.state_dir else "",
             )
+        return self._loaded[folder]
+
+    @cached_property
+    def _loaded(self) -> dict[Path, MetricsProject]:
+        return {}
 
     def _dbt(
-        self, context: dg.ComponentLoadContext, folder: Path
+        self, context: dg.ComponentLoadContext
     ) -> tuple[DbtProject, DagsterDbtTranslator | None]:
-        if (self.dbt_project is None) == (self.dbt_component is None):
-            raise DefinitionsError(
-                "SemanticMetricsComponent takes either dbt_project or dbt_component",
-                hint="dbt_component names the folder in defs/ of a DbtProjectComponent",
-            )
-        if self.dbt_component is not None:
+        if self.dbt_component is not None and self.dbt_project is None:
             return _dbt_of_component(context, self.dbt_component)
-        project = DbtProject(
-            project_dir=(folder / str(self.dbt_project)).resolve(),
-            profiles_dir=(folder / self.profiles_dir).resolve() if self.profiles_dir else None,
-            target=self.dbt_target,
+        if self.dbt_project is not None and self.dbt_component is None:
+            return _prepared(self.dbt_project), _translator(self.dbt_translator)
+        raise DefinitionsError(
+            "SemanticMetricsComponent takes either dbt_component or dbt_project",
+            hint="dbt_component names the folder in defs/ of a DbtProjectComponent, dbt_project the folder of a dbt project",
         )
-        project.prepare_if_dev()
-        return project, _translator(self.dbt_translator)
+
+
+def _policy_file(path: Path) -> Path:
+    if not path.is_file():
+        raise DefinitionsError(
+            f"There is no policy file {path.resolve()}",
+            hint="nothing is granted without one; `dg scaffold defs` writes a first one beside defs.yaml",
+        )
+    return path.resolve()
 
 
 def _dbt_of_component(
     context: dg.ComponentLoadContext, folder: str
 ) -> tuple[DbtProject, DagsterDbtTranslator]:
     """The project in the folder in which the component really runs dbt, and its translator."""
-    component = context.load_component(folder, DbtProjectComponent)
-    context.build_defs(folder)
+    component = load_component_in(context, folder, DbtProjectComponent)
+    context.build_defs(folder)  # in development this is what renews the folder
     state = get_local_state_path(component.defs_state_config.key, context.project_root)
-    prepared = state if state.exists() else None
-    return component._project_manager.get_project(prepared), component.translator
+    manager = component._project_manager
+    return manager.get_project(state if state.exists() else None), component.translator
+
+
+def _prepared(project: DbtProject | DbtProjectManager) -> DbtProject:
+    manager = NoopDbtProjectManager(project) if isinstance(project, DbtProject) else project
+    try:
+        found = manager.get_project(None)
+    except DagsterDbtError as error:
+        raise DefinitionsError(
+            f"dbt_project: {error.description}", hint="name the folder with dbt_project.yml"
+        ) from error
+    try:
+        found.prepare_if_dev()
+    except DagsterDbtError as error:
+        raise DefinitionsError(
+            f"dbt cannot parse the project in {found.project_dir}",
+            hint="run `dbt parse` there, and mend what it says",
+        ) from error
+    return found
 
 
 def _translator(path: str | None) -> DagsterDbtTranslator | None:
@@ -128,18 +206,19 @@ def _translator(path: str | None) -> DagsterDbtTranslator | None:
         return None
     module_name, _, attribute = path.partition(":")
     try:
-        made: DagsterDbtTranslator = getattr(import_module(module_name), attribute)()
-    except (ImportError, AttributeError, TypeError) as error:
+        found = getattr(import_module(module_name), attribute)
+        made = found() if isinstance(found, type) else found
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise DefinitionsError(
             f"Cannot make the dbt translator '{path}': {error}",
-            hint="name a class without arguments as package.module:Class",
+            hint="write it as package.module:Class, a class without arguments, or package.module:translator",
         ) from error
+    if not isinstance(made, DagsterDbtTranslator):
+        raise DefinitionsError(
+            f"'{path}' is not a DagsterDbtTranslator",
+            hint="name the one that your @dbt_assets uses",
+        )
     return made
-
-
-def folder_of(context: dg.ComponentLoadContext) -> Path:
-    """The folder that a component's file lies in."""
-    return context.path.parent if context.path.is_file() else context.path
 
 
 def sensor_status(*, is_running: bool) -> dg.DefaultSensorStatus:

@@ -11,7 +11,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import IO, Any
 
@@ -60,7 +60,13 @@ class Ledger:
                 )
             sa.event.listen(self._engine, "connect", _prepare_connection)
             sa.event.listen(self._engine, "begin", _begin_immediate)
+        self._file: tuple[int, int] | None = None
+        try:
             self._create()
+            self._file = self._file_at_path()
+        except LedgerUnavailable:
+            self.close()
+            raise
 
     @classmethod
     def open(cls, path: Path) -> "Ledger":
@@ -203,8 +209,9 @@ class Ledger:
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
-        """A connection for questions."""
-        with _translated(self.path), self._engine.connect() as connection:
+        """A connection for questions. The one connection of a ledger in memory serves one at a time."""
+        alone = self._exclusive() if self.path is None else nullcontext()
+        with _translated(self.path), alone, self._engine.connect() as connection:
             yield connection.execution_options(governed_read=True)
 
     def close(self) -> None:
@@ -221,7 +228,19 @@ class Ledger:
             self._engine.connect().execution_options(governed_write=True) as connection,
             connection.begin(),
         ):
+            if self._file is not None and self._file != self._file_at_path():
+                raise LedgerUnavailable(
+                    f"The ledger {self.path} is not the file that was opened",
+                    hint="it was moved, removed or replaced: put it back, or start this process again",
+                )
             action(connection)
+
+    def _file_at_path(self) -> tuple[int, int] | None:
+        """The file that stands at the path now. SQLite goes on writing to one that was removed, where nobody will read it."""
+        if self.path is None:
+            return None
+        found = self.path.stat()
+        return found.st_dev, found.st_ino
 
     def _create(self) -> None:
         def create(connection: sa.Connection) -> None:
@@ -257,6 +276,8 @@ class Ledger:
 
 
 def _lock(file: IO[str], path: Path | None) -> None:
+    if file.closed:
+        raise LedgerUnavailable(f"The ledger {path} has been closed")
     deadline = time.monotonic() + LOCK_TIMEOUT_SECONDS
     while True:
         try:

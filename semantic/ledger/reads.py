@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -112,9 +112,9 @@ def _narrowed(statement: Any, question: ReadQuestion) -> Any:
             sa.or_(records.c.run_id == question.run, records.c.root_run_id == question.run)
         )
     if question.since:
-        statement = statement.where(read_metrics.c.recorded_at >= question.since.isoformat())
+        statement = statement.where(read_metrics.c.recorded_at >= _as_recorded(question.since))
     if question.until:
-        statement = statement.where(read_metrics.c.recorded_at < question.until.isoformat())
+        statement = statement.where(read_metrics.c.recorded_at < _as_recorded(question.until))
     if question.covering:
         day = question.covering.isoformat()
         statement = statement.where(
@@ -128,6 +128,12 @@ def _narrowed(statement: Any, question: ReadQuestion) -> Any:
             )
         )
     return statement.limit(question.limit) if question.limit else statement
+
+
+def _as_recorded(moment: datetime) -> str:
+    """A moment as records are stamped, in UTC to the millisecond. One without a time zone is taken as UTC."""
+    utc = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    return f"{utc.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
 
 
 def _read(row: Any) -> Read:

@@ -1,0 +1,117 @@
+"""What is built once per test session: the shop, its catalogue, a compiler and a published snapshot."""
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from semantic.catalog import Catalog
+from semantic.dbt_manifest import load_catalog
+from semantic.engines.metricflow import MetricFlowCompiler
+from semantic.errors import LedgerUnavailable
+from semantic.governed_metrics import GovernedMetrics
+from semantic.ledger import Ledger
+from semantic.snapshot import SnapshotStore
+from tests.semantic.door import POLICY, RememberingEngine, build_door, publish
+from tests.semantic.shop import Shop, build_shop
+
+settings.register_profile(
+    "tests", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+settings.load_profile("tests")
+
+
+class OpenDoor(Protocol):
+    """Opens a door over the published snapshot and a ledger of its own, unless others are given."""
+
+    def __call__(
+        self,
+        *,
+        policy: str = ...,
+        snapshots: SnapshotStore | None = ...,
+        ledger: Ledger | None = ...,
+        catalog: Catalog | None = ...,
+        now: Callable[[], datetime] | None = ...,
+    ) -> GovernedMetrics: ...
+
+
+@pytest.fixture(scope="session")
+def shop(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Shop:
+    base = tmp_path_factory.getbasetemp()
+    return build_shop((base if worker_id == "master" else base.parent) / "shop")
+
+
+@pytest.fixture(scope="session")
+def shop_catalog(shop: Shop) -> Catalog:
+    return load_catalog(shop.target)
+
+
+@pytest.fixture(scope="session")
+def engine(shop_catalog: Catalog) -> RememberingEngine:
+    return RememberingEngine(MetricFlowCompiler(shop_catalog))
+
+
+@pytest.fixture(scope="session")
+def published(
+    shop: Shop,
+    shop_catalog: Catalog,
+    engine: RememberingEngine,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> SnapshotStore:
+    """One measured version of the shop, for tests that only read it."""
+    store = SnapshotStore(tmp_path_factory.mktemp("published"))
+    ledger = Ledger.in_memory()
+    publish(build_door(shop_catalog, engine, store, ledger), shop.warehouse)
+    ledger.close()
+    return store
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    opened = Ledger.open(tmp_path / "ledger" / "ledger.db")
+    yield opened
+    with suppress(LedgerUnavailable):
+        opened.close()
+
+
+@pytest.fixture
+def open_door(
+    shop_catalog: Catalog, engine: RememberingEngine, published: SnapshotStore, ledger: Ledger
+) -> OpenDoor:
+    own_ledger = ledger
+
+    def open_door(
+        *,
+        policy: str = POLICY,
+        snapshots: SnapshotStore | None = None,
+        ledger: Ledger | None = None,
+        catalog: Catalog | None = None,
+        now: Callable[[], datetime] | None = None,
+    ) -> GovernedMetrics:
+        return build_door(
+            catalog or shop_catalog,
+            engine,
+            snapshots or published,
+            ledger or own_ledger,
+            policy=policy,
+            now=now,
+        )
+
+    return open_door
+
+
+@pytest.fixture
+def door(open_door: OpenDoor) -> GovernedMetrics:
+    return open_door()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_model_requests() -> None:
+    """No test reaches a chat model, unless it turns this switch for a server of its own."""
+    from pydantic_ai import models
+
+    models.ALLOW_MODEL_REQUESTS = False

@@ -1,0 +1,122 @@
+"""Code locations with their instances, each built once per test session and copied for the tests that change something."""
+
+import fcntl
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.orchestration_assets import flights_demo, scripts
+from tests.orchestration_assets.corner_shop import build_definitions, prepare, warehouse_of
+from tests.orchestration_assets.location import SNAPSHOT, Location, fork, make_home
+
+
+@pytest.fixture(autouse=True)
+def _scripts_start_afresh() -> None:
+    for remembered in (scripts.heard, scripts.before_the_read, scripts.after_the_read):
+        remembered.clear()
+
+
+@pytest.fixture(scope="session")
+def built_shop(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """The shop after dbt, the snapshot and its metrics ran in Dagster, once. No agent ran."""
+
+    def build(folder: Path) -> None:
+        prepare(folder)
+        make_home(folder)
+        definitions = build_definitions(folder)
+        with Location(folder, definitions, warehouse_of(folder)) as location:
+            ran = location.run([*location.dbt_keys, SNAPSHOT, *location.metric_keys])
+            assert ran.success, ran.failures
+
+    return build_once(tmp_path_factory, worker_id, "corner_shop", build)
+
+
+@pytest.fixture(scope="session")
+def settled_shop(
+    built_shop: Path, tmp_path_factory: pytest.TempPathFactory, worker_id: str
+) -> Path:
+    """The built shop after every agent ran on the values that stand."""
+
+    def build(folder: Path) -> None:
+        fork(built_shop, folder)
+        with Location(folder, build_definitions(folder), warehouse_of(folder)) as location:
+            tick = location.tick()
+            assert tick.agents == ["boss", "greeter", "north"]
+            location.run_all(tick)
+
+    return build_once(tmp_path_factory, worker_id, "settled_shop", build)
+
+
+@pytest.fixture
+def shop(built_shop: Path, tmp_path: Path) -> Iterator[Location]:
+    """A copy of the built shop that a test may change."""
+    folder = fork(built_shop, tmp_path / "shop")
+    with Location(folder, build_definitions(folder), warehouse_of(folder)) as location:
+        yield location
+
+
+@pytest.fixture
+def settled(settled_shop: Path, tmp_path: Path) -> Iterator[Location]:
+    """A copy of the settled shop that a test may change."""
+    folder = fork(settled_shop, tmp_path / "settled")
+    with Location(folder, build_definitions(folder), warehouse_of(folder)) as location:
+        yield location
+
+
+@pytest.fixture(scope="session")
+def dbt_on_path() -> Iterator[None]:
+    """Finds dbt beside this Python, as an activated environment does, and lets no variable name another warehouse."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+        patch.delenv("NYC_FLIGHTS_WAREHOUSE", raising=False)
+        yield
+
+
+@pytest.fixture(scope="session")
+def built_flights(
+    dbt_on_path: None, tmp_path_factory: pytest.TempPathFactory, worker_id: str
+) -> Path:
+    """The demonstration after one run of its whole graph over twelve days. `run_id` holds the run's id."""
+
+    def build(folder: Path) -> None:
+        flights_demo.prepare(folder)
+        with flights_demo.open_flights(folder) as flights:
+            ran = flights_demo.land(
+                flights, flights_demo.FIRST, flights_demo.LAST, with_agents=True
+            )
+            assert ran.success, ran.failures
+            (folder / "run_id").write_text(ran.run_id)
+
+    return build_once(tmp_path_factory, worker_id, "flights", build)
+
+
+@pytest.fixture(scope="session")
+def flights(built_flights: Path) -> Iterator[Location]:
+    """The demonstration as it was built, for tests that only look."""
+    with flights_demo.open_flights(built_flights) as location:
+        yield location
+
+
+@pytest.fixture
+def changing_flights(built_flights: Path, tmp_path: Path) -> Iterator[Location]:
+    """A copy of the demonstration that a test may change."""
+    with flights_demo.open_flights(fork(built_flights, tmp_path / "flights")) as location:
+        yield location
+
+
+def build_once(
+    factory: pytest.TempPathFactory, worker_id: str, name: str, build: Callable[[Path], None]
+) -> Path:
+    """A folder that the first process which asks builds, and that all others wait for."""
+    base = factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / name
+    folder.mkdir(exist_ok=True)
+    with (folder.parent / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "built").exists():
+            build(folder)
+            (folder / "built").touch()
+    return folder

@@ -1,0 +1,129 @@
+"""The corner shop as a code location: dbt, the snapshot, metrics, and three agents."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import dagster as dg
+from dagster_dbt import DbtCliResource, DbtProject, dbt_assets
+
+from agent_resources.agent import load_agent
+from agent_resources.metrics_resource import GovernedMetricsResource
+from orchestration_assets.agent_assets import readable_names
+from orchestration_assets.agents_project import agent_files, build_agents_definitions
+from orchestration_assets.metrics_project import (
+    MetricsProject,
+    build_metrics_definitions,
+    load_metrics_project,
+)
+from orchestration_assets.sensors import WatchedAgent
+from tests.orchestration_assets.location import agent_key
+
+SOURCE = Path(__file__).parents[1] / "projects" / "shop"
+CORNER = Path(__file__).parent / "corner"
+
+
+def project_of(folder: Path) -> Path:
+    return folder / "project"
+
+
+def warehouse_of(folder: Path) -> Path:
+    return project_of(folder) / "shop.duckdb"
+
+
+def prepare(folder: Path) -> None:
+    """The dbt project with its artifacts, in `folder`. Runs dbt once, to parse."""
+    shutil.copytree(SOURCE, project_of(folder))
+    there = ["--project-dir", project_of(folder), "--profiles-dir", project_of(folder)]
+    run_dbt("parse", *map(str, there))
+
+
+def run_dbt(*arguments: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "dbt.cli.main", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def load_shop(
+    folder: Path,
+    *,
+    policy: Path = CORNER / "policy.yaml",
+    resource: type[GovernedMetricsResource] = GovernedMetricsResource,
+    allow_ephemeral_record: bool = False,
+) -> MetricsProject:
+    """The metrics of the shop in `folder`. `resource` is what they are read through."""
+    project = DbtProject(project_dir=project_of(folder), profiles_dir=project_of(folder))
+    loaded = load_metrics_project(project, policy)
+    settings = loaded.resource.model_dump() | {"allow_ephemeral_record": allow_ephemeral_record}
+    return replace(loaded, resource=resource(**settings))
+
+
+def watched_agents(metrics: MetricsProject, agents: Path = CORNER / "agents") -> list[WatchedAgent]:
+    """What the sensor is given for the agents of a folder."""
+    return [
+        WatchedAgent(
+            definition=definition,
+            key=agent_key(definition.name),
+            readable=readable_names(definition, metrics.policy, metrics.catalog),
+        )
+        for definition in map(load_agent, agent_files(agents))
+    ]
+
+
+def agents_with_trigger(to: Path, *, at_most_every_minutes: float) -> Path:
+    """A copy of the folder of agents in which each runs at most that often."""
+    shutil.copytree(CORNER / "agents", to)
+    for path in to.glob("*.yaml"):
+        text = path.read_text()
+        assert text.count("minutes: 0") == 1
+        path.write_text(text.replace("minutes: 0", f"minutes: {at_most_every_minutes}"))
+    return to
+
+
+def build_definitions(
+    folder: Path,
+    metrics: MetricsProject | None = None,
+    *,
+    agents: Path = CORNER / "agents",
+    sensor_interval_seconds: int = 30,
+) -> dg.Definitions:
+    """The shop in `folder`: dbt, the snapshot and the metrics, and the agents of a folder."""
+    metrics = metrics or load_shop(folder)
+    project = DbtProject(project_dir=project_of(folder), profiles_dir=project_of(folder))
+
+    @dbt_assets(manifest=project.manifest_path, project=project, name="shop_dbt")
+    def shop_dbt(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[object]:
+        yield from dbt.cli(["build"], context=context).stream()
+
+    return dg.Definitions.merge(
+        dg.Definitions(
+            assets=[shop_dbt],
+            resources={
+                "dbt": DbtCliResource(
+                    project_dir=project,
+                    profiles_dir=str(project_of(folder)),
+                    dbt_executable=str(Path(sys.executable).parent / "dbt"),
+                )
+            },
+        ),
+        build_metrics_definitions(metrics, default_sensor_status=dg.DefaultSensorStatus.RUNNING),
+        build_agents_definitions(
+            agents,
+            metrics,
+            default_sensor_status=dg.DefaultSensorStatus.RUNNING,
+            minimum_interval_seconds=sensor_interval_seconds,
+        ),
+    )
+
+
+def definitions_from_environment() -> dg.Definitions:
+    """The shop in the folder that `CORNER_SHOP` names, with sensors that look every second."""
+    return build_definitions(Path(os.environ["CORNER_SHOP"]), sensor_interval_seconds=1)

@@ -1,0 +1,76 @@
+"""The demonstration's code location over a folder of its own: a copy of its dbt project, a warehouse and an instance."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import dagster as dg
+import duckdb
+
+from orchestration_assets.definitions import DBT_PROJECT, build_demo
+from tests.orchestration_assets.corner_shop import run_dbt
+from tests.orchestration_assets.location import SNAPSHOT, Location, Ran, make_home
+
+FIRST, LAST, NEXT = "2013-01-01", "2013-01-12", "2013-01-13"
+ARRIVALS = dg.AssetKey("arrivals")
+
+
+def project_of(folder: Path) -> Path:
+    return folder / "dbt_project"
+
+
+def prepare(folder: Path) -> None:
+    """The dbt project with its artifacts, in `folder`. Runs dbt once, to parse."""
+    ignored = shutil.ignore_patterns("target", "logs")
+    shutil.copytree(DBT_PROJECT, project_of(folder), ignore=ignored)
+    there = ["--project-dir", project_of(folder), "--profiles-dir", project_of(folder)]
+    run_dbt("parse", *map(str, there))
+    make_home(folder)
+
+
+def open_flights(folder: Path) -> Location:
+    """The demonstration in `folder`. Its dbt profile names a warehouse beside the project."""
+    definitions = build_demo(dbt_project=project_of(folder))
+    return Location(folder, definitions, folder / ".demo" / "warehouse" / "nyc_flights.duckdb")
+
+
+def land(
+    flights: Location,
+    first: str,
+    last: str,
+    *,
+    with_agents: bool = False,
+    corrections: Sequence[str] = (),
+) -> Ran:
+    """One run that lands days, builds dbt and publishes the snapshot and its metrics; and runs the agents where asked."""
+    keys = [ARRIVALS, *flights.dbt_keys, SNAPSHOT, *flights.metric_keys]
+    return flights.run(
+        [*flights.keys] if with_agents else keys,
+        tags={
+            "dagster/asset_partition_range_start": first,
+            "dagster/asset_partition_range_end": last,
+        },
+        config={"ops": {"arrivals": {"config": {"corrections": list(corrections)}}}},
+    )
+
+
+def write_delay_moved_between_carriers(flights: Location, minutes: int) -> str:
+    """A correction in which a Delta flight arrives so much later, and one of United from the same airport on the same day
+    so much earlier. Returns its name.
+    """
+    data = project_of(flights.folder) / "data"
+    name = "moved_delay"
+    (data / "corrections").mkdir(exist_ok=True)
+    duckdb.execute(
+        f"""
+        COPY (
+            SELECT year, month, day, carrier, flight, origin, sched_dep_time, dep_time, dep_delay, arr_time,
+                arr_delay + CASE carrier WHEN 'DL' THEN {minutes} ELSE -{minutes} END AS arr_delay
+            FROM '{data / "flights.parquet"}'
+            WHERE make_date(year, month, day) = '2013-01-11' AND origin = 'EWR' AND carrier IN ('DL', 'UA')
+                AND arr_delay > 15 + {minutes}
+            QUALIFY row_number() OVER (PARTITION BY carrier ORDER BY flight) = 1
+        ) TO '{data / "corrections" / f"{name}.parquet"}' (FORMAT parquet)
+        """
+    )
+    return name

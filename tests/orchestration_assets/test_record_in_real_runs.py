@@ -1,0 +1,131 @@
+"""No record, no data: real runs of an agent in which one write to the ledger after another fails."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from agent_resources.metrics_resource import GovernedMetricsResource
+from semantic.governed_metrics import GovernedMetrics
+from semantic.snapshot import OpenSnapshot, SnapshotRecord, SnapshotStore
+from tests.orchestration_assets import scripts
+from tests.orchestration_assets.corner_shop import build_definitions, load_shop
+from tests.orchestration_assets.faults import ledger_writes
+from tests.orchestration_assets.location import Location, agent_key
+from tests.semantic.door import WatchedSnapshot
+
+pytestmark = pytest.mark.xdist_group("corner_shop")
+
+WRITES = (
+    ("opening", "begin"),
+    ("opening", "commit"),
+    ("intent", "begin"),
+    ("intent", "insert into records"),
+    ("intent", "insert into read_metrics"),
+    ("intent", "commit"),
+    ("outcome", "begin"),
+    ("outcome", "insert into records"),
+    ("outcome", "commit"),
+)
+BOSS = agent_key("boss")
+opened: list[WatchedSnapshot] = []
+
+
+class WatchedStore(SnapshotStore):
+    """Versions that note what they are asked."""
+
+    def open(self, record: SnapshotRecord) -> OpenSnapshot:
+        opened.append(WatchedSnapshot(self.root / record.version / f"{record.database}.duckdb"))
+        return opened[-1]
+
+
+class WatchedMetrics(GovernedMetricsResource):
+    """The door, over versions that note what they are asked."""
+
+    def open(self, instance: dg.DagsterInstance) -> GovernedMetrics:
+        metrics = super().open(instance)
+        metrics.snapshots = WatchedStore(metrics.snapshots.root)
+        return metrics
+
+
+@pytest.fixture
+def watched(settled: Location) -> Iterator[Location]:
+    """The settled shop, with an eye on the queries that reach its data."""
+    opened.clear()
+    metrics = load_shop(settled.folder, resource=WatchedMetrics)
+    definitions = build_definitions(settled.folder, metrics)
+    with Location(settled.folder, definitions, settled.warehouse) as location:
+        yield location
+
+
+def test_these_are_the_writes_of_a_run_with_one_read(watched: Location) -> None:
+    with ledger_writes() as writes:
+        ran = watched.run([BOSS])
+    assert ran.success, ran.failures
+    assert writes.steps == [step for _, step in WRITES]
+    [told] = scripts.heard
+    assert told.records() == [{"orders": 9, "revenue": 133.1}]
+    assert len(queries()) == 1
+    assert {read.outcome for read in watched.reads(ran.run_id)} == {"allowed"}
+    assert len(watched.observations(ran.run_id)) == 2
+
+
+@pytest.mark.parametrize(("of", "step"), WRITES)
+def test_where_a_write_fails_the_model_is_given_nothing(
+    watched: Location, of: str, step: str
+) -> None:
+    decided_before = watched.metadata(BOSS)
+    with ledger_writes(failing=WRITES.index((of, step))) as writes:
+        ran = watched.run([BOSS])
+    assert writes.steps[-1] == step or of == "opening"
+    assert not ran.success
+    for told in scripts.heard:
+        assert told.is_refused
+        assert "rows" not in told.content
+        assert "records" not in told.message
+    assert len(scripts.heard) == (0 if of == "opening" else 1)
+    assert len(queries()) == (1 if of == "outcome" else 0)
+
+    [message] = ran.failures.values()
+    assert "disk I/O error" in message
+    assert ran.materialized == frozenset()
+    assert watched.observations(ran.run_id) == []
+    assert "allowed" not in watched.run_tags(ran.run_id).values()
+    assert watched.metadata(BOSS) == decided_before
+    assert {read.outcome for read in watched.reads(ran.run_id)} == (
+        {"open"} if of == "outcome" else set()
+    )
+
+    scripts.heard.clear()
+    assert watched.run([BOSS]).success
+    assert not scripts.heard[0].is_refused
+
+
+def test_a_run_that_fails_after_a_read_still_says_what_it_was_given(
+    settled: Location, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CORNER_SHOP_MOOD", str(tmp_path))
+    (tmp_path / "boss.fails").touch()
+    ran = settled.run([BOSS])
+    assert ran.failures == {"agents__boss": "The chat model does not answer"}
+    assert ran.materialized == frozenset()
+    observed = {
+        item.asset_key.path[-1]: item.tags["dagster/data_version"]
+        for item in settled.observations(ran.run_id)
+    }
+    on_record = {
+        read.metric: read.data_version
+        for read in settled.reads(ran.run_id)
+        if read.outcome == "allowed"
+    }
+    assert observed == on_record
+    assert set(observed) == {"orders", "revenue"}
+    tags = settled.run_tags(ran.run_id)
+    assert tags["governed_agents.read/orders"] == "allowed"
+    assert tags["governed_agents.agent/boss"] == "started"
+
+
+def queries() -> list[str]:
+    """The statements that reached the data."""
+    return [sql for snapshot in opened for sql, _ in snapshot.executed]

@@ -1,0 +1,174 @@
+"""When a snapshot is taken, and that it never holds other data than that whose tests were looked at."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from agent_resources.metrics_resource import GovernedMetricsResource
+from orchestration_assets.governed_snapshot import LOOKED_AT
+from semantic.catalog import Catalog
+from semantic.governed_metrics import GovernedMetrics
+from semantic.snapshot import OpenSnapshot, SnapshotStore, StagedSnapshot, State
+from tests.orchestration_assets.corner_shop import build_definitions, load_shop
+from tests.orchestration_assets.location import (
+    REFRESH_SENSOR,
+    SNAPSHOT,
+    Location,
+    going_on,
+    metric_key,
+    names_of,
+)
+
+pytestmark = pytest.mark.xdist_group("corner_shop")
+
+MODEL = dg.AssetKey(["analytics", "orders"])
+NEWER = "The snapshot is newer than every governed dbt model and its tests"
+while_copied: list[Callable[[], None]] = []
+while_measured: list[Callable[[], None]] = []
+
+
+@pytest.fixture(autouse=True)
+def _nothing_happens_meanwhile() -> Iterator[None]:
+    yield
+    while_copied.clear()
+    while_measured.clear()
+
+
+def test_it_is_taken_when_a_model_was_built_and_not_again(shop: Location) -> None:
+    assert shop.tick(REFRESH_SENSOR).skipped == NEWER
+    assert shop.run(shop.dbt_keys).success
+    [request] = shop.tick(REFRESH_SENSOR).requests
+    assert set(request.asset_selection or ()) == {SNAPSHOT, *shop.metric_keys}
+    assert shop.tick(REFRESH_SENSOR).requests == (request,)
+    assert shop.run_requested(request).success
+    assert shop.tick(REFRESH_SENSOR).skipped == NEWER
+
+
+def test_it_is_taken_when_a_test_gave_another_result(shop: Location) -> None:
+    """`dbt test` alone builds nothing, and closes and opens metrics all the same."""
+    shop.change("INSERT INTO till_analytics.orders SELECT * FROM till_analytics.orders LIMIT 1")
+    assert not shop.check([MODEL])
+    [request] = shop.tick(REFRESH_SENSOR).requests
+    ran = shop.run_requested(request)
+    assert ran.success, ran.failures
+    assert names_of(ran.materialized) == {"governed_snapshot", "customers"}
+    assert shop.current.metrics["orders"].state is State.FAILING
+    assert "unique_orders_order_id on orders failed" in shop.current.metrics["orders"].reason
+    assert shop.current.metrics["customers"].state is State.PASSING
+
+
+def test_where_nothing_passes_everything_is_closed_and_the_last_good_data_is_kept(
+    shop: Location,
+) -> None:
+    good = shop.current
+    for key in shop.dbt_keys:
+        shop.instance.report_runless_asset_event(dg.AssetMaterialization(asset_key=key))
+    [request] = shop.tick(REFRESH_SENSOR).requests
+    ran = shop.run_requested(request)
+    assert names_of(ran.materialized) == {"governed_snapshot"}
+    assert (
+        "has not run since orders was built; use `dbt build`" in (ran.failures["governed_metrics"])
+    )
+    assert {item.state for item in shop.current.metrics.values()} == {State.UNKNOWN}
+    assert good.version in shop.store.versions()
+    agent = shop.run([dg.AssetKey(["agents", "greeter"])])
+    assert "'customers' may not be read" in agent.failures["agents__greeter"]
+
+
+def test_it_waits_while_dbt_or_the_snapshot_is_at_work(shop: Location) -> None:
+    built_again(shop)
+    for keys in ([MODEL], [SNAPSHOT], None):
+        with going_on(shop, keys):
+            assert shop.tick(REFRESH_SENSOR).skipped == "dbt or the snapshot is at work"
+    assert len(shop.tick(REFRESH_SENSOR).requests) == 1
+
+
+def test_what_dbt_builds_while_a_snapshot_is_measured_is_in_the_next_one(shop: Location) -> None:
+    eventful = with_events(shop)
+    with eventful:
+        while_measured.append(lambda: built_again(shop))
+        assert eventful.run([SNAPSHOT]).success
+        assert not while_measured
+        [request] = eventful.tick(REFRESH_SENSOR).requests
+    assert request.run_key
+
+
+def test_what_dbt_builds_while_the_data_is_copied_publishes_nothing(shop: Location) -> None:
+    before = shop.current
+    with with_events(shop) as eventful:
+        while_copied.append(lambda: built_again(shop))
+        ran = eventful.run([SNAPSHOT])
+        assert not while_copied
+    assert "dbt was at work while the snapshot was taken" in ran.failures["governed_snapshot"]
+    assert shop.current == before
+    assert len(shop.tick(REFRESH_SENSOR).requests) == 1
+
+
+def test_a_snapshot_that_cannot_be_taken_leaves_the_last_one(shop: Location) -> None:
+    before = shop.current
+    shop.warehouse.rename(shop.warehouse.with_name("elsewhere.duckdb"))
+    ran = shop.run([SNAPSHOT, *shop.metric_keys])
+    assert "There is no DuckDB warehouse at" in ran.failures["governed_snapshot"]
+    assert "build the dbt project first" in ran.hints["governed_snapshot"]
+    assert ran.materialized == frozenset()
+    assert shop.current == before
+    assert shop.run(shop.metric_keys).success
+
+
+def test_a_check_can_be_run_by_itself_and_a_metric_without_the_others(shop: Location) -> None:
+    assert names_of(shop.run([metric_key("orders")]).materialized) == {"orders"}
+    before = shop.metadata(metric_key("orders"))
+    assert shop.check([metric_key("orders")])
+    assert shop.metadata(metric_key("orders")) == before
+
+
+def test_it_says_when_it_looked_and_what_it_closed(shop: Location) -> None:
+    metadata = shop.metadata(SNAPSHOT)
+    assert metadata["version"] == shop.current.version
+    assert metadata["metrics"] == len(shop.metric_keys)
+    assert metadata["metrics_closed"] == 0
+    assert metadata[LOOKED_AT] < shop.current.published_at.timestamp()
+
+
+class Eventful(StagedSnapshot):
+    """A staged snapshot beside which something happens as soon as it is measured."""
+
+    def open(self) -> OpenSnapshot:
+        while while_measured:
+            while_measured.pop()()
+        return super().open()
+
+
+class EventfulStore(SnapshotStore):
+    """Versions beside whose copying something happens."""
+
+    @contextmanager
+    def stage(self, catalog: Catalog, warehouse: Path) -> Iterator[StagedSnapshot]:
+        with super().stage(catalog, warehouse) as staged:
+            while while_copied:
+                while_copied.pop()()
+            staged.__class__ = Eventful
+            yield staged
+
+
+class EventfulMetrics(GovernedMetricsResource):
+    """The door, over versions beside whose making something happens."""
+
+    def open(self, instance: dg.DagsterInstance) -> GovernedMetrics:
+        metrics = super().open(instance)
+        metrics.snapshots = EventfulStore(metrics.snapshots.root)
+        return metrics
+
+
+def with_events(shop: Location) -> Location:
+    """The same shop, read through `EventfulMetrics`."""
+    metrics = load_shop(shop.folder, resource=EventfulMetrics)
+    return Location(shop.folder, build_definitions(shop.folder, metrics), shop.warehouse)
+
+
+def built_again(shop: Location) -> None:
+    """What Dagster is told when dbt has built a model."""
+    shop.instance.report_runless_asset_event(dg.AssetMaterialization(asset_key=MODEL))
