@@ -93,11 +93,11 @@ def reads_table(reads: Sequence[ReadOfRun]) -> dg.TableMetadataValue:
                 for name, kind in (
                     ("metric", "string"),
                     ("outcome", "string"),
-                    ("group_by", "string"),
+                    ("data_version", "string"),
                     ("covers", "string"),
                     ("rows", "int"),
-                    ("data_version", "string"),
                     ("notes", "string"),
+                    ("group_by", "string"),
                     ("read_id", "string"),
                 )
             ]
@@ -178,7 +178,9 @@ def _rows_of(item: ReadOfRun) -> Iterable[Mapping[str, Any]]:
             "covers": _span(version),
             "rows": len(item.result.rows),
             "data_version": version.data_version,
-            "notes": "; ".join(notice.text for notice in item.result.provenance.notices),
+            "notes": ", ".join(
+                dict.fromkeys(notice.kind for notice in item.result.provenance.notices)
+            ),
             "read_id": item.result.read_id,
         }
 

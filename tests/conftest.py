@@ -20,7 +20,10 @@ from tests.semantic.door import POLICY, RememberingEngine, build_door, publish
 from tests.semantic.shop import Shop, build_shop
 
 settings.register_profile(
-    "tests", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    "tests",
+    deadline=None,
+    max_examples=50,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 settings.load_profile("tests")
 

@@ -1,6 +1,5 @@
 """The corner shop as a code location: dbt, the snapshot, metrics, and three agents."""
 
-import os
 import shutil
 import subprocess
 import sys
@@ -15,13 +14,15 @@ from agent_resources.agent import load_agent
 from agent_resources.metrics_resource import GovernedMetricsResource
 from orchestration_assets.agent_assets import readable_names
 from orchestration_assets.agents_project import agent_files, build_agents_definitions
+from orchestration_assets.governed_snapshot import governed_dbt_keys
 from orchestration_assets.metrics_project import (
     MetricsProject,
     build_metrics_definitions,
     load_metrics_project,
 )
+from orchestration_assets.refresh import build_refresh_sensor
 from orchestration_assets.sensors import WatchedAgent
-from tests.orchestration_assets.location import agent_key
+from tests.orchestration_assets.location import SNAPSHOT, agent_key
 
 SOURCE = Path(__file__).parents[1] / "projects" / "shop"
 CORNER = Path(__file__).parent / "corner"
@@ -103,6 +104,13 @@ def build_definitions(
     def shop_dbt(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[object]:
         yield from dbt.cli(["build"], context=context).stream()
 
+    read = build_metrics_definitions(metrics, default_sensor_status=dg.DefaultSensorStatus.RUNNING)
+    refresh = build_refresh_sensor(
+        governed_dbt_keys(metrics.catalog, metrics.dbt),
+        SNAPSHOT,
+        [*metrics.metric_keys.values()],
+        minimum_interval_seconds=sensor_interval_seconds,
+    )
     return dg.Definitions.merge(
         dg.Definitions(
             assets=[shop_dbt],
@@ -114,7 +122,7 @@ def build_definitions(
                 )
             },
         ),
-        build_metrics_definitions(metrics, default_sensor_status=dg.DefaultSensorStatus.RUNNING),
+        dg.Definitions(assets=read.assets, resources=read.resources, sensors=[refresh]),
         build_agents_definitions(
             agents,
             metrics,
@@ -122,8 +130,3 @@ def build_definitions(
             minimum_interval_seconds=sensor_interval_seconds,
         ),
     )
-
-
-def definitions_from_environment() -> dg.Definitions:
-    """The shop in the folder that `CORNER_SHOP` names, with sensors that look every second."""
-    return build_definitions(Path(os.environ["CORNER_SHOP"]), sensor_interval_seconds=1)

@@ -67,7 +67,7 @@ def write_delay_moved_between_carriers(flights: Location, minutes: int) -> str:
             SELECT year, month, day, carrier, flight, origin, sched_dep_time, dep_time, dep_delay, arr_time,
                 arr_delay + CASE carrier WHEN 'DL' THEN {minutes} ELSE -{minutes} END AS arr_delay
             FROM '{data / "flights.parquet"}'
-            WHERE make_date(year, month, day) = '2013-01-11' AND origin = 'EWR' AND carrier IN ('DL', 'UA')
+            WHERE make_date(year, month, day) = '2013-01-11' AND origin = 'JFK' AND carrier IN ('DL', 'UA')
                 AND arr_delay > 15 + {minutes}
             QUALIFY row_number() OVER (PARTITION BY carrier ORDER BY flight) = 1
         ) TO '{data / "corrections" / f"{name}.parquet"}' (FORMAT parquet)

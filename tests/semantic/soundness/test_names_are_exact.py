@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from semantic.answer import MetricAnswer, Reason, Refusal
@@ -182,7 +182,6 @@ letters = st.sampled_from(
     removed=st.integers(0, 2),
     swapped=st.booleans(),
 )
-@settings(max_examples=60)
 def test_no_name_near_a_forbidden_one_is_it(
     door: GovernedMetrics,
     data: WatchedSnapshot,

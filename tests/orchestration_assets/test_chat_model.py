@@ -1,0 +1,117 @@
+"""An agent on a chat model: the same asset, resource, door and record as with a script, and its key in none of them."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+from pydantic_ai import models
+
+from orchestration_assets.agents_project import ModelSettings, build_agents_definitions
+from orchestration_assets.metrics_project import build_metrics_definitions
+from semantic.ledger import Ledger, ReadQuestion, find_reads
+from tests.agent_resources.openai_server import openai_server, tool_call
+from tests.orchestration_assets.corner_shop import CORNER, load_shop, warehouse_of
+from tests.orchestration_assets.location import Location, agent_key, metric_key
+
+KEY = "sk-canary-5f1c7a90e2"
+
+
+def _reply(asked: dict[str, Any]) -> dict[str, Any]:
+    """A model that asks for one metric it may read and one that it may not, and then decides."""
+    returned = [json.loads(item["content"]) for item in asked["messages"] if item["role"] == "tool"]
+    if len(returned) < 2:
+        wanted = ("orders", "customers")[len(returned)]
+        return tool_call("query_metrics", {"metrics": [wanted]}, f"call-{len(returned)}")
+    orders, refused = returned
+    figure = {"name": "orders", "value": orders["rows"][0][0], "read_id": orders["read_id"]}
+    decision = {
+        "answer": f"{orders['rows'][0][0]} orders. {refused['message']}.",
+        "findings": [{"statement": "Orders stand.", "figures": [figure]}],
+        "confidence": 0.7,
+    }
+    return tool_call("final_result", decision, "call-2")
+
+
+def test_an_agent_runs_on_any_openai_compatible_server(
+    shop: Location, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models, "ALLOW_MODEL_REQUESTS", True)
+    monkeypatch.setenv("KEY_OF_THE_TEST", KEY)
+    metrics = load_shop(shop.folder)
+    stopped = dg.DefaultSensorStatus.STOPPED
+    with openai_server(_reply) as (url, requests):
+        definitions = dg.Definitions.merge(
+            build_metrics_definitions(metrics, default_sensor_status=stopped),
+            build_agents_definitions(
+                CORNER / "agents",
+                metrics,
+                model=ModelSettings(
+                    model="small-model", base_url=url, api_key_env="KEY_OF_THE_TEST"
+                ),
+                default_sensor_status=stopped,
+            ),
+        )
+        with Location(shop.folder, definitions, warehouse_of(shop.folder)) as location:
+            ran = location.run([agent_key("boss")])
+            assert ran.success, ran.failures
+            materialized = location.instance.get_latest_materialization_event(agent_key("boss"))
+            observed = location.instance.fetch_observations(metric_key("orders"), limit=10).records
+            reads = _reads(location, ran.run_id)
+    assert requests[0]["_headers"]["authorization"] == f"Bearer {KEY}"
+    assert materialized is not None
+    assert materialized.asset_materialization is not None
+    metadata = materialized.asset_materialization.metadata
+    assert metadata["answer"].value == "9 orders. Metric 'customers' is not available to 'boss'."
+    assert metadata["model"].value == "small-model"
+    assert metadata["is_scripted"].value is False
+    assert metadata["input_tokens"].value == 30
+    assert {record.run_id for record in observed} == {ran.run_id}
+    assert reads == {("orders", "allowed"), ("customers", "refused")}
+    assert not _files_with(KEY, shop.folder)
+
+
+def test_a_missing_key_is_said_by_the_name_of_its_variable(
+    shop: Location, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("KEY_OF_NOBODY", raising=False)
+    metrics = load_shop(shop.folder)
+    stopped = dg.DefaultSensorStatus.STOPPED
+    definitions = dg.Definitions.merge(
+        build_metrics_definitions(metrics, default_sensor_status=stopped),
+        build_agents_definitions(
+            CORNER / "agents",
+            metrics,
+            model=ModelSettings(model="openai:gpt-5-mini", api_key_env="KEY_OF_NOBODY"),
+            default_sensor_status=stopped,
+        ),
+    )
+    with (
+        Location(shop.folder, definitions, warehouse_of(shop.folder)) as location,
+        pytest.raises(Exception, match="KEY_OF_NOBODY"),
+    ):
+        location.job.execute_in_process(
+            instance=location.instance, asset_selection=[agent_key("boss")]
+        )
+
+
+def _reads(location: Location, run_id: str) -> set[tuple[str, str]]:
+    ledger = Ledger.open(location.home / "governed_agents" / "ledger.db")
+    try:
+        return {
+            (read.metric, read.outcome) for read in find_reads(ledger, ReadQuestion(run=run_id))
+        }
+    finally:
+        ledger.close()
+
+
+def _files_with(text: str, folder: Path) -> list[str]:
+    found = []
+    for root, _, names in os.walk(folder):
+        for name in names:
+            path = Path(root) / name
+            if path.is_file() and text.encode() in path.read_bytes():
+                found.append(str(path))
+    return found
