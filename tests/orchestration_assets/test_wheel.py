@@ -87,7 +87,8 @@ class Environment:
     def asset_specs(self) -> dict[str, dict[str, Any]]:
         """By key, what `dg list defs` says of each asset."""
         return {
-            asset["key"]: asset for asset in self.json("dg", "list", "defs", "--json")["assets"]
+            asset["asset_key"]: asset
+            for asset in self.json("dg", "list", "defs", "--json")["assets"]
         }
 
     def _variables(self) -> Mapping[str, str]:
@@ -219,7 +220,6 @@ def test_it_is_scaffolded_with_two_commands(environment: Environment, tmp_path: 
             "--metric",
             "orders",
         )
-        environment.run("dg", "check", "yaml")
         after = environment.asset_specs()
     finally:
         for folder in ("governed", "agents"):
@@ -245,13 +245,13 @@ def test_the_project_checks_and_lists(environment: Environment) -> None:
         *(f"metrics/{name}" for name in METRICS),
         "agents/cashier",
     }
-    assert set(assets["governed_snapshot"]["deps"]) == {
+    assert set(assets["governed_snapshot"]["dependency_keys"]) == {
         "till/orders",
         "till/customers",
         "till/days",
     }
-    assert assets["metrics/orders"]["deps"] == ["governed_snapshot"]
-    assert set(assets["agents/cashier"]["deps"]) == {"metrics/orders", "metrics/revenue"}
+    assert assets["metrics/orders"]["dependency_keys"] == ["governed_snapshot"]
+    assert set(assets["agents/cashier"]["dependency_keys"]) == {"metrics/orders", "metrics/revenue"}
 
 
 def test_metric_assets_have_the_values_that_the_seeds_say(materialized: dict[str, Any]) -> None:

@@ -192,7 +192,7 @@ def assert_same_statement(
 BY_STATUS = {"metrics": "orders", "group_by": "order__status", "limit": 1000}
 
 
-@pytest.mark.parametrize("name", ONE_TEXT)
+@pytest.mark.parametrize("name", ["=", ">=", "contains"])
 @pytest.mark.parametrize("payload", PAYLOADS)
 def test_a_known_payload_is_compared_as_the_text_it_is(ask: Ask, name: str, payload: str) -> None:
     query = BY_STATUS | {"filters": {"dimension": "order__status", "operator": name}}
