@@ -6,6 +6,7 @@ from typing import Any
 
 import dagster as dg
 from dagster import DagsterInstance
+from dagster._core.storage.event_log.base import AssetEntry
 
 from agent_resources.agent import AgentDefinition
 from agent_resources.agent_resource import AgentResource
@@ -15,10 +16,11 @@ from orchestration_assets.errors import told_to_dagster
 from orchestration_assets.lineage import (
     AGENT_TAG,
     input_version_tags,
+    ran_tag,
     read_observations,
     read_tags,
     reads_table,
-    started_tags,
+    standing_provenance,
 )
 from orchestration_assets.metric_assets import closed_because
 from orchestration_assets.translator import valid_owners
@@ -51,6 +53,16 @@ class Basis:
         }
 
 
+@dataclass(frozen=True, kw_only=True)
+class AgentHistory:
+    """What Dagster knows of an agent's past: the basis of its last materialization, as `Basis.to_json` writes it, and the last run
+    that made it or was to make it.
+    """
+
+    handled: Mapping[str, Any] | None
+    last_run_id: str | None
+
+
 class AgentConfig(dg.Config):
     """What a person may give a run: a question in place of the agent's own task."""
 
@@ -79,10 +91,12 @@ def read_basis(
         permit = metrics.policy.decide(reader, metric) if metric else None
         if state is None or not isinstance(permit, Permit):
             continue
-        as_read = record.as_read.get(permit.rows_key, {}).get(name) if permit.rows else None
-        versions[name] = (state.data_version, as_read.data_version if as_read else None)
         if not permit.rows:
             versions[name] = (state.data_version, state.data_version)
+            since[name] = state.since
+            continue
+        as_read = record.as_read.get(permit.rows_key, {}).get(name)
+        versions[name] = (state.data_version, as_read.data_version if as_read else None)
         since[name] = as_read.since if as_read else state.since
     return Basis(snapshot=record.version, versions=versions, since=since)
 
@@ -98,19 +112,22 @@ def closed_gate(
     return None
 
 
-def handled_bases(
+def read_histories(
     instance: DagsterInstance, keys: Sequence[dg.AssetKey]
-) -> dict[dg.AssetKey, Mapping[str, Any]]:
-    """By agent asset, the basis of its last materialization, as `Basis.to_json` writes it."""
-    found: dict[dg.AssetKey, Mapping[str, Any]] = {}
-    for record in instance.get_asset_records(list(keys)):
-        latest = record.asset_entry.last_materialization
-        materialization = latest.asset_materialization if latest else None
-        metadata = materialization.metadata if materialization else {}
-        if BASIS in metadata:
-            basis: Any = metadata[BASIS].value
-            found[record.asset_entry.asset_key] = basis
-    return found
+) -> dict[dg.AssetKey, AgentHistory]:
+    """The past of each of these agent assets that has one. One look-up for all of them."""
+    return {
+        record.asset_entry.asset_key: _history(record.asset_entry)
+        for record in instance.get_asset_records(list(keys))
+    }
+
+
+def _history(entry: AssetEntry) -> AgentHistory:
+    latest = entry.last_materialization
+    materialization = latest.asset_materialization if latest else None
+    metadata = materialization.metadata if materialization else {}
+    basis: Any = metadata[BASIS].value if BASIS in metadata else None
+    return AgentHistory(handled=basis, last_run_id=entry.last_run_id)
 
 
 def build_agent_asset(
@@ -152,7 +169,7 @@ def build_agent_asset(
     )
     def agent(context: dg.AssetExecutionContext, config: AgentConfig) -> dg.MaterializeResult[None]:
         resource: AgentResource = getattr(context.resources, resource_key)
-        context.instance.add_run_tags(context.run.run_id, started_tags(definition.name))
+        context.instance.add_run_tags(context.run.run_id, {ran_tag(definition.name): "started"})
         reads: list[ReadOfRun] = []
         with told_to_dagster(), resource.metrics.open(context.instance) as metrics:
             record = metrics.snapshots.current()
@@ -169,23 +186,20 @@ def build_agent_asset(
                 _report_reads(context, reads, definition.name, agent_key, metric_keys)
             _refuse_unrecorded(run)
             basis = read_basis(definition.reader, readable, metrics, record)
-        handled: Mapping[str, Any] = (
-            handled_bases(context.instance, [agent_key]).get(agent_key, {})
-            if config.question
-            else basis.to_json()
-        )
-        return materialized(run, handled, metric_keys)
+        history = read_histories(context.instance, [agent_key]).get(agent_key)
+        before = history.handled if history else None
+        return materialized(run, before if config.question else basis.to_json(), metric_keys)
 
     return agent
 
 
 def materialized(
-    run: AgentRun, basis: Mapping[str, Any], metric_keys: Mapping[str, dg.AssetKey]
+    run: AgentRun, basis: Mapping[str, Any] | None, metric_keys: Mapping[str, dg.AssetKey]
 ) -> dg.MaterializeResult[None]:
     """The materialization of a run: its decision in words, the figures with their reads, and what it took.
 
     `basis` is what the agent's own task has been done for. A run that answered a person's question has not done that task, and
-    hands on the basis of the run before it; it is empty where there was none.
+    hands on the basis of the run before it; None where there was none.
     """
     decision = run.decision
     return dg.MaterializeResult(
@@ -276,7 +290,8 @@ def _report_reads(
         if before.get(tag) != "allowed"
     }
     context.instance.add_run_tags(run_id, tags)
-    for observation in read_observations(reads, agent, agent_key, metric_keys, run_id):
+    standing = standing_provenance(context.instance, metric_keys.values())
+    for observation in read_observations(reads, agent, agent_key, metric_keys, run_id, standing):
         context.log_event(observation)
 
 

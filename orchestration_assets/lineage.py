@@ -7,16 +7,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
+from dagster import DagsterInstance
 
 from agent_resources.agent_run import ReadOfRun
 from semantic.answer import MetricAnswer, MetricVersion, Refusal
 
 AGENT_TAG = "governed_agents/agent"
-HAS_AGENTS_TAG = "governed_agents/has_agents"
 RAN_TAG = "governed_agents.agent"
 READ_TAG = "governed_agents.read"
 DATA_VERSION_TAG = "dagster/data_version"
 INPUT_VERSION_TAG = "dagster/input_data_version"
+PROVENANCE_TAGS = ("dagster/code_version", INPUT_VERSION_TAG, "dagster/input_event_pointer")
 _NOT_IN_TAGS = re.compile(r"[^A-Za-z0-9_.-]")
 _LONGEST_TAG = 63
 _MOST_NAMES = 20
@@ -29,20 +30,39 @@ def read_observations(
     agent_key: dg.AssetKey,
     keys: Mapping[str, dg.AssetKey],
     run_id: str,
+    standing: Mapping[dg.AssetKey, Mapping[str, str]],
 ) -> list[dg.AssetObservation]:
     """One observation per metric of which a run was given data, with the data version at the moment of the read.
 
-    The version is in Dagster's own tag: an observation without it would count as an update.
+    The version is in Dagster's own tag: an observation without it would count as an update. `standing` are the tags of
+    `standing_provenance`: Dagster takes an asset's newest event, this one, for what it is made of.
     """
     answers: dict[str, list[MetricAnswer]] = defaultdict(list)
     for answer in _answers(reads):
         for item in answer.provenance.metrics:
             answers[item.name].append(answer)
     return [
-        _observation(keys[name], name, answers[name], agent, agent_key, run_id)
+        _observation(
+            keys[name], name, answers[name], agent, agent_key, run_id, standing.get(keys[name], {})
+        )
         for name in sorted(answers)
         if name in keys
     ]
+
+
+def standing_provenance(
+    instance: DagsterInstance, keys: Iterable[dg.AssetKey]
+) -> dict[dg.AssetKey, dict[str, str]]:
+    """By asset, the tags of its newest materialization that say which code and which inputs it was made of."""
+    found: dict[dg.AssetKey, dict[str, str]] = {}
+    for record in instance.get_asset_records(list(keys)):
+        latest = record.asset_entry.last_materialization
+        materialization = latest.asset_materialization if latest else None
+        tags = (materialization.tags if materialization else None) or {}
+        found[record.asset_entry.asset_key] = {
+            name: value for name, value in tags.items() if name.startswith(PROVENANCE_TAGS)
+        }
+    return found
 
 
 def read_tags(reads: Sequence[ReadOfRun], keys: Mapping[str, dg.AssetKey]) -> dict[str, str]:
@@ -70,11 +90,6 @@ def input_version_tags(
         for item in answer.provenance.metrics
         if item.name in keys
     }
-
-
-def started_tags(agent: str) -> dict[str, str]:
-    """Tags of every Dagster run in which an agent runs, from its start."""
-    return {ran_tag(agent): "started", HAS_AGENTS_TAG: "yes"}
 
 
 def ran_tag(agent: str) -> str:
@@ -132,6 +147,7 @@ def _observation(
     agent: str,
     agent_key: dg.AssetKey,
     run_id: str,
+    standing: Mapping[str, str],
 ) -> dg.AssetObservation:
     versions = [
         item for answer in answers for item in answer.provenance.metrics if item.name == name
@@ -150,7 +166,7 @@ def _observation(
             "version_as_read": versions[-1].version_as_read or "",
             "covers": f"{min(starts)} to {max(ends)}" if starts and ends else "",
         },
-        tags={DATA_VERSION_TAG: versions[-1].data_version, AGENT_TAG: agent},
+        tags={**standing, DATA_VERSION_TAG: versions[-1].data_version, AGENT_TAG: agent},
     )
 
 

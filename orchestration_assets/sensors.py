@@ -18,9 +18,15 @@ from dagster import DagsterInstance
 from agent_resources.agent import AgentDefinition
 from agent_resources.agent_resource import registered
 from agent_resources.metrics_resource import GovernedMetricsResource
-from orchestration_assets.agent_assets import Basis, closed_gate, handled_bases, read_basis
+from orchestration_assets.agent_assets import (
+    AgentHistory,
+    Basis,
+    closed_gate,
+    read_basis,
+    read_histories,
+)
 from orchestration_assets.in_progress import assets_in_progress, unfinished_runs
-from orchestration_assets.lineage import AGENT_TAG, HAS_AGENTS_TAG, ran_tag, started_tags
+from orchestration_assets.lineage import AGENT_TAG, ran_tag
 from semantic.errors import GovernedMetricsError, SnapshotUnavailable
 from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import Ledger
@@ -28,6 +34,7 @@ from semantic.snapshot import SnapshotRecord
 
 DEFAULT_INTERVAL_SECONDS = 30
 _RUN_KEY_TAG = "dagster/run_key"
+_UNCHANGED = "no value that it may read has changed"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,22 +82,20 @@ def build_agent_sensor(
 
 @dataclass(frozen=True, kw_only=True)
 class _Due:
-    """An agent for which values have changed, and the key that stands for these values."""
+    """An agent for which values have changed, the key that stands for these values, and its last run, whatever that was for."""
 
     agent: WatchedAgent
     changed: tuple[str, ...]
     run_key: str
+    last_run_id: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Runs:
-    """What the instance knows of the runs of some agents: which agents run now, the run that was asked for with a key, and
-    when a run of an agent last began.
-    """
+    """Runs of agents that are due: those that were asked for by key, and the last one of each by its id."""
 
-    running: frozenset[str]
     by_key: Mapping[str, dg.DagsterRun]
-    began: Mapping[str, datetime]
+    by_id: Mapping[str, dg.RunRecord]
 
 
 def evaluate(
@@ -114,13 +119,11 @@ def evaluate(
     going_on = assets_in_progress(instance, unfinished, [*upstream, *keys])
     if not going_on.isdisjoint(upstream):
         return dg.SensorResult(skip_reason="The snapshot or its metrics are being refreshed")
-    handled = handled_bases(instance, keys)
-    considered = [_consider(metrics, record, agent, handled.get(agent.key)) for agent in agents]
-    due = [item for item in considered if isinstance(item, _Due)]
-    runs = _runs_of(instance, due, unfinished, going_on)
-    now = datetime.now(UTC)
+    histories = read_histories(instance, keys)
+    considered = [_consider(metrics, record, agent, histories.get(agent.key)) for agent in agents]
+    runs = _read_runs(instance, [item for item in considered if isinstance(item, _Due)])
     outcomes = [
-        _request(item, runs, now) if isinstance(item, _Due) else item for item in considered
+        _request(item, runs, going_on) if isinstance(item, _Due) else item for item in considered
     ]
     requests = [item for item in outcomes if isinstance(item, dg.RunRequest)]
     if requests:
@@ -145,7 +148,7 @@ def _consider(
     metrics: GovernedMetrics,
     record: SnapshotRecord,
     agent: WatchedAgent,
-    handled: Mapping[str, Any] | None,
+    history: AgentHistory | None,
 ) -> _Due | str:
     """Whether the values that this agent may read call for a run, or why not."""
     definition = agent.definition
@@ -156,66 +159,50 @@ def _consider(
     closed = closed_gate(agent.readable, metrics, record)
     if closed is not None:
         return closed
+    handled = history.handled if history else None
+    if handled and _is_of(record, agent.readable, handled):
+        return _UNCHANGED
     basis = read_basis(definition.reader, agent.readable, metrics, record)
     changed = changed_metrics(basis, handled["versions"] if handled else None)
     if not changed:
-        return "no value that it may read has changed"
-    return _Due(agent=agent, changed=changed, run_key=_run_key(definition.name, basis))
+        return _UNCHANGED
+    return _Due(
+        agent=agent,
+        changed=changed,
+        run_key=_run_key(definition.name, basis),
+        last_run_id=history.last_run_id if history else None,
+    )
 
 
-def _runs_of(
-    instance: DagsterInstance,
-    due: Sequence[_Due],
-    unfinished: Iterable[dg.DagsterRun],
-    going_on: frozenset[dg.AssetKey],
-) -> _Runs:
-    if not due:
-        return _Runs(running=frozenset(), by_key={}, began={})
-    tags = {tag for run in unfinished for tag in run.tags}
-    names = {item.agent.definition.name: item.agent for item in due}
-    longest = max(item.agent.definition.trigger.at_most_every_minutes for item in due)
-    asked = instance.get_run_records(
-        dg.RunsFilter(tags={_RUN_KEY_TAG: [item.run_key for item in due]})
-    )
-    recent = instance.get_run_records(
-        dg.RunsFilter(
-            tags={HAS_AGENTS_TAG: "yes"},
-            created_after=datetime.now(UTC) - timedelta(minutes=longest),
-        ),
-        ascending=True,
-    )
+def _read_runs(instance: DagsterInstance, due: Sequence[_Due]) -> _Runs:
+    keys = [item.run_key for item in due]
+    ids = [item.last_run_id for item in due if item.last_run_id]
+    asked = instance.get_run_records(dg.RunsFilter(tags={_RUN_KEY_TAG: keys})) if keys else ()
+    last = instance.get_run_records(dg.RunsFilter(run_ids=ids)) if ids else ()
     return _Runs(
-        running=frozenset(
-            name for name, agent in names.items() if agent.key in going_on or ran_tag(name) in tags
-        ),
         by_key={record.dagster_run.tags[_RUN_KEY_TAG]: record.dagster_run for record in asked},
-        began={
-            name: record.create_timestamp
-            for record in recent
-            for name in names
-            if ran_tag(name) in record.dagster_run.tags
-        },
+        by_id={record.dagster_run.run_id: record for record in last},
     )
 
 
-def _request(due: _Due, runs: _Runs, now: datetime) -> dg.RunRequest | str:
+def _request(due: _Due, runs: _Runs, going_on: frozenset[dg.AssetKey]) -> dg.RunRequest | str:
     """A request for a run of an agent whose values have changed, or why it does not run yet."""
     definition = due.agent.definition
-    if definition.name in runs.running:
+    last = runs.by_id.get(due.last_run_id or "")
+    if due.agent.key in going_on or (last and not last.dagster_run.is_finished):
         return "a run of it goes on"
     earlier = runs.by_key.get(due.run_key)
     if earlier is not None:
         return f"run {earlier.run_id[:8]} for these values ended as {earlier.status.value}"
     minutes = definition.trigger.at_most_every_minutes
-    began = runs.began.get(definition.name)
-    if began is not None and began + timedelta(minutes=minutes) > now:
+    if last and last.create_timestamp + timedelta(minutes=minutes) > datetime.now(UTC):
         return f"{len(due.changed)} values changed; it ran less than {minutes:g} minutes ago"
     return dg.RunRequest(
         run_key=due.run_key,
         asset_selection=[due.agent.key],
         tags={
-            **started_tags(definition.name),
             AGENT_TAG: definition.name,
+            ran_tag(definition.name): "started",
             "governed_agents/because": _because(due.changed),
         },
     )
@@ -230,6 +217,11 @@ def changed_metrics(
     return tuple(
         name for name, pair in basis.versions.items() if not _same(pair, handled.get(name))
     )
+
+
+def _is_of(record: SnapshotRecord, readable: Sequence[str], handled: Mapping[str, Any]) -> bool:
+    """Whether a basis was taken from just this snapshot, for all of these metrics: then nothing can have changed."""
+    return bool(handled["snapshot"] == record.version) and handled["versions"].keys() >= {*readable}
 
 
 def _same(now: tuple[str, str | None], before: Sequence[str | None] | None) -> bool:

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
 from semantic.errors import LedgerUnavailable
@@ -15,15 +16,8 @@ def load_mask_key(folder: Path) -> str:
     path = folder / "masking.key"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            pass
-        else:
-            with os.fdopen(descriptor, "w") as file:
-                file.write(secrets.token_hex(32))
-                file.flush()
-                os.fsync(file.fileno())
+        if not path.exists():
+            _make_key(path)
         key = path.read_text().strip()
     except OSError as error:
         raise LedgerUnavailable(
@@ -35,3 +29,18 @@ def load_mask_key(folder: Path) -> str:
             hint="restore it from a backup, or remove it for a new one",
         )
     return key
+
+
+def _make_key(path: Path) -> None:
+    """Writes a key beside `path` and links it there whole. Of several processes that do so at once, the first one wins."""
+    fresh = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_hex(32))
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):
+            os.link(fresh, path)
+    finally:
+        fresh.unlink()

@@ -125,6 +125,7 @@ class SemanticMetricsComponent(dg.Component, dg.Resolvable):
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         with told_at_load():
+            _refuse_a_second(context)
             return build_metrics_definitions(
                 self.load_project(context, folder_of(context)),
                 default_sensor_status=sensor_status(is_running=self.sensor_is_running),
@@ -160,6 +161,15 @@ class SemanticMetricsComponent(dg.Component, dg.Resolvable):
         raise DefinitionsError(
             "SemanticMetricsComponent takes either dbt_component or dbt_project",
             hint="dbt_component names the folder in defs/ of a DbtProjectComponent, dbt_project the folder of a dbt project",
+        )
+
+
+def _refuse_a_second(context: dg.ComponentLoadContext) -> None:
+    found = context.component_tree.get_all_components(SemanticMetricsComponent)
+    if len(found) > 1:
+        raise DefinitionsError(
+            f"This project has {len(found)} SemanticMetricsComponents, and their assets would have the same keys",
+            hint="keep one; a second dbt project goes into a Dagster project of its own",
         )
 
 

@@ -421,6 +421,10 @@ def two_dbt_projects(till: Till) -> None:
     edit(till.defs / "governed" / "defs.yaml", lambda text: text + "  dbt_project: ../shop\n")
 
 
+def two_of_ours(till: Till) -> None:
+    shutil.copytree(till.defs / "governed", till.defs / "more" / "governed")
+
+
 def unknown_translator(till: Till) -> None:
     use_dbt_project(till, "dbt_translator: till.naming:Acmee")
     (till.package / "naming.py").write_text(OWN_TRANSLATOR)
@@ -461,6 +465,8 @@ WRONG_AT_LOAD = {
     "hint: name the folder whose defs.yaml holds a SemanticMetricsComponent and nothing else",
     two_dbt_projects: "SemanticMetricsComponent takes either dbt_component or dbt_project\n"
     "hint: dbt_component names the folder in defs/ of a DbtProjectComponent, dbt_project the folder of a dbt project",
+    two_of_ours: "This project has 2 SemanticMetricsComponents, and their assets would have the same keys\n"
+    "hint: keep one; a second dbt project goes into a Dagster project of its own",
     unknown_translator: "Cannot make the dbt translator 'till.naming:Acmee': "
     "module 'till.naming' has no attribute 'Acmee'\n"
     "hint: write it as package.module:Class, a class without arguments, or package.module:translator",

@@ -344,3 +344,19 @@ def in_memory(
 ) -> dg.ExecuteInProcessResult:
     job = definitions.resolve_implicit_global_asset_job_def()
     return job.execute_in_process(instance=instance, asset_selection=keys, raise_on_error=False)
+
+
+def test_being_read_leaves_a_metric_in_sync(flights: Location) -> None:
+    """Dagster takes the newest event of an asset for what it is made of, and a read is an event."""
+    from dagster._core.definitions.data_version import CachingStaleStatusResolver
+    from dagster._core.loader import LoadingContextForTest
+
+    resolver = CachingStaleStatusResolver(
+        flights.instance, flights.repository.asset_graph, LoadingContextForTest(flights.instance)
+    )
+    stale = {
+        key.to_user_string(): [cause.reason for cause in resolver.get_stale_causes(key)]
+        for key in flights.keys
+        if key.path[0] in ("metrics", "agents", "governed_snapshot")
+    }
+    assert not {key: causes for key, causes in stale.items() if causes}
