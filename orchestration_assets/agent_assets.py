@@ -6,7 +6,6 @@ from typing import Any
 
 import dagster as dg
 from dagster import DagsterInstance
-from dagster._core.storage.event_log.base import AssetEntry
 
 from agent_resources.agent import AgentDefinition
 from agent_resources.agent_resource import AgentResource
@@ -116,18 +115,16 @@ def read_histories(
     instance: DagsterInstance, keys: Sequence[dg.AssetKey]
 ) -> dict[dg.AssetKey, AgentHistory]:
     """The past of each of these agent assets that has one. One look-up for all of them."""
-    return {
-        record.asset_entry.asset_key: _history(record.asset_entry)
-        for record in instance.get_asset_records(list(keys))
-    }
-
-
-def _history(entry: AssetEntry) -> AgentHistory:
-    latest = entry.last_materialization
-    materialization = latest.asset_materialization if latest else None
-    metadata = materialization.metadata if materialization else {}
-    basis: Any = metadata[BASIS].value if BASIS in metadata else None
-    return AgentHistory(handled=basis, last_run_id=entry.last_run_id)
+    found: dict[dg.AssetKey, AgentHistory] = {}
+    for record in instance.get_asset_records(list(keys)):
+        latest = record.asset_entry.last_materialization
+        materialization = latest.asset_materialization if latest else None
+        metadata = materialization.metadata if materialization else {}
+        handled: Any = metadata[BASIS].value if BASIS in metadata else None
+        found[record.asset_entry.asset_key] = AgentHistory(
+            handled=handled, last_run_id=record.asset_entry.last_run_id
+        )
+    return found
 
 
 def build_agent_asset(

@@ -40,7 +40,7 @@ def build_agents_definitions(
 ) -> dg.Definitions:
     """One asset and one resource per agent file, and the sensor that runs them. Raises `AgentDefinitionError`."""
     settings = model or ModelSettings()
-    paths = agent_files(folder)
+    paths = agent_files(folder.resolve())
     definitions = [load_agent(path) for path in paths]
     _refuse_same_names(definitions, paths)
     _refuse_unknown_metrics(definitions, paths, project.catalog)

@@ -71,10 +71,11 @@ def load_metrics_project(
     target = folder / project.target_path
     resource = GovernedMetricsResource(
         dbt_target=str(target),
-        policy=str(policy),
+        policy=str(policy.resolve()),
         dbt_project_dir=str(folder),
-        state_dir=state_dir,
+        state_dir=str(Path(state_dir).resolve()) if state_dir else "",
     )
+    named = warehouse.resolve() if warehouse else None
     catalog = resource.load_catalog()
     loaded = load_policy(policy)
     check_policy(loaded, catalog)
@@ -83,7 +84,7 @@ def load_metrics_project(
         policy=loaded,
         dbt=load_dbt_assets(target, translator=dbt_translator, project=project),
         resource=resource,
-        warehouse=lambda: warehouse or _warehouse_of(project),
+        warehouse=lambda: named or _warehouse_of(project),
         translator=translator or MetricTranslator(),
     )
 

@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import dagster as dg
@@ -103,8 +103,13 @@ def evaluate(
     metrics: GovernedMetrics,
     agents: Sequence[WatchedAgent],
     upstream: Sequence[dg.AssetKey],
+    *,
+    now: datetime | None = None,
 ) -> dg.SensorResult:
-    """One tick: the runs to ask for, and for every other agent why not. The number of look-ups does not grow with the agents."""
+    """One tick: the runs to ask for, and for every other agent why not. The number of look-ups does not grow with the agents.
+
+    `now` is the door's unless another is given.
+    """
     _register(metrics.ledger, agents)
     if metrics.ledger.current_policy_hash() != metrics.policy.hash:
         return dg.SensorResult(
@@ -122,8 +127,10 @@ def evaluate(
     histories = read_histories(instance, keys)
     considered = [_consider(metrics, record, agent, histories.get(agent.key)) for agent in agents]
     runs = _read_runs(instance, [item for item in considered if isinstance(item, _Due)])
+    moment = now or metrics.now()
     outcomes = [
-        _request(item, runs, going_on) if isinstance(item, _Due) else item for item in considered
+        _request(item, runs, going_on, moment) if isinstance(item, _Due) else item
+        for item in considered
     ]
     requests = [item for item in outcomes if isinstance(item, dg.RunRequest)]
     if requests:
@@ -185,7 +192,9 @@ def _read_runs(instance: DagsterInstance, due: Sequence[_Due]) -> _Runs:
     )
 
 
-def _request(due: _Due, runs: _Runs, going_on: frozenset[dg.AssetKey]) -> dg.RunRequest | str:
+def _request(
+    due: _Due, runs: _Runs, going_on: frozenset[dg.AssetKey], now: datetime
+) -> dg.RunRequest | str:
     """A request for a run of an agent whose values have changed, or why it does not run yet."""
     definition = due.agent.definition
     last = runs.by_id.get(due.last_run_id or "")
@@ -195,7 +204,7 @@ def _request(due: _Due, runs: _Runs, going_on: frozenset[dg.AssetKey]) -> dg.Run
     if earlier is not None:
         return f"run {earlier.run_id[:8]} for these values ended as {earlier.status.value}"
     minutes = definition.trigger.at_most_every_minutes
-    if last and last.create_timestamp + timedelta(minutes=minutes) > datetime.now(UTC):
+    if last and last.create_timestamp + timedelta(minutes=minutes) > now:
         return f"{len(due.changed)} values changed; it ran less than {minutes:g} minutes ago"
     return dg.RunRequest(
         run_key=due.run_key,

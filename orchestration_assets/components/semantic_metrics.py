@@ -141,9 +141,9 @@ class SemanticMetricsComponent(dg.Component, dg.Resolvable):
             self._loaded[folder] = load_metrics_project(
                 project,
                 _policy_file(folder / self.policy),
-                warehouse=(folder / self.warehouse).resolve() if self.warehouse else None,
+                warehouse=folder / self.warehouse if self.warehouse else None,
                 dbt_translator=translator,
-                state_dir=str((folder / self.state_dir).resolve()) if self.state_dir else "",
+                state_dir=str(folder / self.state_dir) if self.state_dir else "",
             )
         return self._loaded[folder]
 
@@ -179,7 +179,7 @@ def _policy_file(path: Path) -> Path:
             f"There is no policy file {path.resolve()}",
             hint="nothing is granted without one; `dg scaffold defs` writes a first one beside defs.yaml",
         )
-    return path.resolve()
+    return path
 
 
 def _dbt_of_component(

@@ -79,16 +79,6 @@ def watched_agents(metrics: MetricsProject, agents: Path = CORNER / "agents") ->
     ]
 
 
-def agents_with_trigger(to: Path, *, at_most_every_minutes: float) -> Path:
-    """A copy of the folder of agents in which each runs at most that often."""
-    shutil.copytree(CORNER / "agents", to)
-    for path in to.glob("*.yaml"):
-        text = path.read_text()
-        assert text.count("minutes: 0") == 1
-        path.write_text(text.replace("minutes: 0", f"minutes: {at_most_every_minutes}"))
-    return to
-
-
 def build_definitions(
     folder: Path,
     metrics: MetricsProject | None = None,

@@ -203,6 +203,14 @@ class Location:
         assert run is not None
         return run.tags
 
+    def last_run(self, key: dg.AssetKey) -> dg.RunRecord:
+        """The run that made an asset last."""
+        latest = self.instance.get_latest_materialization_event(key)
+        assert latest is not None
+        record = self.instance.get_run_record_by_id(latest.run_id)
+        assert record is not None
+        return record
+
     def reads(self, run_id: str) -> list[Read]:
         """What the ledger holds of a run."""
         ledger = Ledger.open(self.home / "governed_agents" / "ledger.db")

@@ -13,12 +13,18 @@ import dagster as dg
 import duckdb
 import pytest
 import yaml
+from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+    AssetCheckEvaluationTargetMaterializationData,
+)
 from dagster.components.core.component_tree import ComponentTreeException
 from dagster.components.testing.utils import DefsFolderSandbox, create_defs_folder_sandbox
 
 from orchestration_assets.components import AgentComponent, SemanticMetricsComponent
-from orchestration_assets.dbt_project import locate_warehouse
+from orchestration_assets.dbt_project import load_dbt_assets, locate_warehouse
+from orchestration_assets.model_states import read_model_states
+from semantic.dbt_manifest import load_catalog
 from semantic.errors import WarehouseUnavailable
+from semantic.snapshot import State
 from tests.orchestration_assets.till import (
     Till,
     edit,
@@ -78,7 +84,7 @@ class Acme(DagsterDbtTranslator):
         return spec.replace_attributes(key=AssetKey(["acme", "eu", spec.key.path[-1]]), group_name="acme")
 
 
-with_no_checks = Acme()
+acme = Acme()
 """
 
 
@@ -201,8 +207,13 @@ def test_what_was_there_stays_as_it_was(
         )
 
 
-def test_a_translator_of_ones_own_is_respected(till: Till) -> None:
+@pytest.mark.parametrize("named", ["till.naming:Acme", "till.naming:acme"])
+def test_a_translator_of_ones_own_is_respected(till: Till, named: str) -> None:
     use_dbt_assets(till)
+    edit(
+        till.defs / "governed" / "defs.yaml",
+        lambda text: re.sub("dbt_translator: .*", f"dbt_translator: '{named}'", text),
+    )
 
     specs = load_specs(till)
 
@@ -210,6 +221,21 @@ def test_a_translator_of_ones_own_is_respected(till: Till) -> None:
         "acme/eu/orders",
         "acme/eu/customers",
         "acme/eu/days",
+    }
+
+
+def test_a_dbt_project_is_named_as_its_component_names_it(till: Till) -> None:
+    use_dbt_project(till)
+    (till.defs / "governed" / "defs.yaml").write_text(
+        GOVERNED + "  dbt_project: {project_dir: ../../../../../shop, target: dev}\n"
+    )
+
+    specs = load_specs(till)
+
+    assert {dep.asset_key.to_user_string() for dep in specs["governed_snapshot"].deps} == {
+        "analytics/orders",
+        "analytics/customers",
+        "analytics/days",
     }
 
 
@@ -258,6 +284,22 @@ def test_the_warehouse_is_looked_for_where_dbt_really_ran(running: Till) -> None
 
     assert run(running, "governed_snapshot").success
     assert running.published == ["CURRENT", "v000001", "v000002"]
+
+
+def test_the_warehouse_and_the_place_of_the_record_can_be_named(running: Till) -> None:
+    shutil.move(running.warehouse, running.root / "elsewhere.duckdb")
+    edit(
+        running.defs / "governed" / "defs.yaml",
+        lambda text: (
+            text
+            + "  warehouse: ../../../../../elsewhere.duckdb\n"
+            + '  state_dir: "{{ context.project_root }}/../record"\n'
+        ),
+    )
+
+    assert run(running, "governed_snapshot").success
+    assert (running.root / "record" / "snapshots" / "CURRENT").read_text() == "v000001"
+    assert (running.root / "record" / "ledger.db").is_file()
 
 
 PROFILES = """
@@ -670,6 +712,33 @@ def test_dbt_tests_close_the_gate_also_where_a_project_has_no_asset_checks(till:
     }
     assert "customers" not in closed
     assert closed["orders"].startswith("the dbt test unique_orders_order_id on orders failed")
+
+
+def test_a_dbt_test_that_only_warns_does_not_close_the_gate(parsed: Till) -> None:
+    catalog, dbt = load_catalog(parsed.shop / "target"), load_dbt_assets(parsed.shop / "target")
+    with dg.DagsterInstance.ephemeral() as instance:
+        for key in dbt.keys.values():
+            instance.report_runless_asset_event(dg.AssetMaterialization(key))
+        severities = {"unique_orders_order_id": "ERROR", "unique_customers_customer_id": "WARN"}
+        for test in dbt.tests:
+            assert test.check_key is not None
+            made = instance.get_latest_materialization_event(test.check_key.asset_key)
+            assert made is not None
+            instance.report_runless_asset_event(
+                dg.AssetCheckEvaluation(
+                    asset_key=test.check_key.asset_key,
+                    check_name=test.check_key.name,
+                    passed=test.name not in severities,
+                    severity=dg.AssetCheckSeverity(severities.get(test.name, "ERROR")),
+                    target_materialization_data=AssetCheckEvaluationTargetMaterializationData(
+                        storage_id=10**6, run_id="", timestamp=made.timestamp
+                    ),
+                )
+            )
+        states = read_model_states(instance, catalog, dbt)
+
+    assert states["model.corner_shop.customers"].state is State.PASSING
+    assert states["model.corner_shop.orders"].state is State.FAILING
 
 
 # --- scaffolding ------------------------------------------------------------------------------------------------------

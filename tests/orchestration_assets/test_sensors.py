@@ -1,8 +1,9 @@
 """When agents run, tick by tick: on a value that changed as they see it, and on nothing else."""
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,13 @@ import dagster as dg
 import pytest
 import sqlalchemy as sa
 
+from agent_resources.agent import Trigger
 from orchestration_assets.metrics_project import MetricsProject
 from orchestration_assets.sensors import WatchedAgent, evaluate
 from semantic.snapshot import SnapshotRecord, SnapshotStore
 from tests.orchestration_assets import scripts
 from tests.orchestration_assets.corner_shop import (
     CORNER,
-    agents_with_trigger,
     build_definitions,
     load_shop,
     watched_agents,
@@ -109,20 +110,29 @@ def test_a_failed_check_holds_back_those_who_may_read_behind_it(settled: Locatio
     assert settled.tick().agents == ["boss"]
 
 
-def test_at_most_every_so_many_minutes(shop: Location, tmp_path: Path) -> None:
-    seconds = 4
-    agents = agents_with_trigger(tmp_path / "agents", at_most_every_minutes=seconds / 60)
-    definitions = build_definitions(shop.folder, agents=agents)
-    with Location(shop.folder, definitions, shop.warehouse) as calm:
-        calm.run_all(calm.tick())
-        began = time.monotonic()
-        calm.change(SOUTH_PAYS_MORE)
-        calm.publish()
-        tick = calm.tick()
-        assert tick.agents == []
-        assert tick.why_not("boss").startswith("1 values changed; it ran less than 0.0666667")
-        time.sleep(max(0.0, began + seconds + 0.1 - time.monotonic()))
-        assert calm.tick().agents == ["boss"]
+def test_at_most_every_so_many_minutes(settled: Location, shop_metrics: MetricsProject) -> None:
+    settled.change(SOUTH_PAYS_MORE)
+    settled.publish()
+    [boss] = [agent for agent in watched_agents(shop_metrics) if agent.definition.name == "boss"]
+    calm = replace(
+        boss,
+        definition=boss.definition.model_copy(
+            update={"trigger": Trigger(at_most_every_minutes=60)}
+        ),
+    )
+    began = settled.last_run(boss.key).create_timestamp
+    with shop_metrics.resource.open(settled.instance) as metrics:
+
+        def tick(*, minutes_later: float) -> dg.SensorResult:
+            now = began + timedelta(minutes=minutes_later)
+            return evaluate(settled.instance, metrics, [calm], [], now=now)
+
+        early = tick(minutes_later=59.9)
+        assert not early.run_requests
+        assert early.skip_reason == dg.SkipReason(
+            "boss: 1 values changed; it ran less than 60 minutes ago"
+        )
+        assert len(tick(minutes_later=60.1).run_requests or []) == 1
 
 
 def test_not_while_a_run_of_it_goes_on(settled: Location) -> None:

@@ -175,6 +175,16 @@ def test_another_shape_is_another_plan(
     assert one.parameters != two.parameters, "no value of one can be bound to the other"
 
 
+def test_rising_and_falling_are_two_plans(
+    planner: Planner, request_for: Callable[..., PlanRequest]
+) -> None:
+    rising, falling = (
+        planner.plan(request_for("orders", order_by=order)) for order in ("orders", "-orders")
+    )
+    assert "ORDER BY 1 ASC" in rising.sql
+    assert "ORDER BY 1 DESC" in falling.sql
+
+
 def test_lists_of_nearly_the_same_length_share_a_plan(
     planner: Planner, request_for: Callable[..., PlanRequest]
 ) -> None:

@@ -69,7 +69,7 @@ reader_names = st.sampled_from(READERS)
 reader_patterns = st.frozensets(
     st.sampled_from(("ana", "ana*", "bob", "*", "nobody")), min_size=1, max_size=2
 )
-selectors = st.builds(
+selectors = st.just(Selector(names=frozenset({"*"}))) | st.builds(
     Selector,
     names=st.frozensets(st.sampled_from(("orders", "rev*", "*", "sign_ups")), max_size=2),
     tags=st.frozensets(st.sampled_from(("sales", "people")), max_size=1),
@@ -110,7 +110,18 @@ restrict_rules = st.builds(
     max_age=st.none() | st.builds(timedelta, hours=st.integers(1, 50)),
 )
 rules = st.one_of(permit_rules, forbid_rules, restrict_rules)
-rule_lists = st.lists(rules, max_size=8)
+WIDE = PermitRule(
+    name="wide",
+    readers=frozenset({"*"}),
+    metrics=Selector(names=frozenset({"*"})),
+    dimensions=frozenset({"*", "customer__email"}),
+)
+# Every other list has a rule that permits all, so that what forbids and restricts has something to take away.
+rule_lists = st.builds(
+    lambda first, others: [*first, *others],
+    st.sampled_from(([WIDE], [])),
+    st.lists(rules, max_size=6),
+)
 readers = st.builds(
     Reader,
     name=reader_names,
@@ -254,6 +265,34 @@ def test_acting_for_another_gives_only_what_both_have(
     assert is_within(together, alone)
     assert is_within(together, other)
     assert isinstance(together, Permit) == (isinstance(alone, Permit) and isinstance(other, Permit))
+
+
+def test_the_restrictions_of_both_hold_for_one_who_acts_for_another() -> None:
+    ana, bob = (
+        RestrictRule(
+            name=name,
+            readers=frozenset({name}),
+            metrics=Selector(names=frozenset("*")),
+            rows=rows,
+            masks={mask: Mask.HASH},
+            max_rows=max_rows,
+            max_age=timedelta(hours=hours),
+        )
+        for name, rows, mask, max_rows, hours in (
+            ("ana", {"customer": (1, 2)}, "customer__email", 5, 9),
+            ("bob", {"customer": (2, 3), "region": ("north",)}, "order__status", 9, 5),
+        )
+    )
+    for reader in (Reader(name="ana", acting_for="bob"), Reader(name="bob", acting_for="ana")):
+        permit = decide([permit_all("ana", "bob"), ana, bob], (reader, METRICS[0], []))
+        assert isinstance(permit, Permit)
+        assert {item.element: item.values for item in permit.rows} == {
+            "customer": (2,),
+            "region": ("north",),
+        }
+        assert permit.masks == {"customer__email": Mask.HASH, "order__status": Mask.HASH}
+        assert (permit.max_rows, permit.max_age) == (5, timedelta(hours=5))
+        assert permit.rules == ("all", "ana", "bob")
 
 
 @given(rule_lists, questions)
