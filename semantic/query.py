@@ -65,6 +65,15 @@ def _finite_float(value: object) -> object:
     return value
 
 
+def _not_a_number(value: object) -> object:
+    """Refuses a number, also as text: pydantic would take it for seconds since 1970."""
+    try:
+        float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return value
+    raise ValueError(f"{value!r} is not a day; write it as 2013-02-08")
+
+
 def _as_list(value: object) -> object:
     return value if isinstance(value, list | tuple) else [value]
 
@@ -84,6 +93,7 @@ Name = Annotated[
 Text = Annotated[
     str, StringConstraints(strict=True, max_length=MAX_TEXT), AfterValidator(_plain_text)
 ]
+Day = Annotated[date, BeforeValidator(_not_a_number)]
 Value = (
     Annotated[bool, Field(strict=True)]
     | Annotated[int, Field(strict=True, ge=-(2**63), lt=2**63)]
@@ -131,8 +141,8 @@ class Filter(_Asked):
 class TimeRange(_Asked):
     """The days from `start` to `end`, both included, of the metrics' own time."""
 
-    start: date
-    end: date
+    start: Day
+    end: Day
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:

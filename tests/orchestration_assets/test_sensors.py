@@ -1,6 +1,6 @@
 """When agents run, tick by tick: on a value that changed as they see it, and on nothing else."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -12,8 +12,10 @@ import pytest
 import sqlalchemy as sa
 
 from agent_resources.agent import Trigger
+from agent_resources.metrics_resource import GovernedMetricsResource
 from orchestration_assets.metrics_project import MetricsProject
 from orchestration_assets.sensors import WatchedAgent, evaluate
+from semantic.governed_metrics import GovernedMetrics
 from semantic.snapshot import SnapshotRecord, SnapshotStore
 from tests.orchestration_assets import scripts
 from tests.orchestration_assets.corner_shop import (
@@ -37,6 +39,9 @@ SOUTH_PAYS_MORE = f"UPDATE {ORDERS} SET amount = amount + 1 WHERE order_id = 5"
 SOUTH_PAYS_LESS = f"UPDATE {ORDERS} SET amount = amount - 1 WHERE order_id = 5"
 NORTH_PAYS_MORE = f"UPDATE {ORDERS} SET amount = amount + 1 WHERE order_id = 1"
 UNCHANGED = "no value that it may read has changed"
+
+
+on_look: list[Callable[[], None]] = []
 
 
 @pytest.fixture
@@ -224,37 +229,38 @@ def test_a_restart_loses_nothing(settled: Location) -> None:
 def test_a_change_while_the_sensor_looks_is_seen_by_the_next_tick(
     settled: Location, shop_metrics: MetricsProject
 ) -> None:
-    class ChangesWhenLookedAt(SnapshotStore):
-        """Publishes other values right after it has told which ones stand."""
-
-        def current(self) -> SnapshotRecord:
-            record = super().current()
-            if pending:
-                settled.change(pending.pop())
-                settled.publish()
-            return record
-
-    pending = [SOUTH_PAYS_MORE]
     settled.change(SOUTH_PAYS_MORE)
     settled.publish()
+    on_look.append(lambda: change(settled, SOUTH_PAYS_MORE))
     with shop_metrics.resource.open(settled.instance) as metrics:
         metrics.snapshots = ChangesWhenLookedAt(metrics.snapshots.root)
         result = evaluate(settled.instance, metrics, watched_agents(shop_metrics), [])
     [request] = result.run_requests or []
-    assert not pending
+    assert not on_look
     assert settled.run_requested(request).success
     assert settled.metadata(agent_key("boss"))["answer"] == "orders 9, revenue 135.1"
     assert settled.tick().agents == []
 
 
-def test_a_change_while_the_agent_runs_brings_another_run(settled: Location) -> None:
-    def change() -> None:
-        settled.change(SOUTH_PAYS_MORE)
-        settled.publish()
+def test_a_run_reads_the_snapshot_whose_gates_it_passed(settled: Location) -> None:
+    metrics = load_shop(settled.folder, resource=ChangingMetrics)
+    before = settled.current
+    with Location(
+        settled.folder, build_definitions(settled.folder, metrics), settled.warehouse
+    ) as changing:
+        on_look.append(lambda: change(settled, SOUTH_PAYS_MORE))
+        assert changing.run([agent_key("boss")]).success
+        assert not on_look
+    metadata = settled.metadata(agent_key("boss"))
+    assert metadata["snapshot"] == metadata["basis"]["snapshot"] == before.version
+    assert metadata["answer"] == "orders 9, revenue 133.1"
+    assert settled.tick().agents == ["boss"]
 
-    change()
+
+def test_a_change_while_the_agent_runs_brings_another_run(settled: Location) -> None:
+    change(settled, SOUTH_PAYS_MORE)
     for when, hook in enumerate((scripts.before_the_read, scripts.after_the_read)):
-        hook.append(change)
+        hook.append(lambda: change(settled, SOUTH_PAYS_MORE))
         request = settled.tick().of("boss")
         assert settled.run_requested(request).success
         metadata = settled.metadata(agent_key("boss"))
@@ -327,6 +333,30 @@ def test_the_number_of_look_ups_does_not_grow_with_the_agents(
             counts[number] = len(seen)
     assert 0 < counts[2] < 20
     assert counts[100] == counts[2]
+
+
+class ChangesWhenLookedAt(SnapshotStore):
+    """Versions beside which something happens right after it was told which one stands."""
+
+    def current(self) -> SnapshotRecord:
+        record = super().current()
+        while on_look:
+            on_look.pop()()
+        return record
+
+
+class ChangingMetrics(GovernedMetricsResource):
+    """The door, over versions that change when they are looked at."""
+
+    def open(self, instance: dg.DagsterInstance) -> GovernedMetrics:
+        metrics = super().open(instance)
+        metrics.snapshots = ChangesWhenLookedAt(metrics.snapshots.root)
+        return metrics
+
+
+def change(location: Location, statement: str) -> None:
+    location.change(statement)
+    location.publish()
 
 
 def twin(agent: WatchedAgent, index: int) -> WatchedAgent:

@@ -80,6 +80,15 @@ def test_an_order_is_ascending_unless_it_starts_with_a_minus() -> None:
             "time_range: Value error, lies outside the years 1900 to 2200",
         ),
         ({"time_range": {"start": "soon", "end": "later"}}, "time_range: Input should be a valid"),
+        ({"time_range": {"start": 0, "end": "2024-03-01"}}, "time_range: Value error, 0 is not a"),
+        (
+            {"time_range": {"start": "0", "end": "2024-03-01"}},
+            "time_range: Value error, '0' is not",
+        ),
+        (
+            {"time_range": {"start": "2024-03-01", "end": 1e9}},
+            "time_range: Value error, 1000000000.",
+        ),
     ],
 )
 def test_a_query_out_of_bounds_is_refused_with_its_place(fields: dict[str, Any], told: str) -> None:
