@@ -53,9 +53,9 @@ def test_other_parquet_files_tell_another_story(
     shutil.copytree(DBT_PROJECT / "data", data)
     changed = data / "changed.parquet"
     duckdb.sql(
-        f"copy (select * replace (case when make_date(year, month, day) = '{DAY}' and carrier != 'UA' "
+        f"copy (select * replace (case when make_date(year, month, day) = '{DAY}' and carrier = 'B6' "
         f"then coalesce(dep_time, sched_dep_time) else dep_time end as dep_time, "
-        f"case when make_date(year, month, day) = '{DAY}' and carrier != 'UA' then coalesce(dep_delay, 0) "
+        f"case when make_date(year, month, day) = '{DAY}' and carrier = 'B6' then coalesce(dep_delay, 0) "
         f"else dep_delay end as dep_delay) from '{data / 'flights.parquet'}') to '{changed}'"
     )
     changed.replace(data / "flights.parquet")
