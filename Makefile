@@ -14,7 +14,7 @@ demo: $(VENV)/.installed ## Lands the flights, lets agents run, and tells who re
 	@$(BIN)/python -m orchestration_assets.defs.story $(DEMO)
 
 test: $(VENV)/.installed ## Runs every test
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 ui: $(VENV)/.installed ## Opens the Dagster UI on the demonstration, on 127.0.0.1:3000
 	@test -d $(DEMO)/dagster_home || { echo "There is no demonstration yet: run 'make demo' first." >&2; exit 1; }
