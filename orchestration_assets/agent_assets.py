@@ -1,6 +1,6 @@
 """Agents as assets: one run is one materialization, below every metric that the agent may read."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +33,7 @@ from semantic.snapshot import SnapshotRecord
 
 AGENT = "governed_agents/name"
 BASIS = "basis"
+_decided: dict[Reader, tuple[tuple[str, str], dict[str, str | None]]] = {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,19 +86,38 @@ def read_basis(
     """The versions of what a reader may read in a snapshot."""
     versions: dict[str, tuple[str, str | None]] = {}
     since: dict[str, str] = {}
-    for name in names:
-        state, metric = record.metrics.get(name), metrics.catalog.metrics.get(name)
-        permit = metrics.policy.decide(reader, metric) if metric else None
-        if state is None or not isinstance(permit, Permit):
+    for name, rows in _rows_seen(reader, names, metrics):
+        state = record.metrics.get(name)
+        if state is None or rows is None:
             continue
-        if not permit.rows:
+        if not rows:
             versions[name] = (state.data_version, state.data_version)
             since[name] = state.since
             continue
-        as_read = record.as_read.get(permit.rows_key, {}).get(name)
+        as_read = record.as_read.get(rows, {}).get(name)
         versions[name] = (state.data_version, as_read.data_version if as_read else None)
         since[name] = as_read.since if as_read else state.since
     return Basis(snapshot=record.version, versions=versions, since=since)
+
+
+def _rows_seen(
+    reader: Reader, names: Sequence[str], metrics: GovernedMetrics
+) -> Iterator[tuple[str, str | None]]:
+    """By metric the `Permit.rows_key` of the reader, or None where it may not read it.
+
+    A policy decides the same as long as it is the same, and a sensor asks at every tick: what it decided last is kept.
+    """
+    ruled = (metrics.policy.hash, metrics.catalog.manifest_hash)
+    of_reader, known = _decided.get(reader, (ruled, {}))
+    if of_reader != ruled:
+        known = {}
+    for name in names:
+        if name not in known:
+            metric = metrics.catalog.metrics.get(name)
+            permit = metrics.policy.decide(reader, metric) if metric else None
+            known[name] = permit.rows_key if isinstance(permit, Permit) else None
+        yield name, known[name]
+    _decided[reader] = (ruled, known)
 
 
 def closed_gate(

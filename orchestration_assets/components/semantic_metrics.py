@@ -154,6 +154,11 @@ class SemanticMetricsComponent(dg.Component, dg.Resolvable):
     def _dbt(
         self, context: dg.ComponentLoadContext
     ) -> tuple[DbtProject, DagsterDbtTranslator | None]:
+        if self.dbt_component is not None and self.dbt_translator is not None:
+            raise DefinitionsError(
+                "dbt_translator goes with dbt_project; a DbtProjectComponent has a translation of its own",
+                hint="remove dbt_translator",
+            )
         if self.dbt_component is not None and self.dbt_project is None:
             return _dbt_of_component(context, self.dbt_component)
         if self.dbt_project is not None and self.dbt_component is None:

@@ -463,6 +463,13 @@ def two_dbt_projects(till: Till) -> None:
     edit(till.defs / "governed" / "defs.yaml", lambda text: text + "  dbt_project: ../shop\n")
 
 
+def two_translators(till: Till) -> None:
+    edit(
+        till.defs / "governed" / "defs.yaml",
+        lambda text: text + "  dbt_translator: till.naming:Acme\n",
+    )
+
+
 def two_of_ours(till: Till) -> None:
     shutil.copytree(till.defs / "governed", till.defs / "more" / "governed")
 
@@ -507,6 +514,8 @@ WRONG_AT_LOAD = {
     "hint: name the folder whose defs.yaml holds a SemanticMetricsComponent and nothing else",
     two_dbt_projects: "SemanticMetricsComponent takes either dbt_component or dbt_project\n"
     "hint: dbt_component names the folder in defs/ of a DbtProjectComponent, dbt_project the folder of a dbt project",
+    two_translators: "dbt_translator goes with dbt_project; a DbtProjectComponent has a translation of its own\n"
+    "hint: remove dbt_translator",
     two_of_ours: "This project has 2 SemanticMetricsComponents, and their assets would have the same keys\n"
     "hint: keep one; a second dbt project goes into a Dagster project of its own",
     unknown_translator: "Cannot make the dbt translator 'till.naming:Acmee': "
