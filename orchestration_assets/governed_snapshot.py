@@ -79,15 +79,15 @@ def publish_snapshot(
     """
     run_id = context.run.run_id
     check_policy(metrics.policy, metrics.catalog)
-    if metrics.ledger.publish_policy(
-        metrics.policy.hash, policy_text(metrics.policy), by="governed_snapshot", run_id=run_id
-    ):
-        context.log.info(f"Published the policy {metrics.policy.hash}")
     states = read_model_states(context.instance, metrics.catalog, dbt)
     store = metrics.snapshots
     previous = store.current() if store.current_version() else None
     with store.stage(metrics.catalog, warehouse) as staged:
         _refuse_other_data(context.instance, metrics.catalog, dbt, looked_at)
+        if metrics.ledger.publish_policy(
+            metrics.policy.hash, policy_text(metrics.policy), by="governed_snapshot", run_id=run_id
+        ):
+            context.log.info(f"Published the policy {metrics.policy.hash}")
         record = measure(
             metrics,
             staged,
@@ -104,7 +104,7 @@ def publish_snapshot(
         staged.publish(record)
     for name, item in record.metrics.items():
         if item.state is not State.PASSING:
-            context.log.warning(f"'{name}' is closed: {item.reason}")
+            context.log.warning(f"'{name}' is closed: {item.why}")
     return record
 
 
@@ -145,7 +145,7 @@ def _result(record: SnapshotRecord, looked_at: float) -> dg.MaterializeResult[No
                     "closed": dg.MetadataValue.table(
                         [
                             dg.TableRecord(
-                                {"metric": name, "state": item.state.value, "reason": item.reason}
+                                {"metric": name, "state": item.state.value, "reason": item.why}
                             )
                             for name, item in closed.items()
                         ]

@@ -100,7 +100,7 @@ def closed_because(metric: Metric | None, state: MetricState | None) -> str | No
         return "it is no longer in the dbt project; reload the code location"
     if state is None or state.definition_hash != metric.definition_hash:
         return "its definition is not the one the snapshot was made with; materialize governed_snapshot"
-    return None if state.state is State.PASSING else state.reason
+    return None if state.state is State.PASSING else state.why
 
 
 def _checked(key: dg.AssetKey, reason: str | None, record: SnapshotRecord) -> dg.AssetCheckResult:

@@ -97,7 +97,6 @@ class _Meaning:
             for raw in semantic["semantic_models"]
             for measure in raw.get("measures") or ()
         }
-        self._spines = semantic.get("project_configuration", {}).get("time_spines") or ()
         self._hashes: dict[str, str] = {}
 
     def metric(self, raw: Json) -> Metric:

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from semantic.answer import MetricAnswer, Reason, Refusal
 from semantic.catalog import Catalog
 from semantic.engine import MetricEngine
-from semantic.errors import LedgerUnavailable, SnapshotUnavailable
+from semantic.errors import LedgerUnavailable, MetricCompileError, SnapshotUnavailable
 from semantic.ledger import Ledger, MetricRead, ReadContext, Record, RecordKind, new_read_id
 from semantic.metric import Dimension, Metric
 from semantic.plan import Planner
@@ -115,11 +115,17 @@ class GovernedMetrics:
         )
 
     def describe(self, reader: Reader, metric: str) -> MetricDescription | None:
-        """A metric as this reader may use it, or None where it may not or there is none."""
+        """A metric as this reader may use it, or None where it may not or there is none.
+
+        One that cannot be compiled has no dimensions: nothing of it can be read.
+        """
         found = self.catalog.metrics.get(metric)
         if found is None or not self.policy.is_readable(reader, found):
             return None
-        legal = self.engine.dimensions([metric]).values()
+        try:
+            legal = self.engine.dimensions([metric]).values()
+        except MetricCompileError:
+            return MetricDescription(metric=found, dimensions=())
         usable = tuple(item for item in legal if self.policy.may_use(reader, found, item))
         return MetricDescription(metric=found, dimensions=usable)
 
@@ -196,8 +202,8 @@ class ReadSession:
         """The answer, or why there is none; on record either way. `call_id` makes a retry the same read."""
         context = replace(self.context, call_id=call_id) if call_id else self.context
         raw = asked.canonical() if isinstance(asked, MetricQuery) else asked
-        read_id = new_read_id(self.reader.name, context, self._identity(raw))
         try:
+            read_id = self._read_id(context, raw)
             try:
                 query = _validated(asked)
                 return Read(self._metrics, self.reader, context, read_id, query, self.hold).run()
@@ -209,6 +215,18 @@ class ReadSession:
                 message="The read cannot be recorded, so nothing is released",
                 hint=error.message,
             )
+
+    def _read_id(self, context: ReadContext, raw: object) -> str:
+        """The id of this read: that of an earlier try, unless its failure is on record already."""
+        identity = self._identity(raw)
+        read_id = new_read_id(self.reader.name, context, identity)
+        while context.call_id and self._has_failed(read_id):
+            read_id = new_read_id(self.reader.name, context, f"{identity} after {read_id}")
+        return read_id
+
+    def _has_failed(self, read_id: str) -> bool:
+        outcome = self._metrics.ledger.body(read_id, RecordKind.OUTCOME)
+        return outcome is not None and outcome["reason"] is not None
 
     def _identity(self, raw: object) -> str:
         """What a read that is tried again must share with the first try to be the same read: what was asked, of which

@@ -18,7 +18,7 @@ from semantic.answer import MetricAnswer, Reason, Refusal
 from semantic.catalog import Catalog
 from semantic.errors import LedgerUnavailable, MetricCompileError, PolicyError
 from semantic.governed_metrics import TIME, GovernedMetrics, ReadSession
-from semantic.ledger import ReadContext
+from semantic.ledger import Ledger, ReadContext, RecordKind
 from semantic.metric import DimensionKind, Metric
 from semantic.policy import Permit, Reader
 from semantic.query import MAX_METRICS, canonical_json, canonical_value
@@ -30,10 +30,12 @@ from semantic.snapshot import (
     StagedSnapshot,
     State,
     VersionAsRead,
+    state_of_model,
 )
 
 REFRESH = "refresh"
-_DAY = f"{TIME}__day"
+_UNUSABLE = "its definition cannot be compiled"
+_OF_ALL = ("total", "by_day")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +44,7 @@ class Measured:
 
     rows: tuple[tuple[object, ...], ...] = ()
     failure: str | None = None
+    detail: str = ""
 
     @property
     def data_version(self) -> str:
@@ -157,19 +160,37 @@ def _measure_scope(
     try:
         queries = list(_scope_queries(metrics, session, group, snapshot))
     except MetricCompileError as error:
-        return {name: Measured(failure=error.message) for name in names}
+        return {name: Measured(failure=_UNUSABLE, detail=str(error)) for name in names}
     for part, query in queries:
         answer = session.query(query)
         if isinstance(answer, Refusal):
             if answer.reason is Reason.LEDGER_UNAVAILABLE:
                 raise LedgerUnavailable(answer.message, hint=answer.hint)
-            return {name: Measured(failure=answer.message) for name in names}
+            failed = Measured(
+                failure=answer.message
+                if part in _OF_ALL
+                else f"its values by {part} cannot be measured: {answer.message}",
+                detail=_detail(metrics.ledger, answer),
+            )
+            return dict.fromkeys(names, failed)
         if answer.truncated:
-            reason = f"its scope has more than {len(answer.rows):,} rows; declare a narrower one"
+            reason = (
+                f"its scope has more than the {len(answer.rows):,} rows that '{REFRESH}' may have; "
+                "declare a narrower one"
+            )
             return {name: Measured(failure=reason) for name in names}
         for name, part_rows in _canonical_rows(part, answer, names):
             rows[name].extend(part_rows)
     return {name: Measured(rows=tuple(rows[name])) for name in names}
+
+
+def _detail(ledger: Ledger, refusal: Refusal) -> str:
+    """What the record says beyond what a reader is told."""
+    for kind in (RecordKind.REFUSAL, RecordKind.OUTCOME):
+        body = ledger.body(refusal.read_id or "", kind)
+        if body is not None:
+            return str(body["details"].get("detail") or body["details"].get("error") or "")
+    return ""
 
 
 def _scope_queries(
@@ -272,9 +293,9 @@ def _unmeasured_state(
     ends = [end for _, end in bounds if end]
     relations = [catalog.semantic_models[name].relation for name in metric.semantic_models]
     closed = [
-        models[unique_id]
+        state
         for unique_id in catalog.dbt_models_of(relations)
-        if unique_id in models and models[unique_id].state is not State.PASSING
+        if (state := state_of_model(models, unique_id)).state is not State.PASSING
     ]
     return MetricState(
         definition_hash=metric.definition_hash,
@@ -302,6 +323,7 @@ def _state(
             state,
             state=State.FAILING if measured and measured.failure else state.state,
             reason=measured.failure if measured and measured.failure else state.reason,
+            detail=measured.detail if measured else "",
             data_version=before.data_version if before else "",
             since=before.since if before else "",
         )

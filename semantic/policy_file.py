@@ -145,6 +145,7 @@ def _unknown_names(policy: Policy, catalog: Catalog) -> Iterator[tuple[str, str,
         for name in sorted(rule.metrics.names | exempt):
             if "*" not in name and name not in catalog.metrics:
                 yield f"rule '{rule.name}' names an unknown metric '{name}'", name, metrics
+        yield from _unknown_in_selector(rule, catalog)
         for name in sorted(rule.masks if isinstance(rule, RestrictRule) else rule.dimensions):
             element = name.rpartition("__")[-1]
             if "*" not in name and element not in {*elements, _TIME}:
@@ -155,6 +156,22 @@ def _unknown_names(policy: Policy, catalog: Catalog) -> Iterator[tuple[str, str,
                 )
         if isinstance(rule, RestrictRule):
             yield from _unknown_in_rows(rule, policy, elements)
+
+
+def _unknown_in_selector(rule: Rule, catalog: Catalog) -> Iterator[tuple[str, str, list[str]]]:
+    metrics = catalog.metrics.values()
+    borne = {
+        "tag": (rule.metrics.tags, {tag for item in metrics for tag in item.tags}),
+        "tier": (rule.metrics.tiers, {item.tier for item in metrics if item.tier}),
+        "owner": (rule.metrics.owners, {item.owner for item in metrics if item.owner}),
+    }
+    for kind, (named, known) in borne.items():
+        for name in sorted(named - known):
+            yield (
+                f"rule '{rule.name}' names a {kind} that no metric has: '{name}'",
+                name,
+                sorted(known),
+            )
 
 
 def _unknown_in_rows(

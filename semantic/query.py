@@ -17,6 +17,10 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
     StringConstraints,
     model_validator,
 )
@@ -48,7 +52,7 @@ class Operator(StrEnum):
 
 
 _NO_VALUE = frozenset({Operator.IS_NULL, Operator.IS_NOT_NULL})
-_TEXT_ONLY = frozenset({Operator.STARTS_WITH, Operator.CONTAINS})
+TEXT_ONLY = frozenset({Operator.STARTS_WITH, Operator.CONTAINS})
 
 
 def _plain_text(value: str) -> str:
@@ -58,11 +62,24 @@ def _plain_text(value: str) -> str:
     return value
 
 
-def _finite_float(value: object) -> object:
-    """Refuses an int too: one beyond 64 bits would lose digits as a float."""
-    if not isinstance(value, float) or not math.isfinite(value):
-        raise ValueError("is not a finite number")
-    return value
+def _one_value(value: object) -> object:
+    """Says what is wrong in one sentence, where a union would say what each of its kinds wants."""
+    match value:
+        case None:
+            raise ValueError("is null; use the operator 'is_null'")
+        case bool() | date():
+            return value
+        case int() if not -(2**63) <= value < 2**63:
+            raise ValueError("is a number beyond 64 bits")
+        case float() if not math.isfinite(value):
+            raise ValueError("is not a finite number")
+        case str() if len(value) > MAX_TEXT:
+            raise ValueError(f"has {len(value):,} characters, and {MAX_TEXT:,} are allowed")
+        case int() | float():
+            return value
+        case str():
+            return _plain_text(value)
+    raise ValueError("is neither a text, a number, a truth value nor a date")
 
 
 def _not_a_number(value: object) -> object:
@@ -90,18 +107,16 @@ Name = Annotated[
     StringConstraints(strict=True, min_length=1, max_length=300),
     AfterValidator(_plain_text),
 ]
-Text = Annotated[
-    str, StringConstraints(strict=True, max_length=MAX_TEXT), AfterValidator(_plain_text)
-]
 Day = Annotated[date, BeforeValidator(_not_a_number)]
-Value = (
-    Annotated[bool, Field(strict=True)]
-    | Annotated[int, Field(strict=True, ge=-(2**63), lt=2**63)]
-    | Annotated[float, BeforeValidator(_finite_float)]
+Value = Annotated[
+    StrictBool
+    | StrictInt
+    | StrictFloat
     | Annotated[datetime, Field(strict=True)]
     | Annotated[date, Field(strict=True)]
-    | Text
-)
+    | StrictStr,
+    BeforeValidator(_one_value),
+]
 
 
 class _Asked(BaseModel):
@@ -133,7 +148,7 @@ class Filter(_Asked):
         single = self.operator not in _NO_VALUE | {Operator.BETWEEN, Operator.IN, Operator.NOT_IN}
         if single and count != 1:
             raise ValueError(f"operator '{self.operator}' takes one value, {count} given")
-        if self.operator in _TEXT_ONLY and not isinstance(self.values[0], str):
+        if self.operator in TEXT_ONLY and not isinstance(self.values[0], str):
             raise ValueError(f"operator '{self.operator}' takes a text")
         return self
 

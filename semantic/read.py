@@ -26,8 +26,8 @@ from semantic.plan import (
     time_value,
 )
 from semantic.policy import Denial, Policy, Reader
-from semantic.query import Filter, MetricQuery, canonical_json, canonical_value
-from semantic.snapshot import OpenSnapshot, SnapshotRecord, State
+from semantic.query import TEXT_ONLY, Filter, MetricQuery, canonical_json, canonical_value
+from semantic.snapshot import OpenSnapshot, SnapshotRecord, State, state_of_model
 
 TIME = "metric_time"
 
@@ -312,8 +312,8 @@ class Read:
                     hint="materialize governed_snapshot",
                 )
         for unique_id in catalog.dbt_models_of(plan.relations):
-            state = snapshot.models.get(unique_id)
-            if state is not None and state.state is not State.PASSING:
+            state = state_of_model(snapshot.models, unique_id)
+            if state.state is not State.PASSING:
                 raise Refused(
                     Reason.CHECKS_NOT_PASSING,
                     f"{_listed(self._query.metrics)} in this form read what may not be read: {state.reason}",
@@ -334,6 +334,14 @@ class Read:
             reason, message = (
                 Reason.INVALID_QUERY,
                 "A filter value has another type than its dimension",
+            )
+            failure = error
+        except duckdb.BinderException as error:
+            asks_for_text = any(item.operator in TEXT_ONLY for item in self._query.filters)
+            reason, message = (
+                (Reason.INVALID_QUERY, f"{_listed(sorted(TEXT_ONLY))} need a dimension of texts")
+                if asks_for_text
+                else (Reason.QUERY_FAILED, "The query failed")
             )
             failure = error
         except duckdb.Error as error:
@@ -410,17 +418,29 @@ class Read:
         elapsed: int,
     ) -> None:
         cells = [[canonical_value(cell) for cell in row] for row in rows]
-        self._append(
+        digest = hashlib.sha256(canonical_json([list(plan.columns), cells])).hexdigest()
+        is_new = self._append(
             RecordKind.OUTCOME,
             details={
                 "rows": len(rows),
-                "result_digest": hashlib.sha256(
-                    canonical_json([list(plan.columns), cells])
-                ).hexdigest(),
+                "result_digest": digest,
                 "notices": [f"{item.kind}: {item.text}" for item in notices],
                 "latency_us": elapsed,
             },
         )
+        if not is_new:
+            self._refuse_other_outcome(digest)
+
+    def _refuse_other_outcome(self, digest: str) -> None:
+        """Of a read that is tried again only that is released which the record says was."""
+        recorded = self._door.ledger.body(self._read_id, RecordKind.OUTCOME) or {}
+        if recorded.get("reason") or recorded["details"]["result_digest"] != digest:
+            raise Refused(
+                Reason.QUERY_FAILED,
+                "The same read ended in another way at the same time, and that is what is on record",
+                hint="ask again",
+                is_recorded=True,
+            )
 
     def _append(
         self,
@@ -429,8 +449,8 @@ class Read:
         metrics: tuple[MetricRead, ...] = (),
         reason: str | None = None,
         details: Mapping[str, object],
-    ) -> None:
-        self._door.ledger.append(
+    ) -> bool:
+        return self._door.ledger.append(
             Record(
                 record_id=self._read_id,
                 kind=kind,

@@ -54,6 +54,13 @@ class ModelState:
     reason: str = ""
 
 
+def state_of_model(models: Mapping[str, ModelState], unique_id: str) -> ModelState:
+    """The state of a dbt node. One that nobody looked at is unknown."""
+    return models.get(unique_id) or ModelState(
+        state=State.UNKNOWN, reason=f"nothing is known of the checks of {unique_id}"
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class MetricState:
     """One metric in a snapshot.
@@ -61,12 +68,13 @@ class MetricState:
     `data_version` is the hash of its canonical rows over its declared scope; `since` is the snapshot with which this
     version began. `value` is its total, or where it has none that of the last day; `series` is (day, value) over the
     scope's days. Numbers are text without trailing zeros. `first_day` and `until_day` bound its data; `last_day` is the
-    last for which all that it is made of has data.
+    last for which all that it is made of has data. `reason` is told to readers, `detail` only to those who mend it.
     """
 
     definition_hash: str
     state: State
     reason: str = ""
+    detail: str = ""
     data_version: str = ""
     since: str = ""
     value: str | None = None
@@ -75,6 +83,11 @@ class MetricState:
     first_day: date | None = None
     last_day: date | None = None
     until_day: date | None = None
+
+    @property
+    def why(self) -> str:
+        """The reason with its detail, for those who mend it."""
+        return f"{self.reason}: {self.detail}" if self.detail else self.reason
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,7 +230,7 @@ class SnapshotStore:
     def _retire(self) -> None:
         """Removes old versions: all but the newest few, the current one and the newest in which all was passing."""
         versions = self.versions()
-        keep = {*versions[-self._keep :], self.current_version()}
+        keep = {*versions[max(0, len(versions) - self._keep) :], self.current_version()}
         passing = (version for version in reversed(versions) if self._is_all_passing(version))
         keep.add(next(passing, None))
         for version in versions:

@@ -64,31 +64,20 @@ def reads(
     if as_json:
         print_json(_plain(read) for read in _first(found, limit))
         return
-    _print(list(found), limit or SHOWN, everything=everything)
+    _print(list(found), limit or SHOWN, everything=everything, refused=refused)
 
 
-def _print(found: list[Read], limit: int, *, everything: bool) -> None:
+def _print(found: list[Read], limit: int, *, everything: bool, refused: bool) -> None:
+    what = ["why"] if refused else ["covers", "data version", "rows"]
     print_table(
-        [
-            "at (UTC)",
-            "reader",
-            "metric",
-            "outcome",
-            "covers",
-            "data version",
-            "rows",
-            "run",
-            "read",
-        ],
+        ["at (UTC)", "reader", "metric", "outcome", *what, "run", "read"],
         [
             (
                 read.at[:19].replace("T", " "),
                 read.agent + (f" for {read.acting_for}" if read.acting_for else ""),
                 read.metric,
                 read.outcome + (f": {read.reason}" if read.reason else ""),
-                f"{read.covers_from} to {read.covers_to}" if read.covers_from else "",
-                (read.data_version or "")[:8],
-                read.rows,
+                *([read.why] if refused else _what(read)),
                 (read.run_id or "")[:8],
                 read.read_id,
             )
@@ -99,6 +88,11 @@ def _print(found: list[Read], limit: int, *, everything: bool) -> None:
         say(f"{len(found) - limit:,} older ones are not shown; --limit shows more.")
     if not everything:
         say("Reads of the refresh, which measures every metric, are left out; --all shows them.")
+
+
+def _what(read: Read) -> list[object]:
+    covers = f"{read.covers_from} to {read.covers_to}" if read.covers_from else ""
+    return [covers, (read.data_version or "")[:8], read.rows]
 
 
 def _plain(read: Read) -> dict[str, Any]:
@@ -121,13 +115,16 @@ def _plain(read: Read) -> dict[str, Any]:
         "rows": read.rows,
         "notices": list(read.notices),
         "purpose": read.purpose,
+        "why": read.why,
     }
 
 
 def _refuse_unknown(place: Place, metric: str | None, agent: str | None) -> None:
     """A name that nobody ever read, and that does not exist now, is a slip of the pen."""
+    if metric is None and agent is None:
+        return
     metrics, readers = known_names(place.ledger)
-    if place.snapshots.current_version():
+    if metric is not None and place.snapshots.current_version():
         metrics |= set(place.catalog.metrics)
     readers |= set(place.ledger.registered_agents()) | {REFRESH}
     for kind, name, known in (("metric", metric, metrics), ("reader", agent, readers)):

@@ -31,6 +31,7 @@ from semantic.ledger.schema import (
 )
 from semantic.query import canonical_json
 
+STATE_FOLDER = "governed_agents"
 LOCK_TIMEOUT_SECONDS = 30.0
 _NOW = sa.text("SELECT strftime('%Y-%m-%dT%H:%M:%fZ', 'now')")
 
@@ -78,10 +79,12 @@ class Ledger:
         """A ledger that is lost with the process: for tests, and where that is asked for by name."""
         return cls(None)
 
-    def append(self, record: Record) -> None:
-        """Writes a record durably. A record with the same id and kind is there already: nothing is written again."""
+    def append(self, record: Record) -> bool:
+        """Writes a record durably. Returns whether it did: one with the same id and kind may be there already, and stays."""
+        is_new = False
 
         def write(connection: sa.Connection) -> None:
+            nonlocal is_new
             recorded_at = str(connection.execute(_NOW).scalar_one())
             added = connection.execute(
                 insert(records)
@@ -99,7 +102,8 @@ class Ledger:
                 .on_conflict_do_nothing()
                 .returning(records.c.seq)
             ).scalar_one_or_none()
-            if added is None or not record.metrics:
+            is_new = added is not None
+            if not is_new or not record.metrics:
                 return
             connection.execute(
                 sa.insert(read_metrics),
@@ -119,6 +123,17 @@ class Ledger:
             )
 
         self._write(write)
+        return is_new
+
+    def body(self, record_id: str, kind: RecordKind) -> dict[str, Any] | None:
+        """The body of a record, or None where there is none."""
+        with self.reading() as connection:
+            found = connection.execute(
+                sa.select(records.c.body).where(
+                    records.c.record_id == record_id, records.c.kind == kind.value
+                )
+            ).scalar_one_or_none()
+        return None if found is None else dict(json.loads(found))
 
     def publish_policy(self, policy_hash: str, text: str, *, by: str, run_id: str | None) -> bool:
         """Makes a policy the current one. Returns whether it was not already."""

@@ -1,7 +1,7 @@
 """Who read what, when, at which version, allowed or refused: questions to the ledger."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -35,7 +35,7 @@ class ReadQuestion:
 @dataclass(frozen=True, kw_only=True)
 class Read:
     """One metric of one read, newest first. `at` is UTC; `outcome` is allowed, refused, or open where a read
-    began and its outcome was never written: then nothing was released.
+    began and its outcome was never written: then nothing was released. `why` is for those who look into a refusal.
     """
 
     read_id: str
@@ -56,6 +56,7 @@ class Read:
     rows: int | None
     notices: tuple[str, ...]
     purpose: str | None
+    why: str | None
 
 
 def find_reads(ledger: Ledger, question: ReadQuestion) -> Iterator[Read]:
@@ -165,4 +166,11 @@ def _read(row: Any) -> Read:
         rows=ended.get("rows"),
         notices=tuple(ended.get("notices", ())),
         purpose=body.get("purpose"),
+        why=_why(details, ended),
     )
+
+
+def _why(details: Mapping[str, Any], ended: Mapping[str, Any]) -> str | None:
+    """What the reader was told, and what the record keeps from it."""
+    told = [details.get("message"), details.get("detail"), ended.get("error")]
+    return "; ".join(str(text) for text in told if text) or None

@@ -11,8 +11,9 @@ from agent_resources.metrics_resource import GovernedMetricsResource
 from orchestration_assets.governed_snapshot import LOOKED_AT
 from semantic.catalog import Catalog
 from semantic.governed_metrics import GovernedMetrics
+from semantic.ledger import Ledger
 from semantic.snapshot import OpenSnapshot, SnapshotStore, StagedSnapshot, State
-from tests.orchestration_assets.corner_shop import build_definitions, load_shop
+from tests.orchestration_assets.corner_shop import CORNER, build_definitions, load_shop
 from tests.orchestration_assets.location import (
     REFRESH_SENSOR,
     SNAPSHOT,
@@ -21,8 +22,6 @@ from tests.orchestration_assets.location import (
     metric_key,
     names_of,
 )
-
-pytestmark = pytest.mark.xdist_group("corner_shop")
 
 MODEL = dg.AssetKey(["analytics", "orders"])
 NEWER = "The snapshot is newer than every governed dbt model and its tests"
@@ -118,6 +117,21 @@ def test_a_snapshot_that_cannot_be_taken_leaves_the_last_one(shop: Location) -> 
     assert shop.run(shop.metric_keys).success
 
 
+def test_a_snapshot_that_cannot_be_taken_publishes_no_policy(shop: Location) -> None:
+    other = shop.folder / "other_policy.yaml"
+    rule = "rules:\n  - {forbid: strangers, readers: [stranger], metrics: [orders]}"
+    other.write_text((CORNER / "policy.yaml").read_text().replace("rules:", rule, 1))
+    metrics = load_shop(shop.folder, policy=other)
+    before = published_policy(shop)
+    away = shop.warehouse.rename(shop.warehouse.with_name("elsewhere.duckdb"))
+    with Location(shop.folder, build_definitions(shop.folder, metrics), shop.warehouse) as changed:
+        assert changed.run([SNAPSHOT]).failures
+        assert published_policy(shop) == before
+        away.rename(shop.warehouse)
+        assert changed.run([SNAPSHOT]).success
+        assert published_policy(shop) == metrics.policy.hash != before
+
+
 def test_a_check_can_be_run_by_itself_and_a_metric_without_the_others(shop: Location) -> None:
     assert names_of(shop.run([metric_key("orders")]).materialized) == {"orders"}
     before = shop.metadata(metric_key("orders"))
@@ -167,6 +181,14 @@ def with_events(shop: Location) -> Location:
     """The same shop, read through `EventfulMetrics`."""
     metrics = load_shop(shop.folder, resource=EventfulMetrics)
     return Location(shop.folder, build_definitions(shop.folder, metrics), shop.warehouse)
+
+
+def published_policy(shop: Location) -> str | None:
+    ledger = Ledger.open(shop.home / "governed_agents" / "ledger.db")
+    try:
+        return ledger.current_policy_hash()
+    finally:
+        ledger.close()
 
 
 def built_again(shop: Location) -> None:

@@ -317,6 +317,7 @@ def test_a_read_is_told_with_all_that_is_known_of_it(history: Ledger) -> None:
         rows=3,
         notices=("cut: there are more",),
         purpose="answer",
+        why=None,
     )
     assert (revenue.metric, revenue.version_as_read) == ("revenue", None)
     at = datetime.fromisoformat(orders.at)

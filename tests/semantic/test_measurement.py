@@ -14,8 +14,8 @@ from semantic.catalog import Catalog
 from semantic.dbt_manifest import build_catalog
 from semantic.errors import LedgerUnavailable, PolicyError
 from semantic.governed_metrics import GovernedMetrics
-from semantic.ledger import Ledger, ReadQuestion, find_reads
-from semantic.measurement import Measured
+from semantic.ledger import Ledger, ReadContext, ReadQuestion, find_reads
+from semantic.measurement import Measured, measure
 from semantic.policy import Reader
 from semantic.snapshot import ModelState, SnapshotRecord, SnapshotStore, State
 from tests.conftest import OpenDoor
@@ -322,8 +322,10 @@ def test_a_metric_with_a_scope_that_does_not_exist_fails_alone(
 
     assert states(record)[State.FAILING] == {"revenue"}
     assert record.metrics["revenue"].reason == (
+        "its values by customer__continent cannot be measured: "
         "Dimension 'customer__continent' is not available to 'refresh'"
     )
+    assert "no such dimension" in record.metrics["revenue"].why
     assert len(states(record)[State.PASSING]) == len(record.metrics) - 1
 
 
@@ -336,7 +338,9 @@ def test_a_metric_that_does_not_compile_fails_alone(
     record = publish(open_door(catalog=catalog, snapshots=store), shop.warehouse)
 
     assert states(record)[State.FAILING] == {"stranger"}
-    assert record.metrics["stranger"].reason == "MetricFlow cannot resolve stranger"
+    stranger_state = record.metrics["stranger"]
+    assert stranger_state.reason == "its definition cannot be compiled"
+    assert "MetricFlow cannot resolve stranger" in stranger_state.why
 
 
 def test_a_metric_that_the_warehouse_cannot_answer_fails_with_those_that_need_it(
@@ -346,6 +350,7 @@ def test_a_metric_that_the_warehouse_cannot_answer_fails_with_those_that_need_it
 
     assert states(record)[State.FAILING] == {"revenue", "average_order", "revenue_running"}
     assert record.metrics["revenue"].reason == "The query failed"
+    assert "amount" in record.metrics["revenue"].why
     refused = door.query({"metrics": "revenue"}, reader=Reader(name="boss"))
     assert isinstance(refused, Refusal)
     assert refused.reason is Reason.CHECKS_NOT_PASSING
@@ -369,6 +374,15 @@ def test_a_model_that_is_not_passing_is_not_read_at_all(
     assert states(record)[State.PASSING] == {"customers"}
     assert record.metrics["orders"].reason == "unique_order_id has failed"
     assert {read.metric for read in find_reads(ledger, ReadQuestion())} == {"customers"}
+
+
+def test_a_model_of_which_nothing_is_known_closes_its_metrics(
+    door: GovernedMetrics, shop: Shop
+) -> None:
+    with door.snapshots.stage(door.catalog, shop.warehouse) as staged:
+        record = measure(door, staged, {}, previous=None, context=ReadContext())
+    assert {item.state for item in record.metrics.values()} == {State.UNKNOWN}
+    assert "nothing is known of the checks of" in record.metrics["orders"].reason
 
 
 def test_why_a_metric_failed_names_no_other_metric(

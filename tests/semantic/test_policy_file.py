@@ -309,6 +309,15 @@ rules:
             "'customer__emial'\nhint: did you mean 'email'?",
         ),
         (
+            RULE.replace("metrics: orders", "tiers: golden"),
+            "policy.yaml: rule 'for everybody' names a tier that no metric has: 'golden'\n"
+            "hint: did you mean 'gold'?",
+        ),
+        (
+            RULE.replace("metrics: orders", "tags: monie"),
+            "policy.yaml: rule 'for everybody' names a tag that no metric has: 'monie'",
+        ),
+        (
             RULE + "    dimensions: [customer__signed_up_on__day]",
             "policy.yaml: rule 'for everybody' names an unknown dimension",
         ),
