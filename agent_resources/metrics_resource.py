@@ -13,11 +13,10 @@ from semantic.engine import MetricEngine
 from semantic.errors import LedgerUnavailable
 from semantic.governed_metrics import GovernedMetrics
 from semantic.keys import load_mask_key
-from semantic.ledger import Ledger
+from semantic.ledger import STATE_FOLDER, Ledger
 from semantic.policy_file import load_policy
 from semantic.snapshot import SnapshotStore
 
-STATE_FOLDER = "governed_agents"
 _TEMPORARY_HOME = ".tmp_dagster_home_"
 _engines: dict[str, MetricEngine] = {}
 _making_engine = threading.Lock()

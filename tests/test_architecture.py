@@ -109,6 +109,14 @@ def test_loading_definitions_imports_no_engine(root: str) -> None:
     assert done.stdout.split() == []
 
 
+def test_the_command_line_answers_without_loading_dagster() -> None:
+    code = "import sys, orchestration_assets.cli.app; print('dagster' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["False"]
+
+
 def test_nothing_takes_sql_from_a_reader() -> None:
     """No field of what a reader can ask is called after SQL, and none takes a bare condition."""
     from semantic.query import Filter, MetricQuery, OrderBy, TimeRange

@@ -7,7 +7,6 @@ import typer
 
 from orchestration_assets.cli.output import print_json, print_table, say
 from orchestration_assets.cli.place import Place
-from orchestration_assets.lineage import ran_tag
 
 
 def agents(
@@ -44,6 +43,8 @@ def agents(
 def registry(place: Place) -> list[dict[str, Any]]:
     """One row per registered agent, with what the published policy gives it and its last Dagster run."""
     import dagster as dg
+
+    from orchestration_assets.lineage import ran_tag
 
     os.environ["DAGSTER_HOME"] = str(place.home)
     rows = []

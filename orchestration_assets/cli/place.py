@@ -5,36 +5,41 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from agent_resources.metrics_resource import STATE_FOLDER
 from semantic.catalog import Catalog
 from semantic.engines.metricflow import MetricFlowCompiler
 from semantic.errors import LedgerUnavailable, PolicyError
 from semantic.governed_metrics import GovernedMetrics
 from semantic.keys import load_mask_key
-from semantic.ledger import Ledger
+from semantic.ledger import STATE_FOLDER, Ledger
 from semantic.policy import Policy, Reader
 from semantic.policy_file import parse_policy
 from semantic.snapshot import SnapshotStore
 
+STATE_VARIABLE = "GOVERNED_AGENTS_STATE"
 DEMO_HOME = Path(".demo") / "dagster_home"
 
 
 @dataclass(frozen=True)
 class Place:
-    """A DAGSTER_HOME, and what governed agents keep in it."""
+    """A DAGSTER_HOME, and the folder with the ledger and the snapshots: in it, unless `state_dir` names another."""
 
     home: Path
+    state_dir: Path | None = None
 
     @classmethod
     def find(cls) -> "Place":
-        """The home that DAGSTER_HOME names, or the demonstration's where that is unset. Raises `LedgerUnavailable`."""
+        """The home that DAGSTER_HOME names, or the demonstration's where that is unset, with the folder that
+        GOVERNED_AGENTS_STATE names. Raises `LedgerUnavailable`.
+        """
+        elsewhere = os.environ.get(STATE_VARIABLE)
+        state = Path(elsewhere).expanduser().resolve() if elsewhere else None
         named = os.environ.get("DAGSTER_HOME")
         if named:
-            return cls(Path(named).expanduser().resolve())
+            return cls(Path(named).expanduser().resolve(), state)
         here = Path.cwd()
         for folder in (here, *here.parents):
             if (folder / DEMO_HOME).is_dir():
-                return cls(folder / DEMO_HOME)
+                return cls(folder / DEMO_HOME, state)
         raise LedgerUnavailable(
             "DAGSTER_HOME is not set, and there is no demonstration here",
             hint="set DAGSTER_HOME to the home of your Dagster instance, or run `make demo` first",
@@ -42,15 +47,16 @@ class Place:
 
     @property
     def state(self) -> Path:
-        return self.home / STATE_FOLDER
+        return self.state_dir or self.home / STATE_FOLDER
 
     @cached_property
     def ledger(self) -> Ledger:
         path = self.state / "ledger.db"
         if not path.is_file():
             raise LedgerUnavailable(
-                f"There is no record in {self.home}",
-                hint="materialize governed_snapshot once, or set DAGSTER_HOME to another home",
+                f"There is no record in {self.state}",
+                hint="materialize governed_snapshot once, or set DAGSTER_HOME to another home; "
+                f"where the resource has a state_dir, set {STATE_VARIABLE} to it",
             )
         return Ledger.open(path)
 

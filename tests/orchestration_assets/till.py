@@ -16,7 +16,7 @@ import pytest
 from dagster.components.core.component_tree import ComponentTree, ComponentTreeException
 from dagster_dbt import DbtProjectComponent
 
-from agent_resources.metrics_resource import STATE_FOLDER
+from semantic.ledger import STATE_FOLDER
 
 SOURCE = Path(__file__).parents[1] / "projects" / "till"
 LOCK = "publish.lock"

@@ -17,7 +17,6 @@ from orchestration_assets.definitions import DBT_PROJECT, build_demo
 from orchestration_assets.defs import scripts
 from tests.conformance.flights_year import FlightsYear, build_flights_year
 
-pytestmark = pytest.mark.xdist_group("changed_data")
 DAY = "2013-02-09"
 
 

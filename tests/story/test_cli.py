@@ -7,9 +7,8 @@ import duckdb
 import pytest
 
 from orchestration_assets.definitions import DBT_PROJECT
-from tests.story.conftest import Said
+from tests.story.conftest import Said, Told
 
-pytestmark = pytest.mark.xdist_group("story")
 Command = Callable[..., Said]
 FLIGHTS = DBT_PROJECT / "data" / "flights.parquet"
 
@@ -147,6 +146,7 @@ def test_agents_is_the_registry(command: Command) -> None:
         (["ask", "flights", "--as", "operations_watch", "--filter", "carrier ~ U"], "Operators"),
         (["ask", "flights", "--as", "operations_watch", "--limit", "0"], "limit"),
         (["ask", "flights", "--as", "platform", "--from", "2013-02-09"], "go together"),
+        (["reads", "--refused", "--agent", "nobody"], "There is no reader"),
         (["catalog", "flihts"], "did you mean 'flights'"),
         (["policy", "publish", "no/policy.yaml"], "Cannot read"),
     ],
@@ -159,6 +159,22 @@ def test_what_is_wrong_is_said_shortly_and_exits_non_zero(
     assert says in " ".join(said.err.split())
     assert "Traceback" not in said.err
     assert said.out == ""
+
+
+def test_why_a_read_was_refused_is_said_to_whoever_asks_the_record(command: Command) -> None:
+    [read] = command("reads", "--refused", "--metric", "seats_flown", "--limit", "1", "--json").rows
+    assert "is not available to 'network_planner'" in read["why"]
+    assert "a rule forbids it" in read["why"] or "no rule permits it" in read["why"]
+    shown = command("reads", "--refused", "--metric", "seats_flown").out
+    assert "why" in shown.splitlines()[0]
+    assert "is not available to" in " ".join(shown.split())
+
+
+def test_a_record_in_another_folder_is_found_where_it_is_named(
+    command: Command, told: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GOVERNED_AGENTS_STATE", str(told.home / "governed_agents"))
+    assert command("reads", "--limit", "1", "--json", home=tmp_path).rows
 
 
 def test_a_home_without_a_record_is_said(command: Command, tmp_path: Path) -> None:
