@@ -8,13 +8,16 @@ export DAGSTER_DISABLE_TELEMETRY := 1
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 export DO_NOT_TRACK := 1
 
-.PHONY: demo test ui check bench clean
+.PHONY: demo test test-clients ui check bench clean
 
 demo: $(VENV)/.installed ## Lands the flights, lets agents run, and tells who read what
 	@$(BIN)/python -m orchestration_assets.defs.story $(DEMO)
 
 test: $(VENV)/.installed ## Runs every test
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
+
+test-clients: $(VENV)/.installed ## Runs the tests that make environments of their own
+	@$(BIN)/python -m pytest -m clients
 
 ui: $(VENV)/.installed ## Opens the Dagster UI on the demonstration, on 127.0.0.1:3000
 	@test -d $(DEMO)/dagster_home || { echo "There is no demonstration yet: run 'make demo' first." >&2; exit 1; }

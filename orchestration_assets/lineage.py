@@ -4,13 +4,14 @@ import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 from typing import Any
 
 import dagster as dg
 from dagster import DagsterInstance
 
 from agent_resources.agent_run import ReadOfRun
-from semantic.answer import MetricAnswer, MetricVersion, Refusal
+from semantic.answer import MetricAnswer, Refusal
 
 AGENT_TAG = "governed_agents/agent"
 RAN_TAG = "governed_agents.agent"
@@ -109,7 +110,8 @@ def reads_table(reads: Sequence[ReadOfRun]) -> dg.TableMetadataValue:
                     ("metric", "string"),
                     ("outcome", "string"),
                     ("data_version", "string"),
-                    ("covers", "string"),
+                    ("covers_from", "string"),
+                    ("covers_to", "string"),
                     ("rows", "int"),
                     ("notes", "string"),
                     ("group_by", "string"),
@@ -179,7 +181,8 @@ def _rows_of(item: ReadOfRun) -> Iterable[Mapping[str, Any]]:
                 "metric": name,
                 "outcome": f"refused: {item.result.reason.value}",
                 "group_by": group_by,
-                "covers": "",
+                "covers_from": "",
+                "covers_to": "",
                 "rows": 0,
                 "data_version": "",
                 "notes": item.result.message,
@@ -191,7 +194,8 @@ def _rows_of(item: ReadOfRun) -> Iterable[Mapping[str, Any]]:
             "metric": version.name,
             "outcome": "allowed",
             "group_by": group_by,
-            "covers": _span(version),
+            "covers_from": _day(version.covers_from),
+            "covers_to": _day(version.covers_to),
             "rows": len(item.result.rows),
             "data_version": version.data_version,
             "notes": ", ".join(
@@ -201,7 +205,5 @@ def _rows_of(item: ReadOfRun) -> Iterable[Mapping[str, Any]]:
         }
 
 
-def _span(version: MetricVersion) -> str:
-    if version.covers_from is None or version.covers_to is None:
-        return ""
-    return f"{version.covers_from} to {version.covers_to}"
+def _day(day: date | None) -> str:
+    return day.isoformat() if day else ""

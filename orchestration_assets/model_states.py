@@ -80,7 +80,8 @@ def _own_states(
         key = dbt.keys.get(node)
         if key is not None and key not in built:
             found[node] = ModelState(
-                state=State.UNKNOWN, reason=f"{_named(node)} has not been built by Dagster yet"
+                state=State.UNKNOWN,
+                reason=f"{_named(node)} has not been built by Dagster yet, as the asset {key.to_user_string()}",
             )
             continue
         observed: dict[str, tuple[bool, str]] | None = None

@@ -40,7 +40,6 @@ from tests.orchestration_assets.till import (
 from tests.semantic.shop import build_shop
 
 pytestmark = [
-    pytest.mark.xdist_group("till"),
     # Dagster on itself, when it loads a folder of components.
     pytest.mark.filterwarnings("ignore:.parse_obj_as. is deprecated:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::dagster_shared.utils.warnings.PreviewWarning"),

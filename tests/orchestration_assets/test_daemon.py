@@ -20,7 +20,7 @@ from tests.orchestration_assets.location import (
 )
 from tests.orchestration_assets.test_sensors import SOUTH_PAYS_LESS, SOUTH_PAYS_MORE
 
-pytestmark = [pytest.mark.xdist_group("daemon"), pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
 
 SIGN_UPS_MOVE = "UPDATE till_analytics.customers SET signed_up_on = signed_up_on + 1"
 ROOT = Path(__file__).parents[2]

@@ -31,8 +31,6 @@ from tests.orchestration_assets.location import (
     names_of,
 )
 
-pytestmark = pytest.mark.xdist_group("flights_graph")
-
 CARRIER_NOTES = {
     "average_arrival_delay",
     "cancellation_rate",

@@ -15,8 +15,6 @@ from tests.orchestration_assets.faults import ledger_writes
 from tests.orchestration_assets.location import Location, agent_key
 from tests.semantic.door import WatchedSnapshot
 
-pytestmark = pytest.mark.xdist_group("corner_shop")
-
 WRITES = (
     ("opening", "begin"),
     ("opening", "commit"),

@@ -32,8 +32,6 @@ from tests.orchestration_assets.location import (
     metric_key,
 )
 
-pytestmark = pytest.mark.xdist_group("corner_shop")
-
 ORDERS = "till_analytics.orders"
 SOUTH_PAYS_MORE = f"UPDATE {ORDERS} SET amount = amount + 1 WHERE order_id = 5"
 SOUTH_PAYS_LESS = f"UPDATE {ORDERS} SET amount = amount - 1 WHERE order_id = 5"

@@ -20,7 +20,7 @@ from tests.orchestration_assets.till import Till, make_till
 from tests.semantic.shop import SOURCE as SHOP
 from tests.semantic.shop import paid, seed_customers, seed_orders
 
-pytestmark = [pytest.mark.xdist_group("wheel"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.clients, pytest.mark.timeout(900)]
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("semantic", "agent_resources", "orchestration_assets")
 NOT_SHIPPED = ("orchestration_assets/definitions.py", "orchestration_assets/defs/")
