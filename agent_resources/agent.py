@@ -18,8 +18,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from agent_resources.errors import AgentDefinitionError
+from semantic.canonical import canonical_json
 from semantic.policy import Reader
-from semantic.query import canonical_json
 from semantic.yaml_file import YamlFile, load_yaml, validate
 
 

@@ -13,6 +13,9 @@ class Reason(StrEnum):
     INVALID_QUERY = "invalid_query"
     NOT_AVAILABLE = "not_available"
     ROWS_NOT_RESTRICTABLE = "rows_not_restrictable"
+    GROUPS_NOT_COUNTED = "groups_not_counted"
+    RANGE_TOO_WIDE = "range_too_wide"
+    GRAIN_TOO_FINE = "grain_too_fine"
     CHECKS_NOT_PASSING = "checks_not_passing"
     STALE = "stale"
     DEFINITION_CHANGED = "definition_changed"
@@ -56,8 +59,8 @@ class MetricVersion:
 
 @dataclass(frozen=True, kw_only=True)
 class Notice:
-    """What was done to an answer, or what it lacks, that its reader must know: `filtered`, `masked`, `cut`, `stale`,
-    `beyond_data`.
+    """What was done to an answer, or what it lacks, that its reader must know: `filtered`, `masked`, `suppressed`, `cut`,
+    `stale`, `beyond_data`, `partial_period`.
     """
 
     kind: str
@@ -81,6 +84,16 @@ class Provenance:
     rules: tuple[str, ...]
     plan_hash: str
     notices: tuple[Notice, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explanation:
+    """How a query would be answered: the SELECT, the names of its parameters, and what the answer would be made of. No data."""
+
+    sql: str
+    columns: tuple[str, ...]
+    parameters: tuple[str, ...]
+    provenance: Provenance = field(repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from semantic.metric import Metric, SemanticModel
+from semantic.metric import Metric, NamedDimension, SemanticModel
+from semantic.saved_query import SavedQuery
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +25,7 @@ class DbtNode:
 class Catalog:
     """What a dbt project says about its metrics. Built by `semantic.dbt_manifest.load_catalog`.
 
-    `metrics` holds public metrics only; `private_metrics` names the helpers that nobody may ask for. `manifest_hash` is
+    `metrics` holds public metrics only; `private_metrics` are the helpers that nobody may ask for. `manifest_hash` is
     the SHA-256 of `semantic_manifest.json`. `database` is the DuckDB catalogue that all relations live in.
     """
 
@@ -34,15 +35,40 @@ class Catalog:
     semantic_manifest: str
     manifest_subset: str
     metrics: Mapping[str, Metric]
-    private_metrics: frozenset[str]
+    private_metrics: Mapping[str, Metric]
+    saved_queries: Mapping[str, SavedQuery]
     semantic_models: Mapping[str, SemanticModel]
     time_spines: tuple[str, ...]
     dbt_nodes: Mapping[str, DbtNode]
+
+    def find(self, name: str) -> Metric | None:
+        """A metric by name, also a private one."""
+        return self.metrics.get(name) or self.private_metrics.get(name)
 
     def relations(self) -> tuple[str, ...]:
         """The relations that governed reads may scan: those of the semantic models, and the time spines."""
         found = {model.relation for model in self.semantic_models.values()}
         return tuple(sorted(found | set(self.time_spines)))
+
+    def relations_of(
+        self, metrics: Iterable[str], dimensions: Iterable[NamedDimension]
+    ) -> tuple[str, ...]:
+        """The relations that a query of these metrics by these dimensions may scan: those of the metrics' own rows, those that a
+        dimension's entities lead to, and the time spines.
+        """
+        asked = [metric for name in metrics if (metric := self.find(name))]
+        filtered_by = {name for metric in asked for name in metric.filtered_by}
+        asked += [metric for name in filtered_by if (metric := self.find(name))]
+        found = {name for metric in asked for name in metric.semantic_models}
+        for name in {*filtered_by, *(named.dimension.name for named in dimensions)}:
+            path = name.split("__")
+            found |= {
+                model.name
+                for model in self.semantic_models.values()
+                if any(name in model.elements and model.elements[name].is_key for name in path)
+            }
+        relations = {self.semantic_models[name].relation for name in found}
+        return tuple(sorted(relations | set(self.time_spines)))
 
     def models_on(self, relation: str) -> tuple[SemanticModel, ...]:
         """The semantic models that read a relation, in the order of their names."""

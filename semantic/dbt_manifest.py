@@ -12,17 +12,18 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from semantic.canonical import canonical_json
 from semantic.catalog import Catalog, DbtNode
 from semantic.errors import ManifestError
 from semantic.metric import DimensionKind, Element, Metric, MetricType, Reach, Scope, SemanticModel
-from semantic.query import canonical_json
+from semantic.saved_query import names_in, read_saved_queries
 
 Json = Mapping[str, Any]
 
 _PROSE = frozenset({"description", "label", "config", "metadata"})
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_FILTER_NAME = re.compile(r"(?:Dimension|Entity|Metric)\(\s*['\"]([^'\"]+)['\"]")
 _WINDOW_DAYS = {"day": 1, "week": 7, "month": 31, "quarter": 92, "year": 366}
+_KEYS = frozenset({"primary", "unique", "natural"})
 _NODE_TYPES = frozenset({"model", "seed", "snapshot", "source"})
 _STALE_AFTER_SECONDS = 60
 
@@ -66,7 +67,12 @@ def build_catalog(
             f"The semantic models of {source} read from several databases: {', '.join(sorted(map(str, databases)))}",
             hint="build the governed models into one DuckDB file",
         )
-    meaning = _Meaning(semantic, models)
+    known_columns = {
+        raw["relation_name"]: tuple(raw.get("columns") or ())
+        for raw in manifest.get("nodes", {}).values()
+        if raw.get("relation_name")
+    }
+    meaning = _Meaning(semantic, models, known_columns)
     metrics = {raw["name"]: meaning.metric(raw) for raw in semantic["metrics"]}
     private = frozenset(
         raw["name"] for raw in semantic["metrics"] if raw["type_params"].get("is_private")
@@ -78,8 +84,9 @@ def build_catalog(
         semantic_manifest=raw_semantic,
         manifest_subset=json.dumps(_subset(manifest)),
         metrics={name: metrics[name] for name in sorted(metrics) if name not in private},
-        private_metrics=private,
+        private_metrics={name: metrics[name] for name in sorted(private)},
         semantic_models=models,
+        saved_queries=read_saved_queries(semantic.get("saved_queries") or ()),
         time_spines=_time_spines(semantic),
         dbt_nodes=nodes,
     )
@@ -88,8 +95,14 @@ def build_catalog(
 class _Meaning:
     """Resolves metrics to the measures, semantic models and metrics that give them their meaning."""
 
-    def __init__(self, semantic: Json, models: Mapping[str, SemanticModel]) -> None:
+    def __init__(
+        self,
+        semantic: Json,
+        models: Mapping[str, SemanticModel],
+        known_columns: Mapping[str, tuple[str, ...]],
+    ) -> None:
         self._models = models
+        self._known_columns = known_columns
         self._raw_models = {raw["name"]: raw for raw in semantic["semantic_models"]}
         self._raw_metrics = {raw["name"]: raw for raw in semantic["metrics"]}
         self._measures = {
@@ -111,6 +124,8 @@ class _Meaning:
             description=raw.get("description") or "",
             owner=_text(meta.get("owner")),
             tier=_text(meta.get("tier")),
+            group=_text((raw.get("config") or {}).get("group")),
+            count_metric=_text(meta.get("count_metric")),
             unit=_text(meta.get("unit")),
             synonyms=tuple(map(str, meta.get("synonyms") or ())),
             tags=tuple(map(str, (tags,) if isinstance(tags, str) else tags)),
@@ -118,7 +133,8 @@ class _Meaning:
             semantic_models=bearing,
             dbt_models=tuple(sorted(model for model in dbt_models if model)),
             inputs=tuple(sorted(self._input_names(raw))),
-            own_filter_elements=tuple(sorted(set(self._filter_elements(raw)))),
+            filtered_by=tuple(sorted(self._filter_names(raw))),
+            columns=self._columns(raw),
             reach=self._reach(raw),
             needs_time=self._needs_time(raw),
             fresh_within=_fresh_within(raw["name"], meta.get("fresh_within_hours")),
@@ -153,19 +169,36 @@ class _Meaning:
             if name in self._raw_metrics:
                 yield from self._measures_of(self._raw_metrics[name])
 
-    def _filter_elements(self, raw: Json) -> Iterator[str]:
-        """The names of elements that the filters of this metric, of its measures and of its inputs speak of."""
-        for name in _FILTER_NAME.findall(json.dumps(_without_prose(raw)).replace('\\"', '"')):
-            yield name.rsplit("__", 1)[-1]
+    def _filter_names(self, raw: Json) -> set[str]:
+        """What the filters of this metric, of its measures and of its inputs speak of."""
+        found = names_in(_without_prose(raw))
         for name in self._input_names(raw):
             if name in self._raw_metrics:
-                yield from self._filter_elements(self._raw_metrics[name])
+                found |= self._filter_names(self._raw_metrics[name])
+        return found
+
+    def _columns(self, raw: Json) -> tuple[tuple[str, str], ...]:
+        """The documented columns of dbt models that the expressions of its measures name."""
+        found = set()
+        for model, measure in self._measures_of(raw):
+            relation = model["node_relation"]["relation_name"]
+            built_by = self._models[model["name"]].dbt_model
+            words = {
+                word.lower()
+                for word in _IDENTIFIER.findall(str(measure.get("expr") or measure["name"]))
+            }
+            found |= {
+                (built_by, column)
+                for column in self._known_columns.get(relation, ())
+                if built_by and column.lower() in words
+            }
+        return tuple(sorted(found))
 
     def _hash(self, name: str) -> str:
         if name not in self._hashes:
             self._hashes[name] = ""
             raw = self._raw_metrics[name]
-            elements = set(self._filter_elements(raw))
+            elements = {item.rsplit("__", 1)[-1] for item in self._filter_names(raw)}
             meaning = {
                 "metric": _without_prose(raw),
                 "inputs": {
@@ -295,6 +328,7 @@ def _element(item: Json, kind: DimensionKind | None, pii_columns: frozenset[str]
         expression=expression,
         description=item.get("description") or "",
         pii=_is_pii(item) or bool(columns & pii_columns),
+        is_key=kind is DimensionKind.ENTITY and item["type"] in _KEYS,
     )
 
 

@@ -4,25 +4,37 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from semantic.metric import Dimension
+from semantic.metric import Dimension, NamedDimension
 
 
 @dataclass(frozen=True, kw_only=True)
-class FilterText:
-    """A filter with its values already turned into named parameters: `{name} = $p0`, where `{name}` is `name`."""
+class NamedMetric:
+    """A metric by whose value rows are kept: that of the group of `by` to which a row belongs."""
 
-    dimension: Dimension
-    grain: str | None
+    metric: str
+    by: tuple[NamedDimension, ...]
+
+
+Operand = NamedDimension | NamedMetric
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConditionText:
+    """A condition with its values already turned into named parameters: `{0} = $p0 OR {1} > $p1`, where `{0}` is the first of
+    `operands`. One without operands is text from a definition, and stays as it is.
+    """
+
     template: str
+    operands: tuple[Operand, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class CompileRequest:
-    """Metrics, group-by names with their grain, and filters. All names come from the catalogue, never from a reader."""
+    """Metrics, dimensions and conditions. All names come from the catalogue, never from a reader."""
 
     metrics: tuple[str, ...]
-    group_by: tuple[str, ...]
-    filters: tuple[FilterText, ...] = ()
+    group_by: tuple[NamedDimension, ...]
+    conditions: tuple[ConditionText, ...] = ()
 
 
 class MetricEngine(Protocol):

@@ -15,13 +15,14 @@ from typing import Any
 import duckdb
 
 from semantic.answer import MetricAnswer, Reason, Refusal
+from semantic.asked import MAX_METRICS
+from semantic.canonical import canonical_json, canonical_value
 from semantic.catalog import Catalog
 from semantic.errors import LedgerUnavailable, MetricCompileError, PolicyError
 from semantic.governed_metrics import TIME, GovernedMetrics, ReadSession
 from semantic.ledger import Ledger, ReadContext, RecordKind
 from semantic.metric import DimensionKind, Metric
 from semantic.policy import Permit, Reader
-from semantic.query import MAX_METRICS, canonical_json, canonical_value
 from semantic.snapshot import (
     MetricState,
     ModelState,

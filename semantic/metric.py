@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
+EXTRACT = "extract_"
+GRAINS = ("hour", "day", "week", "month", "quarter", "year")
+
 
 class MetricType(StrEnum):
     """The five kinds of metric that MetricFlow knows."""
@@ -29,14 +32,38 @@ class Dimension:
     """A name that a metric can be grouped and filtered by.
 
     `name` is the group-by name, entity path included and grain excluded: `carrier__airline_name`, `metric_time`.
-    `grains` is empty unless the dimension is a time. `pii` is declared in dbt, on the dimension or on its column.
+    `grains` and `date_parts` are empty unless the dimension is a time; `custom_grains` are those of `grains` that the
+    project's time spine declares. `pii` is declared in dbt, on the dimension or on its column.
     """
 
     name: str
     kind: DimensionKind
     grains: tuple[str, ...] = ()
+    custom_grains: frozenset[str] = frozenset()
+    date_parts: tuple[str, ...] = ()
     description: str = ""
     pii: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamedDimension:
+    """A dimension as a query names it: a time with its grain, or with the part of the date that is meant."""
+
+    dimension: Dimension
+    grain: str | None = None
+    date_part: str | None = None
+
+    @property
+    def column(self) -> str:
+        """The name of its column in the compiled SQL and in the answer."""
+        if self.date_part:
+            return f"{self.dimension.name}__{EXTRACT}{self.date_part}"
+        return f"{self.dimension.name}__{self.grain}" if self.grain else self.dimension.name
+
+    @property
+    def is_date(self) -> bool:
+        """Whether its values are days or moments: a time, at a grain of the calendar."""
+        return self.grain is not None and self.grain not in self.dimension.custom_grains
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,13 +86,17 @@ class Reach:
 
 @dataclass(frozen=True, kw_only=True)
 class Element:
-    """A dimension or entity of a semantic model: its name there and the SQL expression over the model's relation."""
+    """A dimension or entity of a semantic model: its name there and the SQL expression over the model's relation.
+
+    `is_key` says that it is an entity by which other models join this one.
+    """
 
     name: str
     kind: DimensionKind
     expression: str
     description: str = ""
     pii: bool = False
+    is_key: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +120,9 @@ class Metric:
 
     `semantic_models` are the ones whose rows it counts; `dbt_models` are the unique ids of the dbt models that build
     them; `inputs` are the metrics it is made of. `definition_hash` changes when its meaning does, not when its
-    description does. `own_filter_elements` are the elements that its own filters speak of.
+    description does. `filtered_by` names the dimensions and metrics that its own filters speak of, also those of its inputs.
+    `columns` are the columns of dbt models that its measures are made of, as far as dbt knows them: (unique id, column).
+    `count_metric` counts what makes up a group of it, where small groups must not be told.
     `needs_time` is set where it has a value per period only. `fresh_within` is the age after which its answers say that
     they are stale.
     """
@@ -100,6 +133,8 @@ class Metric:
     description: str
     owner: str | None
     tier: str | None
+    group: str | None = None
+    count_metric: str | None = None
     unit: str | None
     synonyms: tuple[str, ...]
     tags: tuple[str, ...]
@@ -107,7 +142,8 @@ class Metric:
     semantic_models: tuple[str, ...]
     dbt_models: tuple[str, ...]
     inputs: tuple[str, ...]
-    own_filter_elements: tuple[str, ...]
+    filtered_by: tuple[str, ...]
+    columns: tuple[tuple[str, str], ...] = ()
     reach: Reach
     needs_time: bool
     fresh_within: timedelta | None

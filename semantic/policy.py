@@ -16,16 +16,44 @@ from datetime import timedelta
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
-from semantic.metric import Dimension, Metric
-from semantic.query import MAX_ROWS, canonical_json
+from semantic.asked import MAX_ROWS
+from semantic.canonical import canonical_json
+from semantic.metric import GRAINS, Dimension, Metric
 
 Scalar = str | int | bool
 
 
+class Clause(StrEnum):
+    """Where a query names a dimension."""
+
+    GROUP_BY = "group_by"
+    FILTERS = "filters"
+    ORDER_BY = "order_by"
+
+
+Dimensions = Mapping[Clause, frozenset[str]]
+
+
+def everywhere(*patterns: str) -> Dimensions:
+    """The same dimensions in every clause."""
+    return dict.fromkeys(Clause, frozenset(patterns))
+
+
 class Mask(StrEnum):
-    """What is done to the values of a masked dimension: `hash` gives each value a keyed pseudonym."""
+    """What is done to a masked dimension: `hash` gives each value a keyed pseudonym, `drop` answers as if the query had not
+    named it.
+    """
 
     HASH = "hash"
+    DROP = "drop"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Use:
+    """A dimension, and the clause of the query that names it."""
+
+    dimension: Dimension
+    clause: Clause
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,9 +70,10 @@ class Reader:
 
 @dataclass(frozen=True, kw_only=True)
 class Selector:
-    """Which metrics a rule speaks of: any that one of `names` (with `*`), `tags`, `tiers` or `owners` matches."""
+    """Which metrics a rule speaks of: any that one of `names` (with `*`), `tags`, `tiers`, `owners` or `groups` matches."""
 
     names: frozenset[str] = frozenset()
+    groups: frozenset[str] = frozenset()
     tags: frozenset[str] = frozenset()
     tiers: frozenset[str] = frozenset()
     owners: frozenset[str] = frozenset()
@@ -55,27 +84,28 @@ class Selector:
             or bool(self.tags & set(metric.tags))
             or metric.tier in self.tiers
             or metric.owner in self.owners
+            or metric.group in self.groups
         )
 
 
 @dataclass(frozen=True, kw_only=True)
 class PermitRule:
-    """Lets readers read metrics, grouped and filtered by the dimensions named. `*` names all that are not personal."""
+    """Lets readers read metrics, by clause with the dimensions named. `*` names all that are not personal."""
 
     name: str
     readers: frozenset[str]
     metrics: Selector
-    dimensions: frozenset[str] = frozenset({"*"})
+    dimensions: Dimensions = field(default_factory=lambda: everywhere("*"))
 
 
 @dataclass(frozen=True, kw_only=True)
 class ForbidRule:
-    """Bars readers from metrics, or only from some dimensions of them where `dimensions` is not empty."""
+    """Bars readers from metrics, or only from some dimensions in some clauses where `dimensions` is not empty."""
 
     name: str
     readers: frozenset[str]
     metrics: Selector
-    dimensions: frozenset[str] = frozenset()
+    dimensions: Dimensions = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +114,9 @@ class RestrictRule:
 
     `rows` maps an element of the semantic models (`carrier`) to the values that are visible; a value `{attribute}` stands
     for that attribute of the reader. `exempt` names the metrics that are read whole because they have no such element.
-    `max_age` is the oldest data that may be read, as time since it was published.
+    `smallest_group` is the number of rows below which a group is not told. `max_days` is the widest time range, and makes one
+    necessary; `finest_grain` the finest grain of any time that is named. `max_age` is the oldest data that may be read, as time
+    since it was published.
     """
 
     name: str
@@ -94,6 +126,9 @@ class RestrictRule:
     exempt: frozenset[str] = frozenset()
     masks: Mapping[str, Mask] = field(default_factory=dict)
     max_rows: int | None = None
+    smallest_group: int | None = None
+    max_days: int | None = None
+    finest_grain: str | None = None
     max_age: timedelta | None = None
 
 
@@ -132,6 +167,14 @@ class Permit:
     max_rows: int
     max_age: timedelta | None
     rules: tuple[str, ...]
+    smallest_group: int | None = None
+    max_days: int | None = None
+    finest_grain: str | None = None
+
+    def mask_of(self, dimension: Dimension) -> Mask | None:
+        """What is done to a dimension. Where several rules mask it in several ways, it is dropped."""
+        found = {mask for pattern, mask in self.masks.items() if is_match(dimension.name, pattern)}
+        return found.pop() if len(found) == 1 else Mask.DROP if found else None
 
     @property
     def rows_key(self) -> str:
@@ -160,13 +203,11 @@ class Policy:
     hash: str
     source: str = "policy.yaml"
 
-    def decide(
-        self, reader: Reader, metric: Metric, dimensions: Iterable[Dimension] = ()
-    ) -> Permit | Denial:
-        """What `reader` may have of `metric` when it names these dimensions, anywhere in its query."""
+    def decide(self, reader: Reader, metric: Metric, uses: Iterable[Use] = ()) -> Permit | Denial:
+        """What `reader` may have of `metric` when its query names these dimensions."""
         if reader.asks is not None and metric.name not in reader.asks:
             return Denial(what=metric.name, rules=(), why=f"'{reader.name}' does not ask for it")
-        wanted = tuple(dimensions)
+        wanted = tuple(uses)
         own = self._decide_one(reader.name, metric, wanted)
         if reader.acting_for is None or isinstance(own, Denial):
             return own
@@ -178,27 +219,27 @@ class Policy:
         return isinstance(self.decide(reader, metric), Permit)
 
     def may_use(self, reader: Reader, metric: Metric, dimension: Dimension) -> bool:
-        """Whether the reader may name this dimension in a query of this metric."""
-        return isinstance(self.decide(reader, metric, (dimension,)), Permit)
+        """Whether the reader may group a query of this metric by this dimension."""
+        use = Use(dimension=dimension, clause=Clause.GROUP_BY)
+        return isinstance(self.decide(reader, metric, (use,)), Permit)
 
-    def _decide_one(
-        self, reader: str, metric: Metric, dimensions: tuple[Dimension, ...]
-    ) -> Permit | Denial:
+    def _decide_one(self, reader: str, metric: Metric, uses: tuple[Use, ...]) -> Permit | Denial:
         matching = [
             rule
             for rule in self.rules
             if rule.metrics.matches(metric) and any(is_match(reader, name) for name in rule.readers)
         ]
         for rule in matching:
-            barred = _barred(rule, metric, dimensions) if isinstance(rule, ForbidRule) else None
+            barred = _barred(rule, metric, uses) if isinstance(rule, ForbidRule) else None
             if barred is not None:
                 return Denial(what=barred, rules=(rule.name,), why="a rule forbids it")
         permits = [rule for rule in matching if isinstance(rule, PermitRule)]
         if not permits:
             return Denial(what=metric.name, rules=(), why="no rule permits it")
-        for dimension in dimensions:
-            if not any(_allows(rule, dimension) for rule in permits):
-                return Denial(what=dimension.name, rules=(), why="no rule permits this dimension")
+        for use in uses:
+            if not any(_allows(rule, use) for rule in permits):
+                why = f"no rule permits this dimension in {use.clause}"
+                return Denial(what=use.dimension.name, rules=(), why=why)
         restricts = [rule for rule in matching if isinstance(rule, RestrictRule)]
         return self._restricted(reader, metric, permits, restricts)
 
@@ -225,17 +266,18 @@ class Policy:
                     )
                 kept = rows.get(element)
                 rows[element] = resolved if kept is None else _common(kept, resolved)
-        masks = {name: mask for rule in restricts for name, mask in rule.masks.items()}
         ages = [rule.max_age for rule in restricts if rule.max_age is not None]
-        caps = [rule.max_rows for rule in restricts if rule.max_rows is not None]
         return Permit(
             metric=metric.name,
             rows=tuple(
                 RowRestriction(element=element, values=_distinct(rows[element]))
                 for element in sorted(rows)
             ),
-            masks=masks,
-            max_rows=min(caps, default=MAX_ROWS),
+            masks=_all_masks(rule.masks for rule in restricts),
+            max_rows=_least(MAX_ROWS, *(rule.max_rows for rule in restricts)) or MAX_ROWS,
+            smallest_group=_most(*(rule.smallest_group for rule in restricts)),
+            max_days=_least(*(rule.max_days for rule in restricts)),
+            finest_grain=_coarsest(rule.finest_grain for rule in restricts),
             max_age=min(ages, default=None),
             rules=tuple(
                 sorted({item.name for item in permits} | {item.name for item in restricts})
@@ -253,29 +295,57 @@ def _both(own: Permit, other: Permit) -> Permit:
     return Permit(
         metric=own.metric,
         rows=tuple(RowRestriction(element=key, values=rows[key]) for key in sorted(rows)),
-        masks={**own.masks, **other.masks},
+        masks=_all_masks((own.masks, other.masks)),
         max_rows=min(own.max_rows, other.max_rows),
+        smallest_group=_most(own.smallest_group, other.smallest_group),
+        max_days=_least(own.max_days, other.max_days),
+        finest_grain=_coarsest((own.finest_grain, other.finest_grain)),
         max_age=min(ages, default=None),
         rules=tuple(sorted({*own.rules, *other.rules})),
     )
 
 
-def _allows(rule: PermitRule, dimension: Dimension) -> bool:
+def _all_masks(several: Iterable[Mapping[str, Mask]]) -> dict[str, Mask]:
+    """Every mask by its pattern. One that is masked in two ways is dropped."""
+    found: dict[str, Mask] = {}
+    for masks in several:
+        for pattern, mask in masks.items():
+            found[pattern] = mask if found.get(pattern, mask) is mask else Mask.DROP
+    return found
+
+
+def _least(*values: int | None) -> int | None:
+    return min((value for value in values if value is not None), default=None)
+
+
+def _most(*values: int | None) -> int | None:
+    return max((value for value in values if value is not None), default=None)
+
+
+def _coarsest(grains: Iterable[str | None]) -> str | None:
+    return max((grain for grain in grains if grain), key=GRAINS.index, default=None)
+
+
+def _allows(rule: PermitRule, use: Use) -> bool:
     """Personal dimensions are allowed only by their exact name; `metric_time` comes with every permit."""
-    if dimension.name in rule.dimensions or dimension.name == "metric_time":
+    dimension, patterns = use.dimension, rule.dimensions.get(use.clause, frozenset())
+    if dimension.name in patterns or dimension.name == "metric_time":
         return True
-    return not dimension.pii and any(is_match(dimension.name, name) for name in rule.dimensions)
+    return not dimension.pii and any(is_match(dimension.name, pattern) for pattern in patterns)
 
 
-def _barred(rule: ForbidRule, metric: Metric, dimensions: tuple[Dimension, ...]) -> str | None:
+def _barred(rule: ForbidRule, metric: Metric, uses: tuple[Use, ...]) -> str | None:
     """What of a query the rule forbids: the metric, or the first of these dimensions that it names."""
     if not rule.dimensions:
         return metric.name
     return next(
         (
-            item.name
-            for item in dimensions
-            if any(is_match(item.name, pattern) for pattern in rule.dimensions)
+            use.dimension.name
+            for use in uses
+            if any(
+                is_match(use.dimension.name, pattern)
+                for pattern in rule.dimensions.get(use.clause, ())
+            )
         ),
         None,
     )

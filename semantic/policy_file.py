@@ -15,10 +15,10 @@ rules:
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -31,9 +31,12 @@ from pydantic import (
     model_validator,
 )
 
+from semantic.canonical import canonical_json
 from semantic.catalog import Catalog
 from semantic.errors import PolicyError, did_you_mean
 from semantic.policy import (
+    Clause,
+    Dimensions,
     ForbidRule,
     Mask,
     PermitRule,
@@ -43,12 +46,22 @@ from semantic.policy import (
     Scalar,
     Selector,
     attribute_of,
+    everywhere,
     is_match,
 )
-from semantic.query import canonical_json
 from semantic.yaml_file import YamlFile, load_yaml, parse_yaml, validate
 
 _LONGEST_AGE_HOURS = 1_000_000
+_NARROWING = (
+    "rows",
+    "exempt",
+    "masks",
+    "max_rows",
+    "smallest_group",
+    "max_days",
+    "finest_grain",
+    "max_age_hours",
+)
 _TIME = "metric_time"
 
 
@@ -71,11 +84,15 @@ class _RuleText(BaseModel):
     tags: Names = []
     tiers: Names = []
     owners: Names = []
-    dimensions: Names | None = None
+    groups: Names = []
+    dimensions: Names | dict[Clause, Names] | None = None
     rows: dict[str, Values] = {}
     exempt: Names = []
     masks: dict[str, Mask] = {}
     max_rows: StrictInt | None = Field(default=None, ge=1)
+    smallest_group: StrictInt | None = Field(default=None, ge=2)
+    max_days: StrictInt | None = Field(default=None, ge=1)
+    finest_grain: Literal["hour", "day", "week", "month", "quarter", "year"] | None = None
     max_age_hours: float | None = Field(default=None, gt=0, le=_LONGEST_AGE_HOURS)
 
     @model_validator(mode="after")
@@ -85,12 +102,12 @@ class _RuleText(BaseModel):
         ]
         if len(kinds) != 1:
             raise ValueError("a rule starts with one of permit, forbid or restrict, and its name")
-        if not (self.metrics or self.tags or self.tiers or self.owners):
-            raise ValueError("a rule names metrics, tags, tiers or owners")
-        narrowing = self.rows or self.exempt or self.masks or self.max_rows or self.max_age_hours
+        if not (self.metrics or self.tags or self.tiers or self.owners or self.groups):
+            raise ValueError("a rule names metrics, tags, tiers, owners or groups")
+        narrowing = any(getattr(self, name) for name in _NARROWING)
         if kinds != ["restrict"] and narrowing:
             raise ValueError(
-                f"rows, exempt, masks, max_rows and max_age_hours belong in a restrict rule, "
+                f"{', '.join(_NARROWING[:-1])} and {_NARROWING[-1]} belong in a restrict rule, "
                 f"not in a {kinds[0]} rule"
             )
         if kinds == ["restrict"] and not narrowing:
@@ -146,7 +163,7 @@ def _unknown_names(policy: Policy, catalog: Catalog) -> Iterator[tuple[str, str,
             if "*" not in name and name not in catalog.metrics:
                 yield f"rule '{rule.name}' names an unknown metric '{name}'", name, metrics
         yield from _unknown_in_selector(rule, catalog)
-        for name in sorted(rule.masks if isinstance(rule, RestrictRule) else rule.dimensions):
+        for name in sorted(_dimensions_named(rule)):
             element = name.rpartition("__")[-1]
             if "*" not in name and element not in {*elements, _TIME}:
                 yield (
@@ -158,12 +175,21 @@ def _unknown_names(policy: Policy, catalog: Catalog) -> Iterator[tuple[str, str,
             yield from _unknown_in_rows(rule, policy, elements)
 
 
+def _dimensions_named(rule: Rule) -> Iterable[str]:
+    return (
+        rule.masks
+        if isinstance(rule, RestrictRule)
+        else frozenset().union(*rule.dimensions.values())
+    )
+
+
 def _unknown_in_selector(rule: Rule, catalog: Catalog) -> Iterator[tuple[str, str, list[str]]]:
     metrics = catalog.metrics.values()
     borne = {
         "tag": (rule.metrics.tags, {tag for item in metrics for tag in item.tags}),
         "tier": (rule.metrics.tiers, {item.tier for item in metrics if item.tier}),
         "owner": (rule.metrics.owners, {item.owner for item in metrics if item.owner}),
+        "group": (rule.metrics.groups, {item.group for item in metrics if item.group}),
     }
     for kind, (named, known) in borne.items():
         for name in sorted(named - known):
@@ -236,16 +262,21 @@ def _rule(raw: _RuleText) -> Rule:
         tags=frozenset(raw.tags),
         tiers=frozenset(raw.tiers),
         owners=frozenset(raw.owners),
+        groups=frozenset(raw.groups),
     )
     if raw.permit is not None:
-        dimensions = frozenset({"*"} if raw.dimensions is None else raw.dimensions)
-        return PermitRule(name=raw.permit, readers=readers, metrics=selector, dimensions=dimensions)
+        return PermitRule(
+            name=raw.permit,
+            readers=readers,
+            metrics=selector,
+            dimensions=_by_clause(["*"] if raw.dimensions is None else raw.dimensions),
+        )
     if raw.forbid is not None:
         return ForbidRule(
             name=raw.forbid,
             readers=readers,
             metrics=selector,
-            dimensions=frozenset(raw.dimensions or ()),
+            dimensions=_by_clause(raw.dimensions or {}),
         )
     return RestrictRule(
         name=str(raw.restrict),
@@ -255,8 +286,23 @@ def _rule(raw: _RuleText) -> Rule:
         exempt=frozenset(raw.exempt),
         masks=raw.masks,
         max_rows=raw.max_rows,
+        smallest_group=raw.smallest_group,
+        max_days=raw.max_days,
+        finest_grain=raw.finest_grain,
         max_age=timedelta(hours=raw.max_age_hours) if raw.max_age_hours else None,
     )
+
+
+def _by_clause(named: list[str] | dict[Clause, list[str]]) -> Dimensions:
+    """The dimensions of a rule by clause. A list holds for every clause."""
+    if isinstance(named, list):
+        return everywhere(*named)
+    return {clause: frozenset(names) for clause, names in named.items() if names}
+
+
+def _plain_dimensions(dimensions: Dimensions) -> object:
+    plain = {clause.value: sorted(names) for clause, names in dimensions.items()}
+    return plain["group_by"] if dimensions == everywhere(*plain.get("group_by", ())) else plain
 
 
 def _plain(policy: Policy) -> dict[str, object]:
@@ -281,12 +327,13 @@ def _plain_rule(rule: Rule) -> dict[str, object]:
         "tags": sorted(selector.tags),
         "tiers": sorted(selector.tiers),
         "owners": sorted(selector.owners),
+        "groups": sorted(selector.groups),
     }
     match rule:
         case PermitRule():
-            plain |= {"permit": rule.name, "dimensions": sorted(rule.dimensions)}
+            plain |= {"permit": rule.name, "dimensions": _plain_dimensions(rule.dimensions)}
         case ForbidRule():
-            plain |= {"forbid": rule.name, "dimensions": sorted(rule.dimensions)}
+            plain |= {"forbid": rule.name, "dimensions": _plain_dimensions(rule.dimensions)}
         case RestrictRule():
             plain |= {
                 "restrict": rule.name,
@@ -294,6 +341,9 @@ def _plain_rule(rule: Rule) -> dict[str, object]:
                 "exempt": sorted(rule.exempt),
                 "masks": {name: mask.value for name, mask in rule.masks.items()},
                 "max_rows": rule.max_rows,
+                "smallest_group": rule.smallest_group,
+                "max_days": rule.max_days,
+                "finest_grain": rule.finest_grain,
                 "max_age_hours": None
                 if rule.max_age is None
                 else str(rule.max_age.total_seconds() / 3600),

@@ -133,17 +133,17 @@ class OpenSnapshot:
                 hint="materialize governed_snapshot again",
             ) from error
         self._local = threading.local()
-        self._checked: set[str] = set()
+        self._parsed: dict[str, duckdb.Statement] = {}
 
     def execute(self, sql: str, parameters: Mapping[str, Any], limit: int) -> list[tuple[Any, ...]]:
         """At most `limit` rows of one SELECT. Raises `duckdb.Error`."""
         cursor = getattr(self._local, "cursor", None)
         if cursor is None:
             cursor = self._local.cursor = self._connection.cursor()
-        if sql not in self._checked:
-            _refuse_other_than_one_select(cursor, sql)
-            self._checked.add(sql)
-        return list(cursor.execute(sql, dict(parameters)).fetchmany(limit))
+        statement = self._parsed.get(sql)
+        if statement is None:
+            statement = self._parsed[sql] = _one_select(cursor, sql)
+        return list(cursor.execute(statement, dict(parameters)).fetchmany(limit))
 
     def close(self) -> None:
         self._connection.close()
@@ -353,10 +353,11 @@ def _copy(connection: duckdb.DuckDBPyConnection, database: str, relation: str) -
     return int(counted[0]) if counted else 0
 
 
-def _refuse_other_than_one_select(cursor: duckdb.DuckDBPyConnection, sql: str) -> None:
+def _one_select(cursor: duckdb.DuckDBPyConnection, sql: str) -> duckdb.Statement:
     statements = cursor.extract_statements(sql)
     if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
         raise SnapshotUnavailable("Only one SELECT can be run on a snapshot")
+    return statements[0]
 
 
 def _escaped(path: Path) -> str:

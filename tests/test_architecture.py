@@ -119,7 +119,9 @@ def test_the_command_line_answers_without_loading_dagster() -> None:
 
 def test_nothing_takes_sql_from_a_reader() -> None:
     """No field of what a reader can ask is called after SQL, and none takes a bare condition."""
-    from semantic.query import Filter, MetricQuery, OrderBy, TimeRange
+    from semantic.filters import Filter
+    from semantic.query import MetricQuery, OrderBy
+    from semantic.time_range import TimeRange
 
     fields = {
         name for model in (MetricQuery, Filter, OrderBy, TimeRange) for name in model.model_fields

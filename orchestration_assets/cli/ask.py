@@ -8,8 +8,9 @@ import typer
 from orchestration_assets.cli.output import print_json, print_table, say
 from orchestration_assets.cli.place import Place
 from semantic.answer import MetricAnswer, Refusal
+from semantic.canonical import canonical_value
+from semantic.filters import Operator
 from semantic.ledger import ReadContext
-from semantic.query import Operator, canonical_value
 
 _FILTER = re.compile(
     r"^\s*(?P<dimension>\S+?)\s*(?P<operator>!=|<=|>=|=|<|>|\b(?:"

@@ -3,17 +3,25 @@
 All imports of MetricFlow are in this file, inside the constructor: they take about a second, and code locations load without.
 """
 
+import json
 import threading
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
 from semantic.catalog import Catalog
-from semantic.engine import CompileRequest, FilterText
+from semantic.engine import CompileRequest, ConditionText, NamedMetric, Operand
 from semantic.errors import MetricCompileError
-from semantic.metric import Dimension, DimensionKind
+from semantic.metric import GRAINS, Dimension, DimensionKind, NamedDimension
 
-_GRAINS = ("hour", "day", "week", "month", "quarter", "year")
+_DATE_PARTS = {
+    "year": "year",
+    "quarter": "quarter",
+    "month": "month",
+    "day": "day",
+    "dow": "day",
+    "doy": "day",
+}
 
 
 class MetricFlowCompiler:
@@ -24,6 +32,7 @@ class MetricFlowCompiler:
         self._lock = threading.RLock()
         self._engine, self._request = _load_engine(catalog.semantic_manifest)
         self._dimensions: dict[tuple[str, ...], Mapping[str, Dimension]] = {}
+        self._spine_grains = _custom_grains_of(catalog.semantic_manifest)
 
     def dimensions(self, metrics: Sequence[str]) -> Mapping[str, Dimension]:
         key = tuple(sorted(metrics))
@@ -38,14 +47,14 @@ class MetricFlowCompiler:
                 explained = self._engine.explain(
                     self._request.create(
                         metric_names=list(request.metrics),
-                        group_by_names=list(request.group_by) or None,
-                        where_constraints=[_where(item) for item in request.filters] or None,
+                        group_by_names=[_written(item) for item in request.group_by] or None,
+                        where_constraints=[_where(item) for item in request.conditions] or None,
                     )
                 )
             except Exception as error:
                 raise MetricCompileError(
                     f"MetricFlow cannot build {', '.join(request.metrics)}"
-                    + (f" by {', '.join(request.group_by)}" if request.group_by else ""),
+                    + "".join(f" by {item.column}" for item in request.group_by),
                     hint=_first_reason(error),
                 ) from error
         return str(explained.sql_statement.without_descriptions.sql)
@@ -67,6 +76,10 @@ class MetricFlowCompiler:
                 found[dimension.name] = dimension
         return dict(sorted(found.items()))
 
+    def _custom_grains(self, base: str) -> tuple[str, ...]:
+        """The grains that time spines declare, as far as a time of this grain can be put into them."""
+        return tuple(name for name, spine in self._spine_grains.items() if _is_at_most(base, spine))
+
     def _dimension(self, item: Any) -> Dimension:
         if not hasattr(item, "dunder_name"):
             return Dimension(
@@ -87,11 +100,16 @@ class MetricFlowCompiler:
             )
         base = str(params.time_granularity.value)
         name = item.dunder_name.removesuffix(f"__{base}") if model is None else item.dunder_name
-        grains = _GRAINS[_GRAINS.index(base) :] if base in _GRAINS else (base,)
+        grains = GRAINS[GRAINS.index(base) :] if base in GRAINS else (base,)
+        custom = self._custom_grains(base)
         return Dimension(
             name=name,
             kind=DimensionKind.TIME,
-            grains=grains,
+            grains=grains + custom,
+            custom_grains=frozenset(custom),
+            date_parts=tuple(
+                part for part, widest in _DATE_PARTS.items() if _is_at_most(base, widest)
+            ),
             description=item.description or "",
             pii=self._is_pii(item.name, model),
         )
@@ -107,15 +125,48 @@ class MetricFlowCompiler:
         )
 
 
-def _where(item: FilterText) -> str:
-    kind, name = item.dimension.kind, item.dimension.name
-    if kind is DimensionKind.TIME:
-        reference = f"{{{{ TimeDimension('{name}', '{item.grain}') }}}}"
-    elif kind is DimensionKind.ENTITY:
-        reference = f"{{{{ Entity('{name}') }}}}"
-    else:
-        reference = f"{{{{ Dimension('{name}') }}}}"
-    return item.template.replace("{name}", reference)
+def _where(item: ConditionText) -> str:
+    text = item.template
+    for position, operand in enumerate(item.operands):
+        text = text.replace(f"{{{position}}}", f"{{{{ {_reference(operand)} }}}}")
+    return text
+
+
+def _reference(operand: Operand) -> str:
+    """An operand as MetricFlow's filters write it."""
+    if isinstance(operand, NamedMetric):
+        by = ", ".join(f"'{named.column}'" for named in operand.by)
+        return f"Metric('{operand.metric}', group_by=[{by}])"
+    name = operand.dimension.name
+    if operand.dimension.kind is DimensionKind.ENTITY:
+        return f"Entity('{name}')"
+    if operand.dimension.kind is DimensionKind.CATEGORICAL:
+        return f"Dimension('{name}')"
+    if operand.date_part:
+        return f"TimeDimension('{name}', date_part_name='{operand.date_part}')"
+    return f"TimeDimension('{name}', '{operand.grain}')"
+
+
+def _written(named: NamedDimension) -> str:
+    """A dimension as MetricFlow takes it to group by. Its plain names know no date parts."""
+    return _reference(named) if named.date_part else named.column
+
+
+def _custom_grains_of(semantic_manifest: str) -> dict[str, str]:
+    """The grains that time spines declare, each with the grain of its spine."""
+    configuration = json.loads(semantic_manifest).get("project_configuration") or {}
+    return {
+        custom["name"]: str(spine["primary_column"]["time_granularity"]).lower()
+        for spine in configuration.get("time_spines") or ()
+        for custom in spine.get("custom_granularities") or ()
+    }
+
+
+def _is_at_most(grain: str, other: str) -> bool:
+    """Whether a grain is as fine as another or finer. Of those that we do not know, only the same is."""
+    if grain in GRAINS and other in GRAINS:
+        return GRAINS.index(grain) <= GRAINS.index(other)
+    return grain == other
 
 
 def _first_reason(error: Exception) -> str:

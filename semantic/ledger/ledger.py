@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import SQLAlchemyError
 
+from semantic.canonical import canonical_json
 from semantic.errors import LedgerUnavailable
 from semantic.ledger.record import Record, RecordKind
 from semantic.ledger.schema import (
@@ -29,7 +30,6 @@ from semantic.ledger.schema import (
     read_metrics,
     records,
 )
-from semantic.query import canonical_json
 
 STATE_FOLDER = "governed_agents"
 LOCK_TIMEOUT_SECONDS = 30.0

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 
-from semantic.query import canonical_json
+from semantic.canonical import canonical_json
 
 
 class RecordKind(StrEnum):

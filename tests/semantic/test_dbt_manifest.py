@@ -86,9 +86,9 @@ def test_only_the_relations_of_semantic_models_and_the_time_spine_are_governed(
 
 
 def test_a_metric_of_a_filter_names_the_elements_it_speaks_of(shop_catalog: Catalog) -> None:
-    assert shop_catalog.metrics["paid_orders"].own_filter_elements == ("status",)
-    assert shop_catalog.metrics["average_order"].own_filter_elements == ("status",)
-    assert shop_catalog.metrics["orders"].own_filter_elements == ()
+    assert shop_catalog.metrics["paid_orders"].filtered_by == ("order__status",)
+    assert shop_catalog.metrics["average_order"].filtered_by == ("order__status",)
+    assert shop_catalog.metrics["orders"].filtered_by == ()
 
 
 def test_windows_reach_back_and_conversions_reach_forward(shop_catalog: Catalog) -> None:
@@ -194,7 +194,7 @@ def test_a_private_metric_is_hidden_and_still_counts(changed: Callable[..., Cata
     catalog = changed(change)
 
     assert "returned_orders" not in catalog.metrics
-    assert catalog.private_metrics == {"returned_orders"}
+    assert set(catalog.private_metrics) == {"returned_orders"}
     assert catalog.metrics["return_rate"].dbt_models == ("model.corner_shop.orders",)
 
 

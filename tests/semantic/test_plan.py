@@ -2,25 +2,21 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import pytest
 import sqlglot
 from sqlglot import exp
 
+from semantic.binding import values_of
 from semantic.catalog import Catalog
 from semantic.engine import CompileRequest, MetricEngine
 from semantic.errors import MetricCompileError
-from semantic.metric import Dimension, DimensionKind
-from semantic.plan import (
-    MixedRestrictions,
-    NamedDimension,
-    Planner,
-    PlanRequest,
-    QueryPlan,
-    RowsNotRestrictable,
-    bind,
-)
+from semantic.filters import Filter, comparisons
+from semantic.metric import Dimension, DimensionKind, NamedDimension
+from semantic.plan import MixedRestrictions, Planner, QueryPlan, RowsNotRestrictable
+from semantic.plan_request import Comparison, PlanRequest
 from semantic.policy import Mask, Permit, RowRestriction
 from semantic.query import MetricQuery
 from tests.semantic.shop import CUSTOMERS, DAYS, ORDERS
@@ -48,10 +44,18 @@ def request_for(engine: MetricEngine) -> Callable[..., PlanRequest]:
         legal = engine.dimensions(asked.metrics)
         visible = rows if isinstance(rows, Mapping) else dict.fromkeys(metrics, rows)
         return PlanRequest(
-            query=asked,
+            metrics=asked.metrics,
             group_by=tuple(named(name, legal) for name in asked.group_by),
-            filters=tuple((named(item.dimension, legal), item) for item in asked.filters),
+            conditions=tuple(
+                Comparison(
+                    operand=named(item.dimension, legal), operator=item.operator, values=item.values
+                )
+                for item in comparisons(asked.filters)
+                if isinstance(item, Filter)
+            ),
             time=named("metric_time__day", legal),
+            span=asked.time_range.span(date(2024, 3, 31)) if asked.time_range else None,
+            order_by=tuple((item.by, item.descending) for item in asked.order_by),
             permits=tuple(
                 Permit(
                     metric=name,
@@ -103,7 +107,9 @@ def test_values_are_in_the_parameters_and_not_in_the_text(
         limit=55_555,
     )
     plan = planner.plan(request)
-    values = bind(plan, request, limit=55_556, mask_key="the key of masks")
+    values = values_of(
+        request, plan.prefix, plan.parameters, limit=55_556, mask_key="the key of masks"
+    )
 
     for text in (CANARY, "2024-03", "77777", "5555", "the key of masks"):
         assert text not in plan.sql
@@ -116,6 +122,7 @@ def test_values_are_in_the_parameters_and_not_in_the_text(
         "2024-03-02",
         "2024-03-31",
         "55556",
+        "0",
         "the key of masks",
     }
 
@@ -221,12 +228,13 @@ def test_every_metric_by_every_legal_dimension_is_one_select_over_governed_relat
                 tree = statement(plan)
 
                 assert isinstance(tree, exp.Select)
-                assert plan.columns == (*request.query.group_by, name)
+                assert plan.columns == (*(item.column for item in request.group_by), name)
                 assert set(map(relation, scans(tree))) == set(plan.relations)
                 assert owned <= set(plan.relations) <= {ORDERS, CUSTOMERS, DAYS}
                 assert placeholders(tree) == plan.parameters
                 assert {parameter.removeprefix(plan.prefix) for parameter in plan.parameters} == {
                     "limit",
+                    "offset",
                     "from",
                     "to",
                     *(f"f0_{position}" for position in range(4)),
@@ -365,7 +373,7 @@ def test_masks_stand_where_the_column_leaves(
     assert masked.masked == ("customer__full_name",)
     assert first.find(exp.Literal).name == "masked-"
     assert first.alias == "customer__full_name"
-    assert (second.sql(), third.sql()) == ('"order__status"', '"orders"')
+    assert (second.name, third.name) == ("order__status", "orders")
 
 
 class Dictated:

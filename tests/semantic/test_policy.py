@@ -1,6 +1,6 @@
 """The algebra of policies, as properties that hold for every policy, reader, metric and dimension."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -8,8 +8,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from semantic.metric import Dimension, DimensionKind, Metric, MetricType, Reach, Scope
+from semantic.metric import GRAINS, Dimension, DimensionKind, Metric, MetricType, Reach, Scope
 from semantic.policy import (
+    Clause,
     Denial,
     ForbidRule,
     Mask,
@@ -20,6 +21,8 @@ from semantic.policy import (
     RestrictRule,
     Rule,
     Selector,
+    Use,
+    everywhere,
 )
 
 READERS = ("ana", "ana_2", "bob")
@@ -44,7 +47,7 @@ def metric(name: str, *, tag: str, tier: str | None, owner: str | None) -> Metri
         semantic_models=(),
         dbt_models=(),
         inputs=(),
-        own_filter_elements=(),
+        filtered_by=(),
         reach=Reach(),
         needs_time=False,
         fresh_within=None,
@@ -79,20 +82,30 @@ selectors = st.just(Selector(names=frozenset({"*"}))) | st.builds(
 dimension_patterns = st.sampled_from(
     ("*", "customer__*", "customer__email", "customer__region", "order__status", "*email")
 )
+
+
+def dimensions(most: int) -> st.SearchStrategy[Mapping[Clause, frozenset[str]]]:
+    """The same patterns in every clause, or other ones in each."""
+    patterns = st.frozensets(dimension_patterns, max_size=most)
+    return patterns.map(lambda found: everywhere(*found) if found else {}) | st.dictionaries(
+        st.sampled_from(Clause), patterns
+    )
+
+
 cells = st.sampled_from((1, 2, 3, True, "1", "north", "south", "{region}", "{customer}"))
 permit_rules = st.builds(
     PermitRule,
     name=st.sampled_from(("p1", "p2", "p3")),
     readers=reader_patterns,
     metrics=selectors,
-    dimensions=st.frozensets(dimension_patterns, max_size=3),
+    dimensions=dimensions(3),
 )
 forbid_rules = st.builds(
     ForbidRule,
     name=st.sampled_from(("f1", "f2")),
     readers=reader_patterns,
     metrics=selectors,
-    dimensions=st.frozensets(dimension_patterns, max_size=2),
+    dimensions=dimensions(2),
 )
 restrict_rules = st.builds(
     RestrictRule,
@@ -105,8 +118,11 @@ restrict_rules = st.builds(
         max_size=2,
     ),
     exempt=st.frozensets(st.sampled_from(("orders", "revenue")), max_size=1),
-    masks=st.dictionaries(dimension_patterns, st.just(Mask.HASH), max_size=2),
+    masks=st.dictionaries(dimension_patterns, st.sampled_from(Mask), max_size=2),
     max_rows=st.none() | st.integers(1, 50),
+    smallest_group=st.none() | st.integers(2, 20),
+    max_days=st.none() | st.integers(1, 50),
+    finest_grain=st.none() | st.sampled_from(GRAINS),
     max_age=st.none() | st.builds(timedelta, hours=st.integers(1, 50)),
 )
 rules = st.one_of(permit_rules, forbid_rules, restrict_rules)
@@ -114,7 +130,7 @@ WIDE = PermitRule(
     name="wide",
     readers=frozenset({"*"}),
     metrics=Selector(names=frozenset({"*"})),
-    dimensions=frozenset({"*", "customer__email"}),
+    dimensions=everywhere("*", "customer__email"),
 )
 # Every other list has a rule that permits all, so that what forbids and restricts has something to take away.
 rule_lists = st.builds(
@@ -128,9 +144,11 @@ readers = st.builds(
     asks=st.none() | st.frozensets(st.sampled_from(("orders", "revenue")), max_size=2),
     acting_for=st.none() | reader_names,
 )
-named_dimensions = st.lists(st.sampled_from((EMAIL, REGION, STATUS)), unique=True, max_size=3)
-questions = st.tuples(readers, st.sampled_from(METRICS), named_dimensions)
-Question = tuple[Reader, Metric, list[Dimension]]
+uses = st.builds(
+    Use, dimension=st.sampled_from((EMAIL, REGION, STATUS)), clause=st.sampled_from(Clause)
+)
+questions = st.tuples(readers, st.sampled_from(METRICS), st.lists(uses, unique=True, max_size=3))
+Question = tuple[Reader, Metric, list[Use]]
 
 
 def policy(rules: Sequence[Rule]) -> Policy:
@@ -138,8 +156,12 @@ def policy(rules: Sequence[Rule]) -> Policy:
 
 
 def decide(rules: Sequence[Rule], question: Question) -> Permit | Denial:
-    reader, wanted, dimensions = question
-    return policy(rules).decide(reader, wanted, dimensions)
+    reader, wanted, named = question
+    return policy(rules).decide(reader, wanted, named)
+
+
+def grouped(*dimensions: Dimension) -> list[Use]:
+    return [Use(dimension=item, clause=Clause.GROUP_BY) for item in dimensions]
 
 
 def is_within(narrow: Permit | Denial, wide: Permit | Denial) -> bool:
@@ -151,10 +173,17 @@ def is_within(narrow: Permit | Denial, wide: Permit | Denial) -> bool:
     kept = {item.element: set(map(repr, item.values)) for item in narrow.rows}
     return (
         all(kept.get(item.element, {"*"}) <= set(map(repr, item.values)) for item in wide.rows)
-        and wide.masks.items() <= narrow.masks.items()
+        and all(narrow.masks.get(name) in (mask, Mask.DROP) for name, mask in wide.masks.items())
         and narrow.max_rows <= wide.max_rows
+        and (narrow.smallest_group or 0) >= (wide.smallest_group or 0)
+        and (narrow.max_days or 99) <= (wide.max_days or 99)
+        and coarseness(narrow) >= coarseness(wide)
         and (narrow.max_age or timedelta.max) <= (wide.max_age or timedelta.max)
     )
+
+
+def coarseness(permit: Permit) -> int:
+    return GRAINS.index(permit.finest_grain) if permit.finest_grain else 0
 
 
 def permit_all(*names: str) -> PermitRule:
@@ -315,31 +344,34 @@ def test_a_personal_dimension_is_allowed_only_by_its_exact_name(
     rules: list[Rule], question: Question
 ) -> None:
     reader, wanted, dimensions = question
-    named = any(isinstance(rule, PermitRule) and EMAIL.name in rule.dimensions for rule in rules)
+    named = any(
+        isinstance(rule, PermitRule) and EMAIL.name in rule.dimensions.get(Clause.GROUP_BY, ())
+        for rule in rules
+    )
     assume(not named)
-    assert isinstance(decide(rules, (reader, wanted, [*dimensions, EMAIL])), Denial)
+    assert isinstance(decide(rules, (reader, wanted, [*dimensions, *grouped(EMAIL)])), Denial)
 
 
 @pytest.mark.parametrize("pattern", ["*", "customer__*", "*email", "customer__emai?"])
 def test_no_pattern_reaches_a_personal_dimension(pattern: str) -> None:
-    allowed = replace(permit_all("ana"), dimensions=frozenset({pattern}))
-    assert isinstance(decide([allowed], (Reader(name="ana"), METRICS[0], [EMAIL])), Denial)
+    allowed = replace(permit_all("ana"), dimensions=everywhere(pattern))
+    assert isinstance(decide([allowed], (Reader(name="ana"), METRICS[0], grouped(EMAIL))), Denial)
 
 
 def test_the_exact_name_reaches_a_personal_dimension() -> None:
-    allowed = replace(permit_all("ana"), dimensions=frozenset({EMAIL.name}))
-    question = (Reader(name="ana"), METRICS[0], [EMAIL])
+    allowed = replace(permit_all("ana"), dimensions=everywhere(EMAIL.name))
+    question = (Reader(name="ana"), METRICS[0], grouped(EMAIL))
     assert isinstance(decide([allowed], question), Permit)
 
 
 def test_the_time_of_a_metric_comes_with_its_permit_unless_it_is_forbidden() -> None:
-    allowed = replace(permit_all("ana"), dimensions=frozenset())
-    question = (Reader(name="ana"), METRICS[0], [dimension("metric_time")])
+    allowed = replace(permit_all("ana"), dimensions=everywhere())
+    question = (Reader(name="ana"), METRICS[0], grouped(dimension("metric_time")))
     forbid = ForbidRule(
         name="timeless",
         readers=frozenset({"ana"}),
         metrics=Selector(names=frozenset("*")),
-        dimensions=frozenset({"metric_time"}),
+        dimensions=everywhere("metric_time"),
     )
     assert isinstance(decide([allowed], question), Permit)
     assert isinstance(decide([allowed, forbid], question), Denial)
@@ -351,12 +383,12 @@ def test_a_denied_dimension_is_what_is_denied_whether_forbidden_or_not_permitted
         name="no region",
         readers=frozenset({"ana"}),
         metrics=Selector(names=frozenset("*")),
-        dimensions=frozenset({"customer__*"}),
+        dimensions=everywhere("customer__*"),
     )
-    forbidden = decide([all_dimensions, forbid], (reader, METRICS[0], [STATUS, REGION]))
+    forbidden = decide([all_dimensions, forbid], (reader, METRICS[0], grouped(STATUS, REGION)))
     missing = decide(
-        [replace(all_dimensions, dimensions=frozenset({STATUS.name}))],
-        (reader, METRICS[0], [STATUS, REGION]),
+        [replace(all_dimensions, dimensions=everywhere(STATUS.name))],
+        (reader, METRICS[0], grouped(STATUS, REGION)),
     )
 
     assert isinstance(forbidden, Denial)

@@ -171,7 +171,7 @@ def test_an_empty_set_of_rules_is_a_policy_that_grants_nothing(shop_catalog: Cat
         (RULE.replace("orders\n", "[3]\n"), "policy.yaml:5: rules.0.metrics.0: Input should be a"),
         (
             RULE + "    rows: {customer: [1]}",
-            "policy.yaml:3: rules.0: rows, exempt, masks, max_rows and max_age_hours belong in a "
+            "policy.yaml:3: rules.0: rows, exempt, masks, max_rows, smallest_group, max_days, finest_grain and max_age_hours belong in a "
             "restrict rule, not in a permit rule",
         ),
         (

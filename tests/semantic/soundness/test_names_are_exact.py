@@ -156,7 +156,11 @@ def test_not_even_what_is_granted_has_another_spelling(
         "metric_time__day__day",
         "metric_time__",
         "__day",
-        "metric_time__extract_dow",
+        "metric_time__extract_week",
+        "metric_time__extract_DOW",
+        "metric_time__dow",
+        "order__status__extract_dow",
+        "TimeDimension('metric_time', date_part_name='dow')",
     ],
 )
 def test_a_grain_is_exact_too(door: GovernedMetrics, data: WatchedSnapshot, name: str) -> None:

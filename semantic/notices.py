@@ -1,0 +1,69 @@
+"""What was done to an answer, or what it lacks, in sentences for its reader."""
+
+from collections.abc import Iterable, Iterator
+from datetime import date, timedelta
+
+from semantic.answer import Notice
+from semantic.catalog import Catalog
+from semantic.plan_request import PlanRequest
+from semantic.snapshot import SnapshotRecord
+
+_PERIODS = ("week", "month", "quarter", "year")
+
+
+def notices_of(
+    request: PlanRequest,
+    masked: Iterable[str],
+    catalog: Catalog,
+    snapshot: SnapshotRecord,
+    age: timedelta,
+) -> Iterator[Notice]:
+    """The notices that do not depend on the rows that were found."""
+    for item in request.rows:
+        values = ", ".join(map(str, item.values)) or "nothing"
+        yield Notice(kind="filtered", text=f"only rows whose {item.element} is {values}")
+    for column in masked:
+        yield Notice(kind="masked", text=f"the values of {column} are pseudonyms")
+    for column in request.dropped:
+        yield Notice(
+            kind="masked", text=f"{column} is not told, and the answer is not grouped by it"
+        )
+    for name in request.metrics:
+        within = catalog.metrics[name].fresh_within
+        if within is not None and age > within:
+            yield Notice(
+                kind="stale",
+                text=f"{name} is {hours(age)} old and counts as fresh for {hours(within)}",
+            )
+    last = last_day(request.metrics, snapshot)
+    if request.span and last and request.span.end > last:
+        yield Notice(
+            kind="beyond_data", text=f"the data ends on {last}, the range on {request.span.end}"
+        )
+    yield from _partial_periods(request)
+
+
+def last_day(metrics: Iterable[str], snapshot: SnapshotRecord) -> date | None:
+    """The last day for which all of these metrics have data, or None where one has none."""
+    days = [snapshot.metrics[name].last_day for name in metrics if name in snapshot.metrics]
+    return min((day for day in days if day), default=None)
+
+
+def hours(age: timedelta) -> str:
+    """A duration in the words of a message."""
+    total = age.total_seconds() / 3600
+    return f"{total:.0f} hours" if total >= 2 else f"{age.total_seconds() / 60:.0f} minutes"
+
+
+def _partial_periods(request: PlanRequest) -> Iterator[Notice]:
+    """A time range that begins or ends within a period of a grain gives that period only some of its days."""
+    if request.span is None or request.time is None:
+        return
+    grains = {item.grain for item in request.group_by if item.dimension == request.time.dimension}
+    for grain in _PERIODS:
+        if grain in grains and not request.span.is_aligned(grain):
+            yield Notice(
+                kind="partial_period",
+                text=f"the range from {request.span.start} to {request.span.end} does not hold whole {grain}s: "
+                f"the first or the last {grain} has only the days in it",
+            )

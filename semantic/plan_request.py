@@ -1,0 +1,114 @@
+"""A query whose names are all looked up, with what its reader may see of it: what a plan is made from."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from semantic.engine import Operand
+from semantic.filters import Operator
+from semantic.metric import Dimension, NamedDimension
+from semantic.policy import Mask, Permit, RowRestriction
+from semantic.time_range import DaySpan
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """An operand compared with values that have the type of the operand."""
+
+    operand: Operand
+    operator: Operator
+    values: tuple[object, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Junction:
+    """Conditions of which any or all must hold."""
+
+    joined_by: Literal["AND", "OR"]
+    parts: tuple["Condition", ...]
+
+
+Condition = Comparison | Junction
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreviousPeriod:
+    """The span that values are set beside, and how far it lies back."""
+
+    span: DaySpan
+    unit: Literal["days", "months"]
+    count: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanRequest:
+    """Everything that a plan and its parameters come from.
+
+    `permits` hold for the metrics, and for those that rows are filtered by. `fixed` are the conditions of a saved query, as its
+    definition writes them, and `fixed_dimensions` what they speak of. `dropped` are columns that were asked for and are left out;
+    `counts` the metrics that count groups. With `values_only` the answer is the distinct values of the dimensions.
+    """
+
+    metrics: tuple[str, ...]
+    permits: tuple[Permit, ...]
+    group_by: tuple[NamedDimension, ...] = ()
+    conditions: tuple[Condition, ...] = ()
+    fixed: tuple[str, ...] = ()
+    fixed_dimensions: tuple[NamedDimension, ...] = ()
+    time: NamedDimension | None = None
+    span: DaySpan | None = None
+    previous: PreviousPeriod | None = None
+    order_by: tuple[tuple[str, bool], ...] = ()
+    offset: int = 0
+    dropped: tuple[str, ...] = ()
+    counts: tuple[str, ...] = ()
+    values_only: bool = False
+
+    def having(self, **changes: Any) -> "PlanRequest":
+        """The same request with other values in some fields."""
+        return replace(self, **changes)
+
+    @property
+    def rows(self) -> tuple[RowRestriction, ...]:
+        """All row restrictions that hold for this query, each once."""
+        return tuple(sorted({item for permit in self.permits for item in permit.rows}, key=str))
+
+    @property
+    def max_rows(self) -> int:
+        return min(permit.max_rows for permit in self.permits)
+
+    @property
+    def smallest_group(self) -> int | None:
+        """The number of rows below which a group is not told."""
+        return max((item.smallest_group or 0 for item in self.permits), default=0) or None
+
+    @property
+    def comparisons(self) -> tuple[Comparison, ...]:
+        """Every comparison, in the order in which they are written."""
+        return tuple(_comparisons(self.conditions))
+
+    @property
+    def named(self) -> Iterator[NamedDimension]:
+        """Every dimension that the query names, also within metric filters, and the time that its range is of."""
+        yield from self.group_by
+        for item in self.comparisons:
+            if isinstance(item.operand, NamedDimension):
+                yield item.operand
+            else:
+                yield from item.operand.by
+        yield from self.fixed_dimensions
+        if self.span and self.time:
+            yield self.time
+
+    def mask_of(self, dimension: Dimension) -> Mask | None:
+        """What is done to a dimension. Where two metrics mask it in two ways, it is dropped."""
+        found = {mask for permit in self.permits if (mask := permit.mask_of(dimension))}
+        return found.pop() if len(found) == 1 else Mask.DROP if found else None
+
+
+def _comparisons(conditions: Iterable[Condition]) -> Iterator[Comparison]:
+    for item in conditions:
+        if isinstance(item, Junction):
+            yield from _comparisons(item.parts)
+        else:
+            yield item

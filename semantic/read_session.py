@@ -1,0 +1,233 @@
+"""Reads of one reader that all see the same data. Nothing here raises to a reader: what cannot be answered is a `Refusal`, and both
+are on record before they are returned.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from types import TracebackType
+from typing import Any, Protocol, Self, TypeVar
+
+from pydantic import ValidationError
+
+from semantic.answer import Explanation, MetricAnswer, Reason, Refusal
+from semantic.errors import LedgerUnavailable, SnapshotUnavailable
+from semantic.ledger import MetricRead, ReadContext, Record, RecordKind, new_read_id
+from semantic.policy import Reader
+from semantic.query import MetricQuery
+from semantic.read import Door, Read
+from semantic.refused import Refused
+from semantic.snapshot import OpenSnapshot, SnapshotRecord, SnapshotStore
+
+_LONGEST_RECORDED_REQUEST = 10_000
+_LONGEST_NAME = 300
+AnswerT = TypeVar("AnswerT", MetricAnswer, Explanation)
+
+
+class SessionDoor(Door, Protocol):
+    """The door that a session reads through."""
+
+    snapshots: SnapshotStore
+
+    def open(self, snapshot: SnapshotRecord) -> OpenSnapshot: ...
+
+
+class ReadSession:
+    """Reads of one reader against one snapshot, which it holds until it ends. Use it as a context manager."""
+
+    def __init__(
+        self,
+        door: SessionDoor,
+        reader: Reader,
+        context: ReadContext,
+        snapshot: SnapshotRecord | None,
+        data: OpenSnapshot | None,
+    ) -> None:
+        self._door = door
+        self.reader = reader
+        self.context = context
+        self._snapshot = snapshot
+        self._data = data
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._data = None
+
+    @property
+    def snapshot(self) -> SnapshotRecord:
+        """The snapshot that this session reads, held from the first use. Raises `SnapshotUnavailable`."""
+        return self.hold()[0]
+
+    def hold(self) -> tuple[SnapshotRecord, OpenSnapshot]:
+        """The snapshot and its data, the same at every call. Raises `SnapshotUnavailable`."""
+        if self._snapshot is None:
+            self._snapshot = self._door.snapshots.current()
+        if self._data is None:
+            self._data = self._door.open(self._snapshot)
+        return self._snapshot, self._data
+
+    def query(
+        self, asked: MetricQuery | Mapping[str, Any], *, call_id: str | None = None
+    ) -> MetricAnswer | Refusal:
+        """The answer, or why there is none; on record either way. `call_id` makes a retry the same read."""
+        return self._ask(asked, Read.run, call_id=call_id)
+
+    def dimension_values(
+        self,
+        dimension: str,
+        metrics: Sequence[str] | str,
+        *,
+        contains: str | None = None,
+        limit: int | None = None,
+        call_id: str | None = None,
+    ) -> MetricAnswer | Refusal:
+        """The values of a dimension that occur in the rows of some metrics which the reader sees, in order. On record like any
+        read.
+        """
+        filters = [{"dimension": dimension, "operator": "contains", "values": contains}]
+        asked = {
+            "metrics": metrics,
+            "group_by": dimension,
+            "filters": filters if contains is not None else [],
+            "order_by": dimension,
+            "limit": limit,
+        }
+        return self._ask(asked, Read.run, call_id=call_id, values_only=True)
+
+    def explain(self, asked: MetricQuery | Mapping[str, Any]) -> Explanation | Refusal:
+        """How the query would be answered, or why it would not. Reads no data, so that only a refusal is on record."""
+        return self._ask(asked, Read.explain)
+
+    def _ask(
+        self,
+        asked: MetricQuery | Mapping[str, Any],
+        act: Callable[[Read], AnswerT],
+        *,
+        call_id: str | None = None,
+        values_only: bool = False,
+    ) -> AnswerT | Refusal:
+        context = replace(self.context, call_id=call_id) if call_id else self.context
+        raw = asked.canonical() if isinstance(asked, MetricQuery) else asked
+        try:
+            read_id = self._read_id(context, ("values of", raw) if values_only else raw)
+            try:
+                query = _validated(asked)
+                return act(
+                    Read(
+                        self._door,
+                        self.reader,
+                        context,
+                        read_id,
+                        query,
+                        self.hold,
+                        values_only=values_only,
+                    )
+                )
+            except Refused as refused:
+                return self._refuse(read_id, context, raw, refused)
+        except LedgerUnavailable as error:
+            return Refusal(
+                reason=Reason.LEDGER_UNAVAILABLE,
+                message="The read cannot be recorded, so nothing is released",
+                hint=error.message,
+            )
+
+    def renew(self) -> SnapshotRecord:
+        """Lets go of the snapshot that is held, for the current one. Raises `SnapshotUnavailable`."""
+        self._snapshot = self._data = None
+        return self.snapshot
+
+    def _read_id(self, context: ReadContext, raw: object) -> str:
+        """The id of this read: that of an earlier try, unless its failure is on record already."""
+        identity = self._identity(raw)
+        read_id = new_read_id(self.reader.name, context, identity)
+        while context.call_id and self._has_failed(read_id):
+            read_id = new_read_id(self.reader.name, context, f"{identity} after {read_id}")
+        return read_id
+
+    def _has_failed(self, read_id: str) -> bool:
+        outcome = self._door.ledger.body(read_id, RecordKind.OUTCOME)
+        return outcome is not None and outcome["reason"] is not None
+
+    def _identity(self, raw: object) -> str:
+        """What a read that is tried again must share with the first try to be the same read: what was asked, of which
+        data, under which policy.
+        """
+        try:
+            version = self.hold()[0].version
+        except SnapshotUnavailable:
+            version = "none"
+        text = f"{version} {self._door.policy.hash} {_printable(raw)}"
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def _refuse(self, read_id: str, context: ReadContext, raw: object, refused: Refused) -> Refusal:
+        if not refused.is_recorded:
+            self._door.ledger.append(self._refusal_record(read_id, context, raw, refused))
+        return Refusal(
+            reason=refused.reason, message=refused.message, hint=refused.hint, read_id=read_id
+        )
+
+    def _refusal_record(
+        self, read_id: str, context: ReadContext, raw: object, refused: Refused
+    ) -> Record:
+        return Record(
+            record_id=read_id,
+            kind=RecordKind.REFUSAL,
+            reader=self.reader.name,
+            acting_for=self.reader.acting_for,
+            context=context,
+            reason=refused.reason.value,
+            metrics=tuple(MetricRead(metric=name) for name in _asked_names(raw)),
+            details={
+                "request": _printable(raw),
+                "message": refused.message,
+                "detail": refused.detail,
+                "policy_hash": self._door.policy.hash,
+                "snapshot": self._snapshot.version if self._snapshot else None,
+            },
+        )
+
+
+def _validated(asked: MetricQuery | Mapping[str, Any]) -> MetricQuery:
+    if isinstance(asked, MetricQuery):
+        return asked
+    try:
+        return MetricQuery.model_validate(asked)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(
+            str(part)[:_LONGEST_NAME]
+            for part in first["loc"]
+            if not str(part).startswith("function-")
+        )
+        raise Refused(
+            Reason.INVALID_QUERY,
+            f"{place or 'query'}: {first['msg'].removeprefix('Value error, ')}",
+            hint=f"a query has {', '.join(MetricQuery.model_fields)}"
+            if not place or first["type"] == "extra_forbidden"
+            else None,
+        ) from error
+
+
+def _printable(raw: object) -> str:
+    """A request of any shape as bounded text without lone surrogates, so that it can be recorded."""
+    try:
+        text = repr(raw)[:_LONGEST_RECORDED_REQUEST]
+    except RecursionError:
+        text = "a request that is nested too deeply to be written down"
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _asked_names(raw: object) -> tuple[str, ...]:
+    """The metric names in a request of any shape, made safe and short, for the index."""
+    asked = raw.get("metrics") if isinstance(raw, Mapping) else None
+    names = [asked] if isinstance(asked, str) else asked if isinstance(asked, list | tuple) else []
+    found = [_printable(name)[1:-1][:_LONGEST_NAME] for name in names if isinstance(name, str)]
+    return tuple(dict.fromkeys(found))[:20] or ("?",)

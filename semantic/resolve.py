@@ -1,0 +1,473 @@
+"""A query in the light of catalogue and policy: names are looked up byte by byte, and from here on our own strings travel."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date
+from typing import Protocol
+
+from semantic.answer import Reason
+from semantic.binding import time_value
+from semantic.catalog import Catalog
+from semantic.engine import MetricEngine, NamedMetric
+from semantic.errors import MetricCompileError, did_you_mean
+from semantic.filters import AllOf, AnyOf, Filter, MetricFilter
+from semantic.metric import EXTRACT, GRAINS, Dimension, DimensionKind, Metric, NamedDimension
+from semantic.plan_request import Comparison, Condition, Junction, PlanRequest, PreviousPeriod
+from semantic.policy import Clause, Denial, Mask, Permit, Policy, Reader, Use
+from semantic.query import MetricQuery
+from semantic.refused import Refused
+from semantic.saved_query import SavedQuery
+from semantic.time_range import DaySpan
+
+TIME = "metric_time"
+_MONTHLY = frozenset({"month", "quarter", "year"})
+_SHOWN_NAMES = 30
+
+Legal = Mapping[str, Dimension]
+
+
+class Sources(Protocol):
+    """What a query is looked up in."""
+
+    catalog: Catalog
+    policy: Policy
+
+    @property
+    def engine(self) -> MetricEngine: ...
+
+
+class Resolver:
+    """Looks up one query of one reader. `as_of` gives the last day of the data of some metrics."""
+
+    def __init__(
+        self,
+        sources: Sources,
+        reader: Reader,
+        query: MetricQuery,
+        as_of: Callable[[Sequence[str]], date | None],
+        *,
+        values_only: bool = False,
+    ) -> None:
+        self._catalog = sources.catalog
+        self._policy = sources.policy
+        self._sources = sources
+        self._reader = reader
+        self._saved = self._saved_query(query.saved_query) if query.saved_query else None
+        self._query = _expanded(query, self._saved) if self._saved else query
+        self._as_of = as_of
+        self._values_only = values_only
+
+    def resolve(self) -> PlanRequest:
+        """The request for a plan. Raises `Refused`."""
+        query = self._query
+        metrics = [self._metric(name) for name in query.metrics]
+        legal = self._legal(query.metrics)
+        group_by = tuple(self._named(name, legal, query.metrics) for name in query.group_by)
+        asked = dict(zip(query.group_by, group_by, strict=True))
+        conditions = tuple(self._condition(item, legal) for item in query.filters)
+        fixed_dimensions, fixed_metrics = self._named_in_saved(legal)
+        request = PlanRequest(
+            metrics=query.metrics,
+            permits=(),
+            group_by=group_by,
+            conditions=conditions,
+            fixed=self._saved.conditions if self._saved else (),
+            fixed_dimensions=fixed_dimensions,
+            time=_day_of(legal.get(TIME)),
+            order_by=self._order(asked),
+            offset=query.offset,
+            values_only=self._values_only,
+        )
+        permits = self._permits(metrics, request, fixed_metrics)
+        self._refuse_missing_time(metrics, group_by)
+        return self._limited(self._timed(request.having(permits=permits)))
+
+    @property
+    def limit(self) -> int | None:
+        """The number of rows that the query asks for, or the saved query behind it."""
+        return self._query.limit
+
+    def _saved_query(self, name: str) -> SavedQuery:
+        found = self._catalog.saved_queries.get(name)
+        if found is not None and all(
+            self._is_readable(metric) for metric in {*found.metrics, *self._metrics_in(found)}
+        ):
+            return found
+        visible = [
+            item.name
+            for item in self._catalog.saved_queries.values()
+            if all(map(self._is_readable, item.metrics))
+        ]
+        raise self._unavailable("Saved query", name, visible, "not granted or not there")
+
+    def _metrics_in(self, saved: SavedQuery) -> Iterable[str]:
+        return (name for name in saved.filtered_by if name in self._catalog.metrics)
+
+    def _is_readable(self, name: str) -> bool:
+        metric = self._catalog.metrics.get(name)
+        return metric is not None and self._policy.is_readable(self._reader, metric)
+
+    def _metric(self, name: str) -> Metric:
+        metric = self._catalog.metrics.get(name)
+        decided = self._policy.decide(self._reader, metric) if metric else None
+        if metric is not None and isinstance(decided, Permit):
+            return metric
+        raise self._metric_unavailable(name, decided)
+
+    def _metric_unavailable(self, name: str, decided: Permit | Denial | None) -> Refused:
+        visible = [name for name in self._catalog.metrics if self._is_readable(name)]
+        why = _why(decided) if isinstance(decided, Denial) else "no such metric; rules: none"
+        return self._unavailable("Metric", name, visible, why)
+
+    def _legal(self, metrics: Sequence[str]) -> Legal:
+        try:
+            return self._sources.engine.dimensions(metrics)
+        except MetricCompileError as error:
+            raise Refused(
+                Reason.QUERY_FAILED,
+                f"{listed(metrics)} cannot be compiled",
+                hint="the owner of the definition can mend it",
+                detail=str(error),
+            ) from error
+
+    def _named(self, name: str, legal: Legal, metrics: Sequence[str]) -> NamedDimension:
+        found = legal.get(name)
+        if found is not None:
+            is_time = found.kind is DimensionKind.TIME
+            return NamedDimension(dimension=found, grain=found.grains[0] if is_time else None)
+        base, _, last = name.rpartition("__")
+        found = legal.get(base)
+        if found is not None and last in found.grains:
+            return NamedDimension(dimension=found, grain=last)
+        part = last.removeprefix(EXTRACT)
+        if found is not None and last.startswith(EXTRACT) and part in found.date_parts:
+            return NamedDimension(dimension=found, date_part=part)
+        raise self._dimension_unavailable(name, legal, metrics, "no such dimension; rules: none")
+
+    def _dimension_unavailable(
+        self, name: str, legal: Legal, metrics: Sequence[str], why: str
+    ) -> Refused:
+        asked = [self._catalog.metrics[metric] for metric in metrics]
+        visible = [
+            written
+            for item in legal.values()
+            if all(self._policy.may_use(self._reader, metric, item) for metric in asked)
+            for written in ([f"{item.name}__{grain}" for grain in item.grains] or [item.name])
+        ]
+        return self._unavailable("Dimension", name, visible, why)
+
+    def _unavailable(self, kind: str, name: str, visible: list[str], why: str) -> Refused:
+        """The same refusal for what does not exist and for what is not granted."""
+        shown = (
+            f"available: {', '.join(visible[:_SHOWN_NAMES])}" if visible else "nothing is granted"
+        )
+        return Refused(
+            Reason.NOT_AVAILABLE,
+            f"{kind} {name!r} is not available to '{self._reader.name}'",
+            hint=did_you_mean(name, visible) or shown,
+            detail=why,
+        )
+
+    def _condition(self, item: object, legal: Legal) -> Condition:
+        match item:
+            case AnyOf():
+                parts = tuple(self._condition(part, legal) for part in item.any_of)
+                return Junction(joined_by="OR", parts=parts)
+            case AllOf():
+                parts = tuple(self._condition(part, legal) for part in item.all_of)
+                return Junction(joined_by="AND", parts=parts)
+            case MetricFilter():
+                self._metric(item.metric)
+                own = self._legal([item.metric])
+                by = tuple(self._named(name, own, [item.metric]) for name in item.by)
+                operand = NamedMetric(metric=item.metric, by=by)
+                return Comparison(operand=operand, operator=item.operator, values=item.values)
+            case Filter():
+                named = self._named(item.dimension, legal, self._query.metrics)
+                return Comparison(
+                    operand=named, operator=item.operator, values=_typed_values(named, item)
+                )
+        raise TypeError(f"{item!r} is no condition")
+
+    def _named_in_saved(self, legal: Legal) -> tuple[tuple[NamedDimension, ...], tuple[str, ...]]:
+        """The dimensions and the metrics that the conditions of the saved query speak of."""
+        names = self._saved.filtered_by if self._saved else ()
+        metrics = tuple(name for name in names if name in self._catalog.metrics)
+        dimensions = tuple(
+            self._named(name, legal, self._query.metrics) for name in names if name not in metrics
+        )
+        return dimensions, metrics
+
+    def _order(self, asked: Mapping[str, NamedDimension]) -> tuple[tuple[str, bool], ...]:
+        known = {*asked, *self._query.metrics}
+        for item in self._query.order_by:
+            if item.by not in known:
+                raise Refused(
+                    Reason.INVALID_QUERY,
+                    f"order_by {item.by!r} is neither a metric nor a group-by name of this query",
+                    hint=did_you_mean(item.by, known),
+                )
+        return tuple(
+            (asked[item.by].column if item.by in asked else item.by, item.descending)
+            for item in self._query.order_by
+        )
+
+    def _permits(
+        self, metrics: Sequence[Metric], request: PlanRequest, fixed_metrics: Sequence[str]
+    ) -> tuple[Permit, ...]:
+        """What the reader may have of every metric of the query, also of those that rows are filtered by."""
+        uses = [Use(dimension=item.dimension, clause=Clause.GROUP_BY) for item in request.group_by]
+        ordered = {name for name, _ in request.order_by}
+        uses += [
+            Use(dimension=item.dimension, clause=Clause.ORDER_BY)
+            for item in request.group_by
+            if item.column in ordered
+        ]
+        uses += [
+            Use(dimension=named.dimension, clause=Clause.FILTERS)
+            for named in (
+                *(item.operand for item in request.comparisons),
+                *request.fixed_dimensions,
+                *([request.time] if self._query.time_range and request.time else []),
+            )
+            if isinstance(named, NamedDimension)
+        ]
+        permits = {metric.name: self._permit(metric, uses) for metric in metrics}
+        for item in request.comparisons:
+            if isinstance(item.operand, NamedMetric):
+                metric = self._catalog.metrics[item.operand.metric]
+                by = [
+                    Use(dimension=named.dimension, clause=Clause.FILTERS)
+                    for named in item.operand.by
+                ]
+                permits[metric.name] = self._permit(metric, by)
+        for name in fixed_metrics:
+            permits.setdefault(name, self._permit(self._catalog.metrics[name], ()))
+        return tuple(permits.values())
+
+    def _permit(self, metric: Metric, uses: Sequence[Use]) -> Permit:
+        decided = self._policy.decide(self._reader, metric, uses)
+        if isinstance(decided, Permit):
+            return decided
+        if decided.what == metric.name:
+            raise self._metric_unavailable(metric.name, decided)
+        legal = self._legal([metric.name])
+        asked = self._as_asked(decided.what)
+        raise self._dimension_unavailable(asked, legal, [metric.name], _why(decided))
+
+    def _as_asked(self, dimension: str) -> str:
+        """A dimension as the query wrote it, so that a refusal says nothing that the reader did not."""
+        written = [*self._query.group_by, *_names_in(self._query.filters)]
+        return next(
+            (
+                name
+                for name in written
+                if name == dimension or name.rpartition("__")[0] == dimension
+            ),
+            dimension,
+        )
+
+    def _refuse_missing_time(
+        self, metrics: Sequence[Metric], group_by: Sequence[NamedDimension]
+    ) -> None:
+        if any(named.grain for named in group_by):
+            return
+        for metric in metrics:
+            if metric.needs_time:
+                raise Refused(
+                    Reason.INVALID_QUERY,
+                    f"Metric '{metric.name}' has a value per period and no total",
+                    hint=f"add '{TIME}__day' (or another grain) to group_by",
+                )
+
+    def _timed(self, request: PlanRequest) -> PlanRequest:
+        """With the days of the time range, and of the period before it."""
+        asked = self._query.time_range
+        if asked is None:
+            return request
+        if request.time is None:
+            raise Refused(
+                Reason.INVALID_QUERY,
+                f"{listed(request.metrics)} have no common time, so time_range cannot be applied",
+            )
+        as_of = self._as_of(request.metrics) if asked.is_relative else asked.end
+        if as_of is None:
+            raise Refused(
+                Reason.INVALID_QUERY,
+                f"{listed(request.metrics)} have no data yet, so there are no last days of it",
+            )
+        span = asked.span(as_of)
+        previous = _previous_period(span, request) if self._query.compare_to else None
+        return request.having(span=span, previous=previous)
+
+    def _limited(self, request: PlanRequest) -> PlanRequest:
+        """With everything that the permits narrow beyond rows."""
+        _refuse_masked_filters(request)
+        _refuse_wide_range(request, self._reader)
+        _refuse_fine_grain(request, self._reader)
+        dropped = {
+            named.column
+            for named in request.group_by
+            if request.mask_of(named.dimension) is Mask.DROP
+        }
+        kept = tuple(named for named in request.group_by if named.column not in dropped)
+        if request.values_only and not kept:
+            raise Refused(
+                Reason.NOT_AVAILABLE, f"The values of {listed(sorted(dropped))} are not told"
+            )
+        return self._counted(
+            request.having(
+                group_by=kept,
+                dropped=tuple(sorted(dropped)),
+                order_by=tuple(item for item in request.order_by if item[0] not in dropped),
+            )
+        )
+
+    def _counted(self, request: PlanRequest) -> PlanRequest:
+        """With the metrics that count what makes up a group, where small groups are not told."""
+        if request.smallest_group is None:
+            return request
+        for permit in request.permits:
+            count = self._catalog.metrics[permit.metric].count_metric
+            if count is None or self._catalog.find(count) is None:
+                raise Refused(
+                    Reason.GROUPS_NOT_COUNTED,
+                    f"'{permit.metric}' declares no metric that counts its groups, and '{self._reader.name}' may not see "
+                    f"groups of fewer than {request.smallest_group}",
+                    hint="the owner of the definition can declare count_metric in its config.meta",
+                )
+        counts = (str(self._catalog.metrics[name].count_metric) for name in request.metrics)
+        return request.having(counts=tuple(dict.fromkeys(counts)))
+
+
+def _expanded(query: MetricQuery, saved: SavedQuery) -> MetricQuery:
+    """The query with what its saved query names."""
+    return query.model_copy(
+        update={
+            "metrics": saved.metrics,
+            "group_by": saved.group_by,
+            "limit": query.limit or saved.limit,
+        }
+    )
+
+
+def _names_in(conditions: Iterable[object]) -> Iterable[str]:
+    for item in conditions:
+        match item:
+            case AnyOf():
+                yield from _names_in(item.any_of)
+            case AllOf():
+                yield from _names_in(item.all_of)
+            case MetricFilter():
+                yield from item.by
+            case Filter():
+                yield item.dimension
+
+
+def _day_of(dimension: Dimension | None) -> NamedDimension | None:
+    """The time of metrics by its days, or by its own grain where that is coarser."""
+    if dimension is None:
+        return None
+    grain = "day" if "day" in dimension.grains else dimension.grains[0]
+    return NamedDimension(dimension=dimension, grain=grain)
+
+
+def _typed_values(named: NamedDimension, item: Filter) -> tuple[object, ...]:
+    try:
+        if named.is_date:
+            return tuple(time_value(value) for value in item.values)
+        if named.date_part and not all(
+            isinstance(value, int) and not isinstance(value, bool) for value in item.values
+        ):
+            raise ValueError(f"a {named.date_part} is a whole number")
+    except ValueError as error:
+        raise Refused(Reason.INVALID_QUERY, f"filter on '{named.column}': {error}") from error
+    return tuple(item.values)
+
+
+def _previous_period(span: DaySpan, request: PlanRequest) -> PreviousPeriod:
+    """The period that lies just before a span: as many whole months where that is what it holds, else as many days."""
+    grains = {named.grain for named in request.group_by if named.grain}
+    if any(named.date_part or (named.grain and not named.is_date) for named in request.group_by):
+        raise Refused(
+            Reason.INVALID_QUERY,
+            "compare_to goes with days, weeks, months, quarters and years, not with parts of a date or custom grains",
+        )
+    for grain in sorted(grains - {"day", "hour"}):
+        if not span.is_aligned(grain):
+            raise Refused(
+                Reason.INVALID_QUERY,
+                f"compare_to by {grain} needs a time_range of whole {grain}s",
+                hint=f"{span.start} to {span.end} begins or ends within one",
+            )
+    months = span.months
+    if months is not None and grains <= _MONTHLY:
+        return PreviousPeriod(span=span.months_before(months), unit="months", count=months)
+    if grains & _MONTHLY:
+        raise Refused(
+            Reason.INVALID_QUERY, "compare_to cannot set weeks or days and months side by side"
+        )
+    return PreviousPeriod(span=span.days_before(), unit="days", count=span.days)
+
+
+def _refuse_masked_filters(request: PlanRequest) -> None:
+    ranged = [request.time] if request.span and request.time else []
+    compared = [item.operand for item in request.comparisons]
+    within = [named for item in compared if isinstance(item, NamedMetric) for named in item.by]
+    own = [item for item in compared if isinstance(item, NamedDimension)]
+    for named in (*own, *within, *ranged):
+        if request.mask_of(named.dimension) is not None:
+            raise Refused(
+                Reason.NOT_AVAILABLE,
+                f"Dimension '{named.column}' is masked, so it cannot be filtered",
+                hint="group by it instead",
+            )
+
+
+def _refuse_wide_range(request: PlanRequest, reader: Reader) -> None:
+    most = min((item.max_days for item in request.permits if item.max_days), default=None)
+    if most is None or (request.span and request.span.days <= most):
+        return
+    asked = f"asks for {request.span.days:,} days" if request.span else "has no time_range"
+    raise Refused(
+        Reason.RANGE_TOO_WIDE,
+        f"'{reader.name}' may read {most:,} days at once, and this query {asked}",
+        hint=f"give a time_range of at most {most:,} days, such as 'last {min(most, 7)} days'",
+    )
+
+
+def _refuse_fine_grain(request: PlanRequest, reader: Reader) -> None:
+    finest = max(
+        (item.finest_grain for item in request.permits if item.finest_grain),
+        key=GRAINS.index,
+        default=None,
+    )
+    if finest is None:
+        return
+    for named in request.named:
+        is_range = request.span is not None and named is request.time
+        if named.dimension.kind is not DimensionKind.TIME or is_range:
+            continue
+        grain = named.date_part or named.grain or ""
+        known = GRAINS.index(grain) if grain in GRAINS else 0
+        if known < GRAINS.index(finest):
+            raise Refused(
+                Reason.GRAIN_TOO_FINE,
+                f"'{reader.name}' may see times by {finest} or coarser, and not '{named.column}'",
+                hint=f"write {named.dimension.name}__{finest}",
+            )
+    if request.span and not request.span.is_aligned(finest):
+        raise Refused(
+            Reason.GRAIN_TOO_FINE,
+            f"'{reader.name}' may see times by {finest} or coarser, so a time_range holds whole {finest}s",
+            hint=f"{request.span.start} to {request.span.end} begins or ends within one",
+        )
+
+
+def _why(denial: Denial) -> str:
+    return f"{denial.why}; rules: {', '.join(denial.rules) or 'none'}"
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names in quotes, as in a sentence."""
+    quoted = [f"'{name}'" for name in names]
+    return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} and {quoted[-1]}"
