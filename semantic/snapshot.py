@@ -123,10 +123,12 @@ class OpenSnapshot:
             "autoload_known_extensions": "false",
             "allow_community_extensions": "false",
             "max_execution_time": str(timeout_ms),
-            "lock_configuration": "true",
         }
         try:
             self._connection = duckdb.connect(str(path), read_only=True, config=config)
+            # Else days of moments with a time zone would be those of the machine that happens to answer.
+            self._connection.execute("SET GLOBAL TimeZone = 'UTC'")
+            self._connection.execute("SET GLOBAL lock_configuration = true")
         except duckdb.Error as error:
             raise SnapshotUnavailable(
                 f"Cannot open the snapshot {path.parent.name}",

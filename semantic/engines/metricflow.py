@@ -71,6 +71,8 @@ class MetricFlowCompiler:
         found: dict[str, Dimension] = {}
         for item in items:
             dimension = self._dimension(item)
+            if dimension.name.rpartition("__")[2] in self._spine_grains:
+                continue  # a grain of a time, listed as if it were one of its own
             known = found.get(dimension.name)
             if known is None or len(dimension.grains) > len(known.grains):
                 found[dimension.name] = dimension

@@ -1,0 +1,1 @@
+select *, cast(delivered_at as date) as on_day from {{ ref('raw_deliveries') }}
