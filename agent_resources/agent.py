@@ -15,11 +15,18 @@ import hashlib
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+)
 
 from agent_resources.errors import AgentDefinitionError
 from semantic.canonical import canonical_json
-from semantic.policy import Reader
+from semantic.policy import REFRESH, Reader
 from semantic.yaml_file import YamlFile, load_yaml, validate
 
 
@@ -27,7 +34,17 @@ def _as_list(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
-Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+def _not_reserved(name: str) -> str:
+    if name == REFRESH:
+        raise ValueError(
+            f"'{REFRESH}' is the reader that measures every metric; give the agent another name"
+        )
+    return name
+
+
+Identifier = Annotated[
+    str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$"), AfterValidator(_not_reserved)
+]
 
 
 class _Written(BaseModel):

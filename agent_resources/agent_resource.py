@@ -58,10 +58,10 @@ class AgentResource(dg.ConfigurableResource[None]):
                 f"Agent '{definition.name}' names no model",
                 hint="add `model:` to its file, or give the AgentResource one",
             )
+        metrics.ledger.register_agent(definition.name, definition.hash, registered(definition))
         model = resolve_model(
             definition.model, api_key=self.api_key or None, base_url=self.base_url or None
         )
-        metrics.ledger.register_agent(definition.name, definition.hash, registered(definition))
         return run_agent(
             definition,
             model,

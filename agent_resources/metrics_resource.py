@@ -72,7 +72,7 @@ class GovernedMetricsResource(dg.ConfigurableResource[None]):
             raise LedgerUnavailable(
                 "There is no durable place for the record of reads, so nothing can be read",
                 hint="set DAGSTER_HOME to a folder that stays; or for a trial set "
-                "allow_ephemeral_record: true on the GovernedMetricsResource",
+                "allow_ephemeral_record: true on the SemanticMetricsComponent or the GovernedMetricsResource",
             )
         return root / STATE_FOLDER
 

@@ -160,7 +160,8 @@ def resolve_model(name: str, *, api_key: str | None = None, base_url: str | None
     except (UserError, ImportError, ValueError) as error:
         raise ModelUnavailable(
             f"The chat model '{name}' cannot be used: {str(error).splitlines()[0]}",
-            hint="name it as provider:model, and give its key as an EnvVar",
+            hint="name it as provider:model, and give its key: as api_key_env of an AgentComponent, or as the api_key "
+            "of an AgentResource, from an EnvVar",
         ) from error
 
 

@@ -12,6 +12,7 @@ from agent_resources.agent_resource import AgentResource
 from agent_resources.agent_run import AgentRun, ReadOfRun
 from agent_resources.errors import GateClosed
 from orchestration_assets.errors import told_to_dagster
+from orchestration_assets.governed_snapshot import SNAPSHOT_KEY
 from orchestration_assets.lineage import (
     AGENT_TAG,
     input_version_tags,
@@ -165,7 +166,7 @@ def build_agent_asset(
 
     @dg.asset(
         key=agent_key,
-        deps=[metric_keys[name] for name in readable if name in metric_keys],
+        deps=[metric_keys[name] for name in readable if name in metric_keys] or [SNAPSHOT_KEY],
         group_name=group_name,
         kinds={"agent", "report"},
         description=definition.description,

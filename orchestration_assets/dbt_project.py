@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from dagster_dbt.asset_utils import get_asset_check_key_for_test
 
 from semantic.errors import WarehouseUnavailable
 
+_BUILDING = frozenset({"build", "run", "seed", "snapshot", "retry"})
 _ASSET_TYPES = frozenset({"model", "seed", "snapshot"})
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 _DBT_FILTERS = ("as_text", "as_bool", "as_native", "as_number")
@@ -43,6 +45,22 @@ class DbtAssets:
     keys: Mapping[str, dg.AssetKey]
     tests: tuple[DbtTest, ...]
     observed_keys: Mapping[str, dg.AssetKey]
+    target: Path | None = None
+
+    def built_outside(self) -> dict[str, float]:
+        """By unique id, when dbt last built a node from a shell, in seconds since 1970. Dagster's own runs of dbt write their results
+        elsewhere. Empty where there was no such run, or its results cannot be read.
+        """
+        try:
+            written = json.loads((self.target or Path()).joinpath("run_results.json").read_text())
+            which = written["args"]["which"]
+            at = datetime.fromisoformat(written["metadata"]["generated_at"]).timestamp()
+            built = [
+                item["unique_id"] for item in written["results"] if item["status"] == "success"
+            ]
+        except (OSError, ValueError, KeyError, TypeError):
+            return {}
+        return dict.fromkeys(built, at) if which in _BUILDING else {}
 
 
 def load_dbt_assets(
@@ -75,6 +93,7 @@ def load_dbt_assets(
         observed_keys={
             unique_id: asked.get_asset_key(manifest["nodes"][unique_id]) for unique_id in specs
         },
+        target=target_path,
     )
 
 

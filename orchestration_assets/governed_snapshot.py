@@ -17,7 +17,8 @@ from semantic.errors import WarehouseUnavailable
 from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import ReadContext
 from semantic.measurement import measure
-from semantic.policy_file import check_policy, policy_text
+from semantic.policy_check import check_policy, check_reach
+from semantic.policy_file import policy_text
 from semantic.snapshot import SnapshotRecord, State
 
 SNAPSHOT_KEY = dg.AssetKey("governed_snapshot")
@@ -30,12 +31,13 @@ def build_governed_snapshot(
     warehouse: Callable[[], Path],
     *,
     key: dg.AssetKey = SNAPSHOT_KEY,
-    group_name: str = "metrics",
+    group_name: str = "governed_snapshot",
     resource_key: str = "governed_metrics",
 ) -> dg.AssetsDefinition:
     """The snapshot asset below the dbt models that metrics are built from.
 
-    `warehouse` is called when the asset runs, and names the DuckDB file that dbt built. The asset publishes the policy that it
+    It is in a group of its own: Dagster takes a dependency that nobody defines for an asset of the same name and group, and a metric may
+    have the name of its model. `warehouse` is called when the asset runs, and names the DuckDB file that dbt built. The asset publishes the policy that it
     runs with: it belongs to those who own the policy.
     """
 
@@ -79,6 +81,7 @@ def publish_snapshot(
     """
     run_id = context.run.run_id
     check_policy(metrics.policy, metrics.catalog)
+    check_reach(metrics.policy, metrics.catalog, metrics.engine)
     states = read_model_states(context.instance, metrics.catalog, dbt)
     store = metrics.snapshots
     previous = store.current() if store.current_version() else None

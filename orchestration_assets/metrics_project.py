@@ -26,7 +26,8 @@ from orchestration_assets.translator import MetricTranslator
 from semantic.catalog import Catalog
 from semantic.errors import WarehouseUnavailable
 from semantic.policy import Policy
-from semantic.policy_file import check_policy, load_policy
+from semantic.policy_check import check_policy
+from semantic.policy_file import load_policy
 
 METRICS_RESOURCE = "governed_metrics"
 _COPIES = ".local_defs_state"
@@ -62,6 +63,7 @@ def load_metrics_project(
     dbt_translator: DagsterDbtTranslator | None = None,
     translator: MetricTranslator | None = None,
     state_dir: str = "",
+    allow_ephemeral_record: bool = False,
 ) -> MetricsProject:
     """Reads the dbt artifacts and the policy. Opens no warehouse, no ledger and no engine.
 
@@ -74,6 +76,7 @@ def load_metrics_project(
         policy=str(policy.resolve()),
         dbt_project_dir=str(folder),
         state_dir=str(Path(state_dir).resolve()) if state_dir else "",
+        allow_ephemeral_record=allow_ephemeral_record,
     )
     named = warehouse.resolve() if warehouse else None
     catalog = resource.load_catalog()

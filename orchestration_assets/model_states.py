@@ -24,8 +24,9 @@ def read_model_states(
 ) -> dict[str, ModelState]:
     """By unique id, the state of every dbt node behind the governed relations."""
     governed = governed_nodes(catalog)
-    built = _last_built(instance, [dbt.keys[node] for node in governed if node in dbt.keys])
-    own = _own_states(instance, dbt, governed, built)
+    made = _last_made(instance, [dbt.keys[node] for node in governed if node in dbt.keys])
+    built = {key: record.storage_id for key, record in made.items()}
+    own = _own_states(instance, dbt, governed, built) | _outside_states(dbt, governed, made)
     return {
         node: _worst(own[up] for up in sorted(catalog.upstream([node])) if up in own)
         for node in sorted(governed)
@@ -154,11 +155,29 @@ def _observed_tests(
     return found
 
 
-def _last_built(instance: DagsterInstance, keys: Sequence[dg.AssetKey]) -> dict[dg.AssetKey, int]:
-    """By asset key, the storage id of its newest materialization."""
+def _outside_states(
+    dbt: DbtAssets, governed: Iterable[str], made: Mapping[dg.AssetKey, dg.EventLogRecord]
+) -> dict[str, ModelState]:
+    """The nodes that a shell built after Dagster did: of their data Dagster knows neither tests nor version."""
+    found = {}
+    for node, at in dbt.built_outside().items():
+        key = dbt.keys.get(node)
+        if node in governed and key is not None and key in made and at > made[key].timestamp:
+            found[node] = ModelState(
+                state=State.UNKNOWN,
+                reason=f"{_named(node)} was built by dbt outside Dagster at "
+                f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M} UTC; materialize it in Dagster",
+            )
+    return found
+
+
+def _last_made(
+    instance: DagsterInstance, keys: Sequence[dg.AssetKey]
+) -> dict[dg.AssetKey, dg.EventLogRecord]:
+    """By asset key, the record of its newest materialization."""
     records = (record.asset_entry for record in instance.get_asset_records(keys))
     return {
-        entry.asset_key: entry.last_materialization_record.storage_id
+        entry.asset_key: entry.last_materialization_record
         for entry in records
         if entry.last_materialization_record
     }

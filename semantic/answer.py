@@ -60,7 +60,7 @@ class MetricVersion:
 @dataclass(frozen=True, kw_only=True)
 class Notice:
     """What was done to an answer, or what it lacks, that its reader must know: `filtered`, `masked`, `suppressed`, `cut`,
-    `stale`, `beyond_data`, `partial_period`.
+    `stale`, `beyond_data`, `partial_period`, `period_value`.
     """
 
     kind: str

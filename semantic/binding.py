@@ -5,7 +5,6 @@ bound to another.
 """
 
 from collections.abc import Container, Iterator
-from datetime import date, datetime
 from typing import Any
 
 from semantic.engine import ConditionText, Operand
@@ -74,18 +73,6 @@ def values_of(
             values[f"r_{restriction.element}_{index}"] = value
     named = {f"{prefix}{name}": value for name, value in values.items()}
     return {name: value for name, value in named.items() if name in parameters}
-
-
-def time_value(value: object) -> date | datetime:
-    """A value that is compared with a time. Raises `ValueError` with what is allowed."""
-    if isinstance(value, datetime | date):
-        return value
-    if isinstance(value, str):
-        try:
-            return date.fromisoformat(value) if len(value) == 10 else datetime.fromisoformat(value)
-        except ValueError:
-            pass
-    raise ValueError(f"{value!r} is not a date; write it as 2013-02-08")
 
 
 def _template(

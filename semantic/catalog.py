@@ -1,7 +1,9 @@
 """The governed metrics of a project by exact name, and the models and relations beneath them."""
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from semantic.metric import Metric, NamedDimension, SemanticModel
 from semantic.saved_query import SavedQuery
@@ -70,6 +72,20 @@ class Catalog:
         relations = {self.semantic_models[name].relation for name in found}
         return tuple(sorted(relations | set(self.time_spines)))
 
+    @cached_property
+    def element_hashes(self) -> dict[str, dict[str, str]]:
+        """By semantic model and element, what gives the element its meaning. The relation of a model stands under "" in it."""
+        return {
+            name: {
+                "": _digest(model.relation),
+                **{
+                    element.name: _digest(f"{element.kind} {element.is_key} {element.expression}")
+                    for element in model.elements.values()
+                },
+            }
+            for name, model in self.semantic_models.items()
+        }
+
     def models_on(self, relation: str) -> tuple[SemanticModel, ...]:
         """The semantic models that read a relation, in the order of their names."""
         return tuple(
@@ -94,3 +110,7 @@ class Catalog:
                 parents = self.dbt_nodes[unique_id].parents
                 waiting.extend(parent for parent in parents if parent in self.dbt_nodes)
         return frozenset(found)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

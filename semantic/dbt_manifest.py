@@ -137,6 +137,8 @@ class _Meaning:
             columns=self._columns(raw),
             reach=self._reach(raw),
             needs_time=self._needs_time(raw),
+            accumulates=self._accumulates(raw),
+            period_value=_period_value(raw),
             fresh_within=_fresh_within(raw["name"], meta.get("fresh_within_hours")),
             definition_hash=self._hash(raw["name"]),
             meta=meta,
@@ -198,12 +200,13 @@ class _Meaning:
         if name not in self._hashes:
             self._hashes[name] = ""
             raw = self._raw_metrics[name]
-            elements = {item.rsplit("__", 1)[-1] for item in self._filter_names(raw)}
+            named = self._filter_names(raw)
+            elements = {item.rsplit("__", 1)[-1] for item in named}
             meaning = {
                 "metric": _without_prose(raw),
                 "inputs": {
                     item: self._hash(item)
-                    for item in self._input_names(raw)
+                    for item in sorted({*self._input_names(raw), *named})
                     if item in self._raw_metrics
                 },
                 "measures": [
@@ -241,6 +244,13 @@ class _Meaning:
             after=_sum_of_farthest(own.after, [item.after for item in inputs]),
         )
 
+    def _accumulates(self, raw: Json) -> bool:
+        return raw["type"] == MetricType.CUMULATIVE or any(
+            self._accumulates(self._raw_metrics[name])
+            for name in self._input_names(raw)
+            if name in self._raw_metrics
+        )
+
     def _needs_time(self, raw: Json) -> bool:
         """Whether the value is one of a period: windows, periods to date and offsets have no total."""
         params = raw["type_params"]
@@ -258,6 +268,13 @@ class _Meaning:
                 if name in self._raw_metrics
             )
         )
+
+
+def _period_value(raw: Json) -> str | None:
+    if raw["type"] != MetricType.CUMULATIVE:
+        return None
+    params = raw["type_params"].get("cumulative_type_params") or {}
+    return str(params.get("period_agg") or "first")
 
 
 def _own_reach(raw: Json) -> Reach:
@@ -315,6 +332,14 @@ def _semantic_model(
         dbt_model=built_by,
         elements=elements,
         has_measures=bool(raw.get("measures")),
+        primary_entities=tuple(
+            name
+            for name in (
+                raw.get("primary_entity"),
+                *(item["name"] for item in raw.get("entities") or () if item["type"] in _KEYS),
+            )
+            if name
+        ),
         time_expression=elements[default_time].expression if default_time in elements else None,
     )
 

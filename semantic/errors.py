@@ -40,6 +40,10 @@ class SnapshotUnavailable(GovernedMetricsError):
     """Nothing has been published to read from, or what was published cannot be opened. The operator can act."""
 
 
+class PolicyNotCurrent(GovernedMetricsError):
+    """Another policy than the published one was presented. The owner of the policy can act."""
+
+
 class LedgerUnavailable(GovernedMetricsError):
     """The record cannot be written or read, so no data may be. The operator can act."""
 

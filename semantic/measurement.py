@@ -22,7 +22,7 @@ from semantic.errors import LedgerUnavailable, MetricCompileError, PolicyError
 from semantic.governed_metrics import TIME, GovernedMetrics, ReadSession
 from semantic.ledger import Ledger, ReadContext, RecordKind
 from semantic.metric import DimensionKind, Metric
-from semantic.policy import Permit, Reader
+from semantic.policy import REFRESH, Permit, Reader
 from semantic.snapshot import (
     MetricState,
     ModelState,
@@ -33,8 +33,8 @@ from semantic.snapshot import (
     VersionAsRead,
     state_of_model,
 )
+from semantic.time_range import period_end, period_start
 
-REFRESH = "refresh"
 _UNUSABLE = "its definition cannot be compiled"
 _OF_ALL = ("total", "by_day")
 
@@ -209,11 +209,11 @@ def _scope_queries(
         yield "total", {"metrics": names}
     if not timed or last is None:
         return
+    grain = legal[TIME].day_grain or "day"
     days = {
-        "start": (last - timedelta(days=group[0].scope.days - 1)).isoformat(),
-        "end": last.isoformat(),
+        "start": period_start(last - timedelta(days=group[0].scope.days - 1), grain).isoformat(),
+        "end": period_end(last, grain).isoformat(),
     }
-    grain = "day" if "day" in legal[TIME].grains else legal[TIME].grains[0]
     by_time = f"{TIME}__{grain}"
     yield "by_day", {"metrics": names, "group_by": [by_time], "time_range": days}
     for name in group[0].scope.dimensions:

@@ -33,7 +33,7 @@ class Dimension:
 
     `name` is the group-by name, entity path included and grain excluded: `carrier__airline_name`, `metric_time`.
     `grains` and `date_parts` are empty unless the dimension is a time; `custom_grains` are those of `grains` that the
-    project's time spine declares. `pii` is declared in dbt, on the dimension or on its column.
+    project's time spine declares. `models` are the semantic models whose element it is. `pii` is declared in dbt, on the dimension or on its column.
     """
 
     name: str
@@ -43,6 +43,17 @@ class Dimension:
     date_parts: tuple[str, ...] = ()
     description: str = ""
     pii: bool = False
+    models: tuple[str, ...] = ()
+
+    @property
+    def element(self) -> str:
+        """Its name in the semantic models."""
+        return self.name.rpartition("__")[2]
+
+    @property
+    def day_grain(self) -> str | None:
+        """What its name means without a grain: its days, or its own grain where that is coarser. None where it is no time."""
+        return "day" if "day" in self.grains else self.grains[0] if self.grains else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +112,10 @@ class Element:
 
 @dataclass(frozen=True, kw_only=True)
 class SemanticModel:
-    """A dbt semantic model: the relation it reads, the dbt model that builds it, and its elements."""
+    """A dbt semantic model: the relation it reads, the dbt model that builds it, and its elements.
+
+    `primary_entities` are the names by which its own dimensions are reached, also one that is no element.
+    """
 
     name: str
     relation: str
@@ -109,6 +123,7 @@ class SemanticModel:
     elements: Mapping[str, Element]
     has_measures: bool
     time_expression: str | None = None
+    primary_entities: tuple[str, ...] = ()
 
     def __hash__(self) -> int:
         return hash(self.name)
@@ -123,7 +138,9 @@ class Metric:
     description does. `filtered_by` names the dimensions and metrics that its own filters speak of, also those of its inputs.
     `columns` are the columns of dbt models that its measures are made of, as far as dbt knows them: (unique id, column).
     `count_metric` counts what makes up a group of it, where small groups must not be told.
-    `needs_time` is set where it has a value per period only. `fresh_within` is the age after which its answers say that
+    `period_value` says which value a cumulative metric has in a period that is coarser than its own time: first, last or average.
+    `needs_time` is set where it has a value per period only, `accumulates` where it adds up all that was before: then it has no total
+    over some days. `fresh_within` is the age after which its answers say that
     they are stale.
     """
 
@@ -146,6 +163,8 @@ class Metric:
     columns: tuple[tuple[str, str], ...] = ()
     reach: Reach
     needs_time: bool
+    accumulates: bool = False
+    period_value: str | None = None
     fresh_within: timedelta | None
     definition_hash: str
     meta: Mapping[str, object] = field(default_factory=dict, hash=False, compare=False)

@@ -40,7 +40,16 @@ def notices_of(
         yield Notice(
             kind="beyond_data", text=f"the data ends on {last}, the range on {request.span.end}"
         )
+    first = max(
+        (day for name in request.metrics if (day := snapshot.metrics[name].first_day)), default=None
+    )
+    if request.span and first and request.span.start < first:
+        yield Notice(
+            kind="beyond_data",
+            text=f"the data begins on {first}, the range on {request.span.start}",
+        )
     yield from _partial_periods(request)
+    yield from _period_values(request, catalog)
 
 
 def last_day(metrics: Iterable[str], snapshot: SnapshotRecord) -> date | None:
@@ -66,4 +75,21 @@ def _partial_periods(request: PlanRequest) -> Iterator[Notice]:
                 kind="partial_period",
                 text=f"the range from {request.span.start} to {request.span.end} does not hold whole {grain}s: "
                 f"the first or the last {grain} has only the days in it",
+            )
+
+
+def _period_values(request: PlanRequest, catalog: Catalog) -> Iterator[Notice]:
+    """What adds up has many values within a period; one of them stands for it."""
+    times = [
+        item
+        for item in request.group_by
+        if item.grain and request.time and item.dimension == request.time.dimension
+    ]
+    coarser = [item.grain for item in times if item.grain != item.dimension.grains[0]]
+    for name in request.metrics:
+        which = catalog.metrics[name].period_value
+        if which and coarser:
+            yield Notice(
+                kind="period_value",
+                text=f"{name} by {coarser[0]} is its {which} value of each {coarser[0]}",
             )

@@ -21,6 +21,8 @@ from semantic.canonical import canonical_json
 from semantic.metric import GRAINS, Dimension, Metric
 
 Scalar = str | int | bool
+# The reader that measures metrics. No agent and no person goes by this name.
+REFRESH = "refresh"
 
 
 class Clause(StrEnum):
@@ -100,7 +102,9 @@ class PermitRule:
 
 @dataclass(frozen=True, kw_only=True)
 class ForbidRule:
-    """Bars readers from metrics, or only from some dimensions in some clauses where `dimensions` is not empty."""
+    """Bars readers from metrics, or only from some dimensions in some clauses where `dimensions` is not empty. What names the end of a
+    dimension's name means all that end so.
+    """
 
     name: str
     readers: frozenset[str]
@@ -142,6 +146,17 @@ def is_match(name: str, pattern: str) -> bool:
     )
 
 
+def names(pattern: str, dimension: str) -> bool:
+    """Whether a pattern means a dimension, by its whole name or by the end of it: `home_city` and `driver__home_city` both mean
+    `vehicle__driver__home_city`. For rules that take away, so that none fails to because of a path.
+    """
+    return any(
+        is_match("__".join(path), pattern)
+        for parts in [dimension.split("__")]
+        for path in (parts[start:] for start in range(len(parts)))
+    )
+
+
 def attribute_of(value: Scalar) -> str | None:
     """The attribute of a reader that a value in `rows` stands for, `{carrier}` for `carrier`; None for a plain value."""
     if isinstance(value, str) and value.startswith("{") and value.endswith("}"):
@@ -173,7 +188,7 @@ class Permit:
 
     def mask_of(self, dimension: Dimension) -> Mask | None:
         """What is done to a dimension. Where several rules mask it in several ways, it is dropped."""
-        found = {mask for pattern, mask in self.masks.items() if is_match(dimension.name, pattern)}
+        found = {mask for pattern, mask in self.masks.items() if names(pattern, dimension.name)}
         return found.pop() if len(found) == 1 else Mask.DROP if found else None
 
     @property
@@ -343,7 +358,7 @@ def _barred(rule: ForbidRule, metric: Metric, uses: tuple[Use, ...]) -> str | No
             use.dimension.name
             for use in uses
             if any(
-                is_match(use.dimension.name, pattern)
+                names(pattern, use.dimension.name)
                 for pattern in rule.dimensions.get(use.clause, ())
             )
         ),

@@ -15,7 +15,6 @@ rules:
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -32,8 +31,7 @@ from pydantic import (
 )
 
 from semantic.canonical import canonical_json
-from semantic.catalog import Catalog
-from semantic.errors import PolicyError, did_you_mean
+from semantic.errors import PolicyError
 from semantic.policy import (
     Clause,
     Dimensions,
@@ -45,9 +43,7 @@ from semantic.policy import (
     Rule,
     Scalar,
     Selector,
-    attribute_of,
     everywhere,
-    is_match,
 )
 from semantic.yaml_file import YamlFile, load_yaml, parse_yaml, validate
 
@@ -134,100 +130,9 @@ def parse_policy(text: str, *, source: str = "policy.yaml") -> Policy:
     return _build(parse_yaml(text, path=Path(source), error=PolicyError))
 
 
-def check_policy(policy: Policy, catalog: Catalog) -> None:
-    """Raises `PolicyError` where a rule names a metric, dimension, element or attribute that does not exist.
-
-    A forbid or a mask whose dimension is misspelt would bar nothing.
-    """
-    for message, asked, known in _unknown_names(policy, catalog):
-        raise PolicyError(
-            f"{policy.source}: {message}",
-            hint=did_you_mean(asked, known) or f"known: {', '.join(sorted(known)[:20])}",
-        )
-
-
 def policy_text(policy: Policy) -> str:
     """The policy as the canonical text that is published to the ledger; `parse_policy` reads it back unchanged."""
     return canonical_json(_plain(policy)).decode()
-
-
-def _unknown_names(policy: Policy, catalog: Catalog) -> Iterator[tuple[str, str, list[str]]]:
-    """What to say of each name that nothing bears, the name, and the names that there are."""
-    metrics = list(catalog.metrics)
-    elements = sorted(
-        {name for model in catalog.semantic_models.values() for name in model.elements}
-    )
-    for rule in policy.rules:
-        exempt = rule.exempt if isinstance(rule, RestrictRule) else frozenset()
-        for name in sorted(rule.metrics.names | exempt):
-            if "*" not in name and name not in catalog.metrics:
-                yield f"rule '{rule.name}' names an unknown metric '{name}'", name, metrics
-        yield from _unknown_in_selector(rule, catalog)
-        for name in sorted(_dimensions_named(rule)):
-            element = name.rpartition("__")[-1]
-            if "*" not in name and element not in {*elements, _TIME}:
-                yield (
-                    f"rule '{rule.name}' names an unknown dimension '{name}'",
-                    element,
-                    [*elements, _TIME],
-                )
-        if isinstance(rule, RestrictRule):
-            yield from _unknown_in_rows(rule, policy, elements)
-
-
-def _dimensions_named(rule: Rule) -> Iterable[str]:
-    return (
-        rule.masks
-        if isinstance(rule, RestrictRule)
-        else frozenset().union(*rule.dimensions.values())
-    )
-
-
-def _unknown_in_selector(rule: Rule, catalog: Catalog) -> Iterator[tuple[str, str, list[str]]]:
-    metrics = catalog.metrics.values()
-    borne = {
-        "tag": (rule.metrics.tags, {tag for item in metrics for tag in item.tags}),
-        "tier": (rule.metrics.tiers, {item.tier for item in metrics if item.tier}),
-        "owner": (rule.metrics.owners, {item.owner for item in metrics if item.owner}),
-        "group": (rule.metrics.groups, {item.group for item in metrics if item.group}),
-    }
-    for kind, (named, known) in borne.items():
-        for name in sorted(named - known):
-            yield (
-                f"rule '{rule.name}' names a {kind} that no metric has: '{name}'",
-                name,
-                sorted(known),
-            )
-
-
-def _unknown_in_rows(
-    rule: RestrictRule, policy: Policy, elements: list[str]
-) -> Iterator[tuple[str, str, list[str]]]:
-    for element, values in rule.rows.items():
-        if element not in elements:
-            yield (
-                f"rule '{rule.name}' restricts rows by an unknown element '{element}'",
-                element,
-                elements,
-            )
-        for value in values:
-            attribute = attribute_of(value)
-            for reader in _named_readers(rule, policy) if attribute is not None else ():
-                known = sorted(policy.readers.get(reader, {}))
-                if attribute not in known:
-                    yield (
-                        f"rule '{rule.name}' needs the attribute '{attribute}' of reader '{reader}'",
-                        str(attribute),
-                        known,
-                    )
-
-
-def _named_readers(rule: RestrictRule, policy: Policy) -> list[str]:
-    """The readers that a rule is known to speak of: those it names, and those listed that its patterns match."""
-    listed = {
-        name for name in policy.readers if any(is_match(name, other) for other in rule.readers)
-    }
-    return sorted(listed | {name for name in rule.readers if "*" not in name})
 
 
 def _build(file: YamlFile) -> Policy:

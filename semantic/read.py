@@ -22,8 +22,7 @@ from semantic.binding import values_of
 from semantic.canonical import canonical_json, canonical_value
 from semantic.catalog import Catalog
 from semantic.engine import MetricEngine
-from semantic.errors import MetricCompileError, SnapshotUnavailable
-from semantic.filters import TEXT_ONLY
+from semantic.errors import MetricCompileError, PolicyNotCurrent, SnapshotUnavailable
 from semantic.ledger import Ledger, MetricRead, ReadContext, Record, RecordKind
 from semantic.metric import Metric
 from semantic.notices import hours, last_day, notices_of
@@ -36,6 +35,7 @@ from semantic.resolve import Resolver, listed
 from semantic.result_cache import ResultCache
 from semantic.snapshot import OpenSnapshot, SnapshotRecord, State, state_of_model
 from semantic.suppression import suppressed
+from semantic.value_types import can_be_compared, value_type
 
 Rows = list[tuple[Any, ...]]
 
@@ -129,13 +129,14 @@ class Read:
             self._door,
             self._reader,
             self._query,
-            lambda metrics: last_day(metrics, self._held()[0]),
+            lambda: self._held()[0],
             values_only=self._values_only,
         )
         request = resolver.resolve()
         plan = self._plan(request)
         snapshot, data = self._held()
         self._refuse_closed_gates(request, plan, snapshot)
+        self._refuse_ill_typed_rows(request, snapshot)
         asked = resolver.limit or request.max_rows
         return _Prepared(
             request=request,
@@ -160,13 +161,16 @@ class Read:
     def _refuse_other_policy(self) -> None:
         published = self._door.ledger.current_policy_hash()
         if published != self._door.policy.hash:
-            raise Refused(
-                Reason.POLICY_NOT_CURRENT,
-                "The policy of this process is not the one that is published",
-                hint="the owner of the policy publishes it: materialize governed_snapshot, "
-                "or run `governed-agents policy publish`",
-                detail=f"published {published}, presented {self._door.policy.hash}",
-            )
+            raise self._other_policy(f"published {published}, presented {self._door.policy.hash}")
+
+    def _other_policy(self, detail: str) -> Refused:
+        return Refused(
+            Reason.POLICY_NOT_CURRENT,
+            "The policy of this process is not the one that is published",
+            hint="the owner of the policy publishes it: materialize governed_snapshot, "
+            "or run `governed-agents policy publish`",
+            detail=detail,
+        )
 
     def _plan(self, request: PlanRequest) -> QueryPlan:
         try:
@@ -216,6 +220,7 @@ class Read:
                     f"{hours(permit.max_age)}",
                     hint="materialize governed_snapshot",
                 )
+        self._refuse_changed_elements(plan, snapshot)
         for unique_id in catalog.dbt_models_of(plan.relations):
             state = state_of_model(snapshot.models, unique_id)
             if state.state is not State.PASSING:
@@ -223,6 +228,38 @@ class Read:
                     Reason.CHECKS_NOT_PASSING,
                     f"{listed(request.metrics)} in this form read what may not be read: {state.reason}",
                 )
+
+    def _refuse_changed_elements(self, plan: QueryPlan, snapshot: SnapshotRecord) -> None:
+        """The dimensions and entities of what is read must mean what they did when the data was measured."""
+        for name, elements in self._door.catalog.element_hashes.items():
+            if self._door.catalog.semantic_models[name].relation not in plan.relations:
+                continue
+            known = snapshot.elements.get(name, {})
+            for element, digest in elements.items():
+                if known.get(element, digest) != digest:
+                    what = f"'{element}' of the semantic model" if element else "The semantic model"
+                    raise Refused(
+                        Reason.DEFINITION_CHANGED,
+                        f"{what} '{name}' is not the one that snapshot {snapshot.version} was made with",
+                        hint="materialize governed_snapshot",
+                    )
+
+    def _refuse_ill_typed_rows(self, request: PlanRequest, snapshot: SnapshotRecord) -> None:
+        """A row restriction compares like with like, or nothing is read: DuckDB would cast, and show other rows."""
+        for item in request.rows:
+            types = {
+                value_type(elements[item.element])
+                for elements in snapshot.types.values()
+                if item.element in elements
+            }
+            for value in item.values:
+                if any(known and not can_be_compared(value, known) for known in types):
+                    raise Refused(
+                        Reason.ROWS_NOT_RESTRICTABLE,
+                        f"The policy restricts {item.element} by values of another type than it has",
+                        hint="the owner of the policy can mend it",
+                        detail=f"{value!r} is no {' or '.join(sorted(known for known in types if known))}",
+                    )
 
     def _execute(self, ready: _Prepared) -> Rows:
         """All rows that were found: one more than the limit where there are more, every group where these are counted."""
@@ -255,14 +292,6 @@ class Read:
             reason, message = (
                 Reason.INVALID_QUERY,
                 "A filter value has another type than its dimension",
-            )
-            failure = error
-        except duckdb.BinderException as error:
-            asks_for_text = any(item.operator in TEXT_ONLY for item in ready.request.comparisons)
-            reason, message = (
-                (Reason.INVALID_QUERY, f"{listed(sorted(TEXT_ONLY))} need a dimension of texts")
-                if asks_for_text
-                else (Reason.QUERY_FAILED, "The query failed")
             )
             failure = error
         except duckdb.Error as error:
@@ -351,6 +380,13 @@ class Read:
         return tuple(versions)
 
     def _record_intent(self, ready: _Prepared) -> None:
+        """Writes what is about to be read, in one transaction with the look at the policy that allows it."""
+        try:
+            self._append_intent(ready)
+        except PolicyNotCurrent as error:
+            raise self._other_policy(error.message) from error
+
+    def _append_intent(self, ready: _Prepared) -> None:
         request, plan = ready.request, ready.plan
         self._append(
             RecordKind.INTENT,
@@ -377,6 +413,7 @@ class Read:
                 "relations": list(plan.relations),
                 "plan_hash": plan.hash,
             },
+            under_policy=self._door.policy.hash,
         )
 
     def _record_outcome(
@@ -404,7 +441,6 @@ class Read:
                 Reason.QUERY_FAILED,
                 "The same read ended in another way at the same time, and that is what is on record",
                 hint="ask again",
-                is_recorded=True,
             )
 
     def _append(
@@ -414,6 +450,7 @@ class Read:
         metrics: tuple[MetricRead, ...] = (),
         reason: str | None = None,
         details: Mapping[str, object],
+        under_policy: str | None = None,
     ) -> bool:
         return self._door.ledger.append(
             Record(
@@ -425,7 +462,8 @@ class Read:
                 reason=reason,
                 metrics=metrics,
                 details=details,
-            )
+            ),
+            under_policy=under_policy,
         )
 
     def _provenance(self, ready: _Prepared, notices: tuple[Notice, ...]) -> Provenance:

@@ -4,7 +4,7 @@ are on record before they are returned.
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
@@ -44,8 +44,12 @@ class ReadSession:
         data: OpenSnapshot | None,
     ) -> None:
         self._door = door
-        self.reader = reader
-        self.context = context
+        self.reader = replace(
+            reader,
+            name=_recordable(reader.name),
+            acting_for=_recordable(reader.acting_for) if reader.acting_for else None,
+        )
+        self.context = _recordable_context(context)
         self._snapshot = snapshot
         self._data = data
 
@@ -113,7 +117,9 @@ class ReadSession:
         call_id: str | None = None,
         values_only: bool = False,
     ) -> AnswerT | Refusal:
-        context = replace(self.context, call_id=call_id) if call_id else self.context
+        context = self.context
+        if call_id:
+            context = replace(context, call_id=_recordable(call_id))
         raw = asked.canonical() if isinstance(asked, MetricQuery) else asked
         try:
             read_id = self._read_id(context, ("values of", raw) if values_only else raw)
@@ -164,7 +170,8 @@ class ReadSession:
             version = self.hold()[0].version
         except SnapshotUnavailable:
             version = "none"
-        text = f"{version} {self._door.policy.hash} {_printable(raw)}"
+        who = f"{self.reader.acting_for} {sorted(self.reader.asks or ())}"
+        text = f"{version} {self._door.policy.hash} {who} {_written(raw)}"
         return hashlib.sha256(text.encode()).hexdigest()
 
     def _refuse(self, read_id: str, context: ReadContext, raw: object, refused: Refused) -> Refusal:
@@ -186,7 +193,7 @@ class ReadSession:
             reason=refused.reason.value,
             metrics=tuple(MetricRead(metric=name) for name in _asked_names(raw)),
             details={
-                "request": _printable(raw),
+                "request": _written(raw)[:_LONGEST_RECORDED_REQUEST],
                 "message": refused.message,
                 "detail": refused.detail,
                 "policy_hash": self._door.policy.hash,
@@ -216,18 +223,28 @@ def _validated(asked: MetricQuery | Mapping[str, Any]) -> MetricQuery:
         ) from error
 
 
-def _printable(raw: object) -> str:
-    """A request of any shape as bounded text without lone surrogates, so that it can be recorded."""
+def _written(raw: object) -> str:
+    """A request of any shape as text without lone surrogates, so that it can be recorded."""
     try:
-        text = repr(raw)[:_LONGEST_RECORDED_REQUEST]
+        text = repr(raw)
     except RecursionError:
         text = "a request that is nested too deeply to be written down"
+    return _recordable(text)
+
+
+def _recordable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _recordable_context(context: ReadContext) -> ReadContext:
+    """The context with texts that can be recorded, whoever made them up."""
+    texts = {name: value for name, value in asdict(context).items() if isinstance(value, str)}
+    return replace(context, **{name: _recordable(text) for name, text in texts.items()})
 
 
 def _asked_names(raw: object) -> tuple[str, ...]:
     """The metric names in a request of any shape, made safe and short, for the index."""
     asked = raw.get("metrics") if isinstance(raw, Mapping) else None
     names = [asked] if isinstance(asked, str) else asked if isinstance(asked, list | tuple) else []
-    found = [_printable(name)[1:-1][:_LONGEST_NAME] for name in names if isinstance(name, str)]
+    found = [_recordable(name)[:_LONGEST_NAME] for name in names if isinstance(name, str)]
     return tuple(dict.fromkeys(found))[:20] or ("?",)

@@ -1,22 +1,24 @@
 """A query in the light of catalogue and policy: names are looked up byte by byte, and from here on our own strings travel."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Protocol
 
 from semantic.answer import Reason
-from semantic.binding import time_value
 from semantic.catalog import Catalog
 from semantic.engine import MetricEngine, NamedMetric
 from semantic.errors import MetricCompileError, did_you_mean
-from semantic.filters import AllOf, AnyOf, Filter, MetricFilter
+from semantic.filters import TEXT_ONLY, AllOf, AnyOf, Filter, MetricFilter
 from semantic.metric import EXTRACT, GRAINS, Dimension, DimensionKind, Metric, NamedDimension
+from semantic.notices import last_day
 from semantic.plan_request import Comparison, Condition, Junction, PlanRequest, PreviousPeriod
 from semantic.policy import Clause, Denial, Mask, Permit, Policy, Reader, Use
 from semantic.query import MetricQuery
 from semantic.refused import Refused
 from semantic.saved_query import SavedQuery
-from semantic.time_range import DaySpan
+from semantic.snapshot import SnapshotRecord
+from semantic.time_range import DaySpan, period_start
+from semantic.value_types import ValueType, as_time, as_type, value_type
 
 TIME = "metric_time"
 _MONTHLY = frozenset({"month", "quarter", "year"})
@@ -36,14 +38,14 @@ class Sources(Protocol):
 
 
 class Resolver:
-    """Looks up one query of one reader. `as_of` gives the last day of the data of some metrics."""
+    """Looks up one query of one reader. `published` gives the record of the data that it is asked of; it may raise `Refused`."""
 
     def __init__(
         self,
         sources: Sources,
         reader: Reader,
         query: MetricQuery,
-        as_of: Callable[[Sequence[str]], date | None],
+        published: Callable[[], SnapshotRecord],
         *,
         values_only: bool = False,
     ) -> None:
@@ -53,7 +55,7 @@ class Resolver:
         self._reader = reader
         self._saved = self._saved_query(query.saved_query) if query.saved_query else None
         self._query = _expanded(query, self._saved) if self._saved else query
-        self._as_of = as_of
+        self._published = published
         self._values_only = values_only
 
     def resolve(self) -> PlanRequest:
@@ -72,13 +74,14 @@ class Resolver:
             conditions=conditions,
             fixed=self._saved.conditions if self._saved else (),
             fixed_dimensions=fixed_dimensions,
-            time=_day_of(legal.get(TIME)),
+            time=self._named(TIME, legal, query.metrics) if TIME in legal else None,
             order_by=self._order(asked),
             offset=query.offset,
             values_only=self._values_only,
         )
         permits = self._permits(metrics, request, fixed_metrics)
-        self._refuse_missing_time(metrics, group_by)
+        _refuse_same_columns(group_by)
+        self._refuse_missing_time(metrics, request)
         return self._limited(self._timed(request.having(permits=permits)))
 
     @property
@@ -132,8 +135,7 @@ class Resolver:
     def _named(self, name: str, legal: Legal, metrics: Sequence[str]) -> NamedDimension:
         found = legal.get(name)
         if found is not None:
-            is_time = found.kind is DimensionKind.TIME
-            return NamedDimension(dimension=found, grain=found.grains[0] if is_time else None)
+            return NamedDimension(dimension=found, grain=found.day_grain)
         base, _, last = name.rpartition("__")
         found = legal.get(base)
         if found is not None and last in found.grains:
@@ -183,10 +185,25 @@ class Resolver:
                 return Comparison(operand=operand, operator=item.operator, values=item.values)
             case Filter():
                 named = self._named(item.dimension, legal, self._query.metrics)
-                return Comparison(
-                    operand=named, operator=item.operator, values=_typed_values(named, item)
-                )
+                values = self._typed_values(named, item)
+                return Comparison(operand=named, operator=item.operator, values=values)
         raise TypeError(f"{item!r} is no condition")
+
+    def _typed_values(self, named: NamedDimension, item: Filter) -> tuple[object, ...]:
+        """The values with the type of the dimension. Raises `Refused`, which names it."""
+        try:
+            if named.is_date:
+                return tuple(_period(as_time(value), named) for value in item.values)
+            if named.date_part:
+                return tuple(_whole_number(value, named.date_part) for value in item.values)
+            wanted = type_of(named.dimension, self._published())
+            if item.operator in TEXT_ONLY and wanted not in (ValueType.TEXT, None):
+                raise ValueError(f"is a {wanted}, and '{item.operator}' needs a text")
+            return tuple(
+                value if wanted is None else as_type(value, wanted) for value in item.values
+            )
+        except ValueError as error:
+            raise Refused(Reason.INVALID_QUERY, f"filter on '{item.dimension}': {error}") from error
 
     def _named_in_saved(self, legal: Legal) -> tuple[tuple[NamedDimension, ...], tuple[str, ...]]:
         """The dimensions and the metrics that the conditions of the saved query speak of."""
@@ -266,16 +283,23 @@ class Resolver:
             dimension,
         )
 
-    def _refuse_missing_time(
-        self, metrics: Sequence[Metric], group_by: Sequence[NamedDimension]
-    ) -> None:
-        if any(named.grain for named in group_by):
+    def _refuse_missing_time(self, metrics: Sequence[Metric], request: PlanRequest) -> None:
+        """A value per period has no total, and what adds up all that was before has none over some days."""
+        if any(named.grain and named.dimension.name == TIME for named in request.group_by):
             return
+        compared = [item.operand for item in request.comparisons]
+        is_ranged = self._query.time_range is not None or any(
+            isinstance(named, NamedDimension) and named.dimension.kind is DimensionKind.TIME
+            for named in (*compared, *request.fixed_dimensions)
+        )
         for metric in metrics:
-            if metric.needs_time:
+            if metric.needs_time or (metric.accumulates and is_ranged):
+                what = "a value per period and no total"
+                if not metric.needs_time:
+                    what = "a value at each moment, and none over some days"
                 raise Refused(
                     Reason.INVALID_QUERY,
-                    f"Metric '{metric.name}' has a value per period and no total",
+                    f"Metric '{metric.name}' has {what}",
                     hint=f"add '{TIME}__day' (or another grain) to group_by",
                 )
 
@@ -289,13 +313,20 @@ class Resolver:
                 Reason.INVALID_QUERY,
                 f"{listed(request.metrics)} have no common time, so time_range cannot be applied",
             )
-        as_of = self._as_of(request.metrics) if asked.is_relative else asked.end
+        as_of = last_day(request.metrics, self._published()) if asked.is_relative else asked.end
         if as_of is None:
             raise Refused(
                 Reason.INVALID_QUERY,
                 f"{listed(request.metrics)} have no data yet, so there are no last days of it",
             )
         span = asked.span(as_of)
+        grain = request.time.grain or "day"
+        if not span.is_aligned(grain):
+            raise Refused(
+                Reason.INVALID_QUERY,
+                f"{listed(request.metrics)} have a value per {grain}, so a time_range holds whole {grain}s",
+                hint=f"{span.start} to {span.end} begins or ends within one",
+            )
         previous = _previous_period(span, request) if self._query.compare_to else None
         return request.having(span=span, previous=previous)
 
@@ -363,25 +394,43 @@ def _names_in(conditions: Iterable[object]) -> Iterable[str]:
                 yield item.dimension
 
 
-def _day_of(dimension: Dimension | None) -> NamedDimension | None:
-    """The time of metrics by its days, or by its own grain where that is coarser."""
-    if dimension is None:
-        return None
-    grain = "day" if "day" in dimension.grains else dimension.grains[0]
-    return NamedDimension(dimension=dimension, grain=grain)
+def type_of(dimension: Dimension, record: SnapshotRecord) -> ValueType | None:
+    """The type of a dimension's values in the published data, or None where that is not known or not the same in all models."""
+    found = {
+        value_type(record.types.get(model, {}).get(dimension.element, ""))
+        for model in dimension.models
+    }
+    return found.pop() if len(found) == 1 else None
 
 
-def _typed_values(named: NamedDimension, item: Filter) -> tuple[object, ...]:
-    try:
-        if named.is_date:
-            return tuple(time_value(value) for value in item.values)
-        if named.date_part and not all(
-            isinstance(value, int) and not isinstance(value, bool) for value in item.values
-        ):
-            raise ValueError(f"a {named.date_part} is a whole number")
-    except ValueError as error:
-        raise Refused(Reason.INVALID_QUERY, f"filter on '{named.column}': {error}") from error
-    return tuple(item.values)
+def _refuse_same_columns(group_by: Sequence[NamedDimension]) -> None:
+    columns = [named.column for named in group_by]
+    for column in columns:
+        if columns.count(column) > 1:
+            raise Refused(Reason.INVALID_QUERY, f"group_by names '{column}' twice")
+
+
+def _period(value: date | datetime, named: NamedDimension) -> date | datetime:
+    """A moment as the period that begins with it. Raises `ValueError` where none does: a comparison with it would mislead."""
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        value = value.astimezone(UTC).replace(tzinfo=None)
+    if named.grain == "hour":
+        return value
+    day = value.date() if isinstance(value, datetime) else value
+    is_midnight = not isinstance(value, datetime) or value == datetime.combine(
+        day, datetime.min.time()
+    )
+    start = period_start(day, named.grain or "day")
+    if start != day or not is_midnight:
+        raise ValueError(f"no {named.grain} begins with {value}; write {start}")
+    return day
+
+
+def _whole_number(value: object, part: str) -> object:
+    number = as_type(value, ValueType.NUMBER)
+    if not isinstance(number, int):
+        raise ValueError(f"a {part} is a whole number, and {value!r} is none")
+    return number
 
 
 def _previous_period(span: DaySpan, request: PlanRequest) -> PreviousPeriod:

@@ -18,7 +18,7 @@ import shutil
 import threading
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime
 from enum import StrEnum
@@ -100,7 +100,10 @@ class VersionAsRead:
 
 @dataclass(frozen=True, kw_only=True)
 class SnapshotRecord:
-    """What a snapshot holds and how good it is. `as_read` is keyed by `Permit.rows_key`, then by metric."""
+    """What a snapshot holds and how good it is. `as_read` is keyed by `Permit.rows_key`, then by metric.
+
+    By semantic model and element, `elements` are hashes of the definitions (`Catalog.element_hashes`) and `types` the DuckDB types.
+    """
 
     version: str
     published_at: datetime
@@ -111,6 +114,8 @@ class SnapshotRecord:
     models: Mapping[str, ModelState]
     metrics: Mapping[str, MetricState]
     as_read: Mapping[str, Mapping[str, VersionAsRead]] = field(default_factory=dict)
+    elements: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    types: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 class OpenSnapshot:
@@ -126,9 +131,7 @@ class OpenSnapshot:
         }
         try:
             self._connection = duckdb.connect(str(path), read_only=True, config=config)
-            # Else days of moments with a time zone would be those of the machine that happens to answer.
-            self._connection.execute("SET GLOBAL TimeZone = 'UTC'")
-            self._connection.execute("SET GLOBAL lock_configuration = true")
+            _fix_settings(self._connection)
         except duckdb.Error as error:
             raise SnapshotUnavailable(
                 f"Cannot open the snapshot {path.parent.name}",
@@ -165,6 +168,11 @@ class SnapshotStore:
             return (self.root / _CURRENT).read_text().strip() or None
         except FileNotFoundError:
             return None
+        except (OSError, UnicodeDecodeError) as error:
+            raise SnapshotUnavailable(
+                f"{self.root / _CURRENT} does not name a snapshot",
+                hint="materialize governed_snapshot again",
+            ) from error
 
     def current(self) -> SnapshotRecord:
         """The record of the current version. Raises `SnapshotUnavailable` where there is none."""
@@ -218,10 +226,11 @@ class SnapshotStore:
             folder = self.root / f"staging-{uuid.uuid4().hex}"
             folder.mkdir()
             try:
-                rows = _copy_relations(catalog, warehouse, folder / f"{catalog.database}.duckdb")
+                file = folder / f"{catalog.database}.duckdb"
+                rows = _copy_relations(catalog, warehouse, file)
                 (folder / "semantic_manifest.json").write_text(catalog.semantic_manifest)
                 (folder / "manifest.json").write_text(catalog.manifest_subset)
-                yield StagedSnapshot(self, folder, catalog, rows)
+                yield StagedSnapshot(self, folder, catalog, rows, _types(catalog, file))
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
 
@@ -252,12 +261,18 @@ class StagedSnapshot:
     """A copy of the governed relations that is measured before anybody may read it."""
 
     def __init__(
-        self, store: SnapshotStore, folder: Path, catalog: Catalog, relations: Mapping[str, int]
+        self,
+        store: SnapshotStore,
+        folder: Path,
+        catalog: Catalog,
+        relations: Mapping[str, int],
+        types: Mapping[str, Mapping[str, str]],
     ) -> None:
         self._store = store
         self._folder = folder
         self._catalog = catalog
         self.relations = relations
+        self.types = types
         self.version = store._next_version()
 
     def open(self) -> OpenSnapshot:
@@ -279,6 +294,8 @@ class StagedSnapshot:
             relations=self.relations,
             models=models,
             metrics=metrics,
+            elements=self._catalog.element_hashes,
+            types=self.types,
         )
 
     def publish(self, record: SnapshotRecord) -> None:
@@ -318,6 +335,22 @@ def _copy_relations(catalog: Catalog, warehouse: Path, target: Path) -> dict[str
         connection.close()
 
 
+def _types(catalog: Catalog, file: Path) -> dict[str, dict[str, str]]:
+    """By semantic model and element the DuckDB type, as far as the element's expression can be read."""
+    found: dict[str, dict[str, str]] = {}
+    with duckdb.connect(str(file), read_only=True) as connection:
+        for name, model in catalog.semantic_models.items():
+            found[name] = {}
+            for element in model.elements.values():
+                with suppress(duckdb.Error):
+                    described = connection.execute(
+                        f"DESCRIBE SELECT {element.expression} AS element FROM {model.relation}"
+                    ).fetchone()
+                    if described:
+                        found[name][element.name] = str(described[1])
+    return found
+
+
 def _attach(connection: duckdb.DuckDBPyConnection, warehouse: Path, database: str) -> None:
     try:
         connection.execute(f"ATTACH '{_escaped(warehouse)}' AS \"{database}\" (READ_ONLY)")
@@ -353,6 +386,17 @@ def _copy(connection: duckdb.DuckDBPyConnection, database: str, relation: str) -
             hint="the last published version stays current; mend this and materialize again",
         ) from error
     return int(counted[0]) if counted else 0
+
+
+def _fix_settings(connection: duckdb.DuckDBPyConnection) -> None:
+    """Days are those of UTC, not of the machine that happens to answer, and nothing can be set from here on.
+
+    A process that opens a file twice has one database behind both, and has fixed it already.
+    """
+    fixed = connection.execute("SELECT current_setting('lock_configuration')").fetchone()
+    if fixed != (True,):
+        connection.execute("SET GLOBAL TimeZone = 'UTC'")
+        connection.execute("SET GLOBAL lock_configuration = true")
 
 
 def _one_select(cursor: duckdb.DuckDBPyConnection, sql: str) -> duckdb.Statement:
@@ -401,6 +445,8 @@ def _record_from_json(text: str) -> SnapshotRecord:
             key: {name: VersionAsRead(**item) for name, item in metrics.items()}
             for key, metrics in plain["as_read"].items()
         },
+        elements=plain.get("elements", {}),
+        types=plain.get("types", {}),
     )
 
 

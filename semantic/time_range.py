@@ -137,6 +137,14 @@ def period_start(day: date, grain: str) -> date:
     return day
 
 
+def period_end(day: date, grain: str) -> date:
+    """The last day of the period of this grain in which a day lies."""
+    if grain == "week":
+        return period_start(day, grain) + timedelta(days=6)
+    months = {"month": 1, "quarter": 3, "year": 12}.get(grain, 0)
+    return months_earlier(period_start(day, grain), -months) - timedelta(days=1) if months else day
+
+
 def months_earlier(day: date, months: int) -> date:
     """The same day of the month so many months earlier; the last of that month where it is shorter."""
     year, month = divmod(day.year * 12 + day.month - 1 - months, 12)

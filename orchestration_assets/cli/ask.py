@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from orchestration_assets.cli.days import parse_day
 from orchestration_assets.cli.output import print_json, print_table, say
 from orchestration_assets.cli.place import Place
 from semantic.answer import MetricAnswer, Refusal
@@ -49,7 +50,7 @@ def ask(
     if start or end:
         if not (start and end):
             raise typer.BadParameter("--from and --to go together")
-        asked["time_range"] = {"start": start, "end": end}
+        asked["time_range"] = {"start": parse_day(start), "end": parse_day(end)}
     if order:
         asked["order_by"] = order
     if limit is not None:
@@ -96,15 +97,8 @@ def _filter(text: str) -> dict[str, Any]:
     }
 
 
-def _value(text: str) -> str | int | float | bool:
-    """A value as written: quoted it is a text, else a number or a truth where it looks like one."""
+def _value(text: str) -> str:
+    """A value as written, without its quotes. The door knows whether its dimension is a number, a text, a truth or a day."""
     if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
         return text[1:-1]
-    if text.lower() in ("true", "false"):
-        return text.lower() == "true"
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
     return text

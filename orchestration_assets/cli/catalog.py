@@ -12,8 +12,8 @@ from semantic.metric import Metric
 
 
 def catalog(
+    reader: Annotated[str, typer.Option("--as", help="The reader who looks.")],
     metric: Annotated[str | None, typer.Argument(help="A metric, for its dimensions.")] = None,
-    reader: Annotated[str, typer.Option("--as", help="The reader who looks.")] = "platform",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """The metrics that a reader may read, or one of them with its dimensions.

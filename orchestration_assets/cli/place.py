@@ -11,7 +11,7 @@ from semantic.errors import LedgerUnavailable, PolicyError
 from semantic.governed_metrics import GovernedMetrics
 from semantic.keys import load_mask_key
 from semantic.ledger import STATE_FOLDER, Ledger
-from semantic.policy import Policy, Reader
+from semantic.policy import REFRESH, Policy, Reader
 from semantic.policy_file import parse_policy
 from semantic.snapshot import SnapshotStore
 
@@ -92,5 +92,10 @@ class Place:
 
     def reader(self, name: str) -> Reader:
         """A reader by name. An agent that is registered asks for what its definition asks for, and no more."""
+        if name == REFRESH:
+            raise PolicyError(
+                f"'{REFRESH}' is the reader that measures every metric, and nobody else reads as it",
+                hint="name the reader that you are",
+            )
         registered = self.ledger.registered_agents().get(name)
         return Reader(name=name, asks=frozenset(registered["metrics"]) if registered else None)

@@ -8,7 +8,9 @@ import typer
 
 from orchestration_assets.cli.output import say
 from orchestration_assets.cli.place import Place
-from semantic.policy_file import check_policy, load_policy, policy_text
+from semantic.engines.metricflow import MetricFlowCompiler
+from semantic.policy_check import check_policy, check_reach
+from semantic.policy_file import load_policy, policy_text
 
 app = typer.Typer(help="The central policy.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -30,6 +32,7 @@ def publish(
     loaded = load_policy(file)
     if place.snapshots.current_version():
         check_policy(loaded, place.catalog)
+        check_reach(loaded, place.catalog, MetricFlowCompiler(place.catalog))
     published = place.ledger.publish_policy(
         loaded.hash, policy_text(loaded), by=getpass.getuser(), run_id=None
     )

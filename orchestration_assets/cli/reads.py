@@ -11,7 +11,7 @@ from orchestration_assets.cli.output import print_json, print_table, say
 from orchestration_assets.cli.place import Place
 from semantic.errors import GovernedMetricsError, did_you_mean
 from semantic.ledger import Read, ReadQuestion, find_reads, known_names
-from semantic.measurement import REFRESH
+from semantic.policy import REFRESH
 
 SHOWN = 50
 
@@ -20,7 +20,8 @@ def reads(
     metric: Annotated[str | None, typer.Option(help="Reads of this metric.")] = None,
     agent: Annotated[str | None, typer.Option(help="Reads of this agent or other reader.")] = None,
     run: Annotated[
-        str | None, typer.Option(help="Reads of this Dagster run, and its retries.")
+        str | None,
+        typer.Option(help="Reads of this Dagster run, or of one that begins so, and its retries."),
     ] = None,
     refused: Annotated[bool, typer.Option("--refused", help="Only what was refused.")] = False,
     on: Annotated[
@@ -60,11 +61,16 @@ def reads(
         covering=parse_day(covering) if covering else None,
         without_reader=None if everything or agent == REFRESH else REFRESH,
     )
-    found = find_reads(place.ledger, question)
+    found = list(find_reads(place.ledger, question))
+    if run and not found and not list(find_reads(place.ledger, ReadQuestion(run=run, limit=1))):
+        raise GovernedMetricsError(
+            f"No read of a run {run!r} is on record",
+            hint="the runs of an agent stand on its page in the Dagster UI, and in `governed-agents agents --json`",
+        )
     if as_json:
         print_json(_plain(read) for read in _first(found, limit))
         return
-    _print(list(found), limit or SHOWN, everything=everything, refused=refused)
+    _print(found, limit or SHOWN, everything=everything, refused=refused)
 
 
 def _print(found: list[Read], limit: int, *, everything: bool, refused: bool) -> None:

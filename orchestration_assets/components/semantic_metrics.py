@@ -116,6 +116,12 @@ class SemanticMetricsComponent(dg.Component, dg.Resolvable):
             description="Where the record of reads and the snapshots live; by default in DAGSTER_HOME."
         ),
     ] = ""
+    allow_ephemeral_record: Annotated[
+        bool,
+        dg.Resolver.default(
+            description="Allow reads although the record is lost with the process: for tests and trials."
+        ),
+    ] = False
     sensor_is_running: Annotated[
         bool,
         dg.Resolver.default(
@@ -144,6 +150,7 @@ class SemanticMetricsComponent(dg.Component, dg.Resolvable):
                 warehouse=folder / self.warehouse if self.warehouse else None,
                 dbt_translator=translator,
                 state_dir=str(folder / self.state_dir) if self.state_dir else "",
+                allow_ephemeral_record=self.allow_ephemeral_record,
             )
         return self._loaded[folder]
 

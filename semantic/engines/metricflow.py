@@ -4,6 +4,7 @@ All imports of MetricFlow are in this file, inside the constructor: they take ab
 """
 
 import json
+import logging
 import threading
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -14,6 +15,7 @@ from semantic.engine import CompileRequest, ConditionText, NamedMetric, Operand
 from semantic.errors import MetricCompileError
 from semantic.metric import GRAINS, Dimension, DimensionKind, NamedDimension
 
+_LOGGERS = ("metricflow", "metricflow_semantics", "metricflow_semantic_interfaces")
 _DATE_PARTS = {
     "year": "year",
     "quarter": "quarter",
@@ -83,10 +85,12 @@ class MetricFlowCompiler:
         return tuple(name for name, spine in self._spine_grains.items() if _is_at_most(base, spine))
 
     def _dimension(self, item: Any) -> Dimension:
+        models = self._catalog.semantic_models
         if not hasattr(item, "dunder_name"):
             return Dimension(
                 name=item.name,
                 kind=DimensionKind.ENTITY,
+                models=tuple(sorted(name for name in models if item.name in models[name].elements)),
                 description=item.description or "",
                 pii=self._is_pii(item.name, None),
             )
@@ -97,6 +101,7 @@ class MetricFlowCompiler:
             return Dimension(
                 name=item.dunder_name,
                 kind=DimensionKind.CATEGORICAL,
+                models=(model,) if model else (),
                 description=item.description or "",
                 pii=self._is_pii(item.name, model),
             )
@@ -194,6 +199,10 @@ def _load_engine(semantic_manifest: str) -> tuple[Any, Any]:
         parse_manifest_from_dbt_generated_manifest,
     )
     from metricflow_semantics.model.semantic_manifest_lookup import SemanticManifestLookup
+
+    for name in _LOGGERS:
+        # What goes wrong comes back as an error, once. MetricFlow would log it with its traceback as well.
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
     class NoConnection:
         """What MetricFlow needs to know of a client in order to write SQL, and nothing to run it with."""

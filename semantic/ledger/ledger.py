@@ -20,7 +20,7 @@ from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import SQLAlchemyError
 
 from semantic.canonical import canonical_json
-from semantic.errors import LedgerUnavailable
+from semantic.errors import LedgerUnavailable, PolicyNotCurrent
 from semantic.ledger.record import Record, RecordKind
 from semantic.ledger.schema import (
     SCHEMA_VERSION,
@@ -61,10 +61,11 @@ class Ledger:
                 )
             sa.event.listen(self._engine, "connect", _prepare_connection)
             sa.event.listen(self._engine, "begin", _begin_immediate)
-        self._file: tuple[int, int] | None = None
+        self._files: list[tuple[int, int]] | None = None
         try:
             self._create()
-            self._file = self._file_at_path()
+            with _translated(path):
+                self._files = self._files_at_path()
         except LedgerUnavailable:
             self.close()
             raise
@@ -79,12 +80,17 @@ class Ledger:
         """A ledger that is lost with the process: for tests, and where that is asked for by name."""
         return cls(None)
 
-    def append(self, record: Record) -> bool:
-        """Writes a record durably. Returns whether it did: one with the same id and kind may be there already, and stays."""
+    def append(self, record: Record, *, under_policy: str | None = None) -> bool:
+        """Writes a record durably. Returns whether it did: one with the same id and kind may be there already, and stays.
+
+        With `under_policy`, only while that is the hash of the published policy; else raises `PolicyNotCurrent`.
+        """
         is_new = False
 
         def write(connection: sa.Connection) -> None:
             nonlocal is_new
+            if under_policy is not None and _current_policy(connection) != under_policy:
+                raise PolicyNotCurrent("Another policy has been published")
             recorded_at = str(connection.execute(_NOW).scalar_one())
             added = connection.execute(
                 insert(records)
@@ -243,19 +249,24 @@ class Ledger:
             self._engine.connect().execution_options(governed_write=True) as connection,
             connection.begin(),
         ):
-            if self._file is not None and self._file != self._file_at_path():
-                raise LedgerUnavailable(
-                    f"The ledger {self.path} is not the file that was opened",
-                    hint="it was moved, removed or replaced: put it back, or start this process again",
-                )
+            self._refuse_other_files()
             action(connection)
+        self._refuse_other_files()
 
-    def _file_at_path(self) -> tuple[int, int] | None:
-        """The file that stands at the path now. SQLite goes on writing to one that was removed, where nobody will read it."""
+    def _refuse_other_files(self) -> None:
+        """SQLite goes on writing to files that were removed, where nobody will read it."""
+        if self._files is not None and self._files != self._files_at_path():
+            raise LedgerUnavailable(
+                f"The ledger {self.path} is not the file that was opened",
+                hint="it was moved, removed or replaced: put it back, or start this process again",
+            )
+
+    def _files_at_path(self) -> list[tuple[int, int]] | None:
+        """The database and its write-ahead log, as they stand at the path now."""
         if self.path is None:
             return None
-        found = self.path.stat()
-        return found.st_dev, found.st_ino
+        found = [path.stat() for path in (self.path, self.path.with_name(f"{self.path.name}-wal"))]
+        return [(item.st_dev, item.st_ino) for item in found]
 
     def _create(self) -> None:
         def create(connection: sa.Connection) -> None:

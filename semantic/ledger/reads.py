@@ -17,7 +17,7 @@ from semantic.ledger.schema import read_metrics, records
 class ReadQuestion:
     """Which reads are meant. Unset fields do not narrow; `since` is included, `until` is not.
 
-    `covering` keeps the reads whose data included that day; `without_reader` leaves one reader out. `reader` also keeps the reads that
+    `run` is a run id or the beginning of one, of a run or of the first of its retries. `covering` keeps the reads whose data included that day; `without_reader` leaves one reader out. `reader` also keeps the reads that
     another did on its behalf.
     """
 
@@ -92,10 +92,18 @@ def find_reads(ledger: Ledger, question: ReadQuestion) -> Iterator[Read]:
 
 
 def known_names(ledger: Ledger) -> tuple[set[str], set[str]]:
-    """The metrics and the readers that reads on record name."""
+    """The metrics that were read, and the readers that asked."""
     with ledger.reading() as connection:
-        metrics = connection.execute(sa.select(read_metrics.c.metric).distinct()).all()
-        readers = connection.execute(sa.select(records.c.reader).distinct()).all()
+        metrics = connection.execute(
+            sa.select(read_metrics.c.metric)
+            .distinct()
+            .where(read_metrics.c.definition_hash.isnot(None))
+        ).all()
+        readers = connection.execute(
+            sa.select(records.c.reader)
+            .distinct()
+            .where(records.c.kind.in_([RecordKind.INTENT.value, RecordKind.REFUSAL.value]))
+        ).all()
     return {row.metric for row in metrics}, {row.reader for row in readers if row.reader}
 
 
@@ -110,7 +118,10 @@ def _narrowed(statement: Any, question: ReadQuestion) -> Any:
         statement = statement.where(records.c.reader != question.without_reader)
     if question.run:
         statement = statement.where(
-            sa.or_(records.c.run_id == question.run, records.c.root_run_id == question.run)
+            sa.or_(
+                records.c.run_id.startswith(question.run, autoescape=True),
+                records.c.root_run_id.startswith(question.run, autoescape=True),
+            )
         )
     if question.since:
         statement = statement.where(read_metrics.c.recorded_at >= _as_recorded(question.since))

@@ -13,7 +13,8 @@ from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import Ledger, ReadContext
 from semantic.measurement import measure
 from semantic.policy import Policy
-from semantic.policy_file import check_policy, load_policy, policy_text
+from semantic.policy_check import check_policy
+from semantic.policy_file import load_policy, policy_text
 from semantic.snapshot import ModelState, SnapshotStore, State
 from tests.conformance.flights_year import FlightsYear, build_flights_year, parquet_views
 from tests.semantic.door import RememberingEngine

@@ -12,7 +12,8 @@ from semantic.ledger import Ledger, ReadContext
 from semantic.measurement import measure
 from semantic.metric import Dimension
 from semantic.policy import Reader
-from semantic.policy_file import check_policy, parse_policy, policy_text
+from semantic.policy_check import check_policy
+from semantic.policy_file import parse_policy, policy_text
 from semantic.snapshot import (
     MetricState,
     ModelState,

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from semantic.catalog import Catalog
 from semantic.errors import PolicyError
 from semantic.policy import Mask, Reader, RestrictRule
-from semantic.policy_file import check_policy, load_policy, parse_policy, policy_text
+from semantic.policy_check import check_policy
+from semantic.policy_file import load_policy, parse_policy, policy_text
 from tests.semantic.door import POLICY
 
 RULE = """

@@ -1,0 +1,169 @@
+"""The same question to the door and to SQL that somebody else wrote: over all metric types, joins, grains, filters and year ends."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+import yaml
+
+from semantic.answer import MetricAnswer, Refusal
+from semantic.canonical import canonical_value
+from semantic.catalog import Catalog
+from semantic.dbt_manifest import load_catalog
+from semantic.engines.metricflow import MetricFlowCompiler
+from semantic.governed_metrics import GovernedMetrics
+from semantic.ledger import Ledger
+from semantic.policy import Reader
+from semantic.snapshot import SnapshotStore
+from tests.conformance.depot import Depot, build_depot
+from tests.semantic.door import RememberingEngine, all_passing, build_door, publish
+
+CASES: list[dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "depot.yaml").read_text())
+ANYBODY = Reader(name="anybody")
+POLICY = """
+rules:
+  - permit: everything
+    readers: [anybody, refresh, narrow]
+    metrics: "*"
+    dimensions: ["*", vehicle__driver__driver_name]
+"""
+# By element: what is visible, and how a database is made in which there is nothing else.
+VISIBLE: dict[str, tuple[list[int], list[str]]] = {
+    "depot": ([1], ["deliveries where depot_id", "depot_history where depot_id"]),
+    "vehicle": (
+        [10, 12, 13],
+        [
+            "deliveries where vehicle_id",
+            "vehicles where vehicle_id",
+            "vehicle_days where vehicle_id",
+        ],
+    ),
+    "customer": ([501, 503, 505], ["deliveries where customer_id", "complaints where customer_id"]),
+    "driver": ([1, 3], ["vehicles where driver_id", "drivers where driver_id"]),
+}
+
+
+@pytest.fixture(scope="module")
+def depot(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Depot:
+    base = tmp_path_factory.getbasetemp()
+    return build_depot((base if worker_id == "master" else base.parent) / "depot")
+
+
+@pytest.fixture(scope="module")
+def catalog(depot: Depot) -> Catalog:
+    return load_catalog(depot.target)
+
+
+@pytest.fixture(scope="module")
+def engine(catalog: Catalog) -> RememberingEngine:
+    return RememberingEngine(MetricFlowCompiler(catalog))
+
+
+@pytest.fixture(scope="module")
+def store(
+    depot: Depot,
+    catalog: Catalog,
+    engine: RememberingEngine,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> SnapshotStore:
+    store = SnapshotStore(tmp_path_factory.mktemp("depot"))
+    with build_door(catalog, engine, store, Ledger.in_memory(), policy=POLICY) as door:
+        publish(door, depot.warehouse)
+    return store
+
+
+@pytest.fixture(scope="module")
+def door(
+    catalog: Catalog, engine: RememberingEngine, store: SnapshotStore
+) -> Iterator[GovernedMetrics]:
+    with build_door(catalog, engine, store, Ledger.in_memory(), policy=POLICY) as opened:
+        yield opened
+
+
+def test_every_metric_of_the_depot_can_be_measured(store: SnapshotStore) -> None:
+    closed = {name: item.why for name, item in store.current().metrics.items() if item.why}
+    assert closed == {}
+
+
+def test_there_are_cases_of_every_kind(catalog: Catalog) -> None:
+    asked = {name for case in CASES for name in _listed(case["query"].get("metrics", ()))}
+    assert len(CASES) >= 80
+    assert {catalog.metrics[name].type for name in asked} == {
+        metric.type for metric in catalog.metrics.values()
+    }
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: str(case["query"])[:120])
+def test_an_answer_is_what_sql_by_hand_says(
+    door: GovernedMetrics, depot: Depot, case: dict[str, Any]
+) -> None:
+    answered = door.query(case["query"], reader=ANYBODY)
+    assert isinstance(answered, MetricAnswer), answered
+    with duckdb.connect(str(depot.warehouse), read_only=True) as warehouse:
+        expected = warehouse.execute(case["sql"]).fetchall()
+    found, wanted = _comparable(answered.rows), _comparable(expected)
+    if not case.get("ordered"):
+        found, wanted = sorted(found, key=repr), sorted(wanted, key=repr)
+    assert found == wanted
+
+
+@pytest.mark.parametrize("element", VISIBLE)
+def test_a_restricted_answer_is_that_of_a_database_without_the_other_rows(
+    depot: Depot,
+    catalog: Catalog,
+    engine: RememberingEngine,
+    store: SnapshotStore,
+    element: str,
+    tmp_path: Path,
+) -> None:
+    """Of slowly changing and partitioned joins, metric filters, windows and conversions too."""
+    visible, tables = VISIBLE[element]
+    rule = f"  - {{restrict: narrow, readers: [narrow], metrics: '*', rows: {{{element}: {visible}}}}}\n"
+    kept = tmp_path / "depot.duckdb"
+    kept.write_bytes(depot.warehouse.read_bytes())
+    with duckdb.connect(str(kept)) as warehouse:
+        for table in tables:
+            values = ", ".join(map(str, visible))
+            column = table.rpartition(" ")[2]
+            warehouse.execute(f"DELETE FROM {table} NOT IN ({values}) OR {column} IS NULL")
+    others = SnapshotStore(tmp_path / "snapshots")
+    with build_door(catalog, engine, others, Ledger.in_memory(), policy=POLICY) as without:
+        with others.stage(catalog, kept) as staged:
+            states = store.current().metrics
+            staged.publish(staged.unmeasured(all_passing(catalog), states, None))
+        with build_door(
+            catalog, engine, store, Ledger.in_memory(), policy=POLICY + rule
+        ) as restricted:
+            compared = refused = 0
+            for case in CASES:
+                narrow = restricted.query(case["query"], reader=Reader(name="narrow"))
+                if isinstance(narrow, Refusal):
+                    assert narrow.reason == "rows_not_restrictable", (case["query"], narrow)
+                    refused += 1
+                    continue
+                whole = without.query(case["query"], reader=ANYBODY)
+                assert isinstance(whole, MetricAnswer), (case["query"], whole)
+                assert _comparable(narrow.rows) == _comparable(whole.rows), case["query"]
+                compared += 1
+    assert compared + refused == len(CASES)
+    assert compared > 60 or element == "driver"
+
+
+def _listed(names: str | list[str]) -> list[str]:
+    return [names] if isinstance(names, str) else names
+
+
+def _comparable(rows: Any) -> list[tuple[object, ...]]:
+    """Rows with whole numbers as such, and others to nine digits."""
+    return [tuple(_number(canonical_value(cell)) for cell in row) for row in rows]
+
+
+def _number(value: object) -> object:
+    if isinstance(value, str):
+        try:
+            return round(float(value), 9)
+        except ValueError:
+            return value
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
