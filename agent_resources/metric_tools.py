@@ -109,7 +109,8 @@ def build_metric_toolset() -> FunctionToolset[MetricReader]:
         metrics: list[str] | str,
         group_by: list[str] | str | None = None,
         filters: list[dict[str, Any]] | dict[str, Any] | None = None,
-        time_range: dict[str, str] | None = None,
+        time_range: dict[str, Any] | str | None = None,
+        compare_to: str | None = None,
         order_by: list[str] | str | None = None,
         limit: int | None = None,
     ) -> dict[str, Any]:
@@ -118,6 +119,7 @@ def build_metric_toolset() -> FunctionToolset[MetricReader]:
             "group_by": group_by,
             "filters": filters,
             "time_range": time_range,
+            "compare_to": compare_to,
             "order_by": order_by,
             "limit": limit,
         }

@@ -32,6 +32,8 @@ from semantic.ledger import Ledger, ReadContext
 from semantic.measurement import measure
 from semantic.policy import Reader
 from semantic.policy_file import parse_policy, policy_text
+from semantic.query import MetricQuery
+from semantic.resolve import Resolver
 from semantic.snapshot import ModelState, OpenSnapshot, SnapshotStore, State
 from tests.conformance.flights_year import build_flights_year
 
@@ -147,9 +149,8 @@ def _ways(
     door = doors["record in memory"]
     snapshot = door.snapshots.current()
     data: OpenSnapshot = door.open(snapshot)
-    request = CompileRequest(
-        metrics=tuple(query["metrics"]), group_by=tuple(query.get("group_by", ()))
-    )
+    planned = Resolver(door, READER, MetricQuery.model_validate(query), lambda: snapshot).resolve()
+    request = CompileRequest(metrics=planned.metrics, group_by=planned.group_by)
     compiled = door.engine.compile(request)
     cursor = data._connection.cursor()
     ways: dict[str, Callable[[], object]] = {

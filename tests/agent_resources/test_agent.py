@@ -57,6 +57,7 @@ def test_the_hash_changes_with_what_steers_a_run_and_not_with_the_description(
         (GOOD + "limits: {turns: 0}\n", 7, "limits.turns"),
         (GOOD + "limits: {turns: many}\n", 7, "limits.turns"),
         (GOOD.replace("name: watch", "name: The Watch"), 2, "name"),
+        (GOOD.replace("name: watch", "name: refresh"), 2, "the reader that measures"),
         (GOOD + "trigger: {on: full_moon}\n", 7, "trigger.on"),
         (GOOD.replace("watch.md", "other.md"), 5, "other.md"),
         (GOOD.replace("watch.md", "../watch.md"), 5, "outside"),

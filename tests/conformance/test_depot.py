@@ -109,6 +109,44 @@ def test_an_answer_is_what_sql_by_hand_says(
     assert found == wanted
 
 
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ({"metrics": "parcels_so_far", "time_range": "last 3 days"}, "a value at each moment"),
+        (
+            {
+                "metrics": "parcels_so_far",
+                "group_by": "depot",
+                "filters": {"dimension": "metric_time", "operator": "<", "values": "2024-01-03"},
+            },
+            "a value at each moment",
+        ),
+        ({"metrics": "parcels_two_days"}, "a value per period and no total"),
+        (
+            {
+                "metrics": "planned_parcels",
+                "time_range": {"start": "2024-01-01", "end": "2024-01-30"},
+            },
+            "a value per month, so a time_range holds whole months",
+        ),
+        (
+            {
+                "metrics": ["deliveries", "planned_parcels"],
+                "time_range": {"start": "2024-01-01", "end": "2024-01-02"},
+            },
+            "a value per month, so a time_range holds whole months",
+        ),
+    ],
+    ids=str,
+)
+def test_what_would_be_a_wrong_figure_is_refused(
+    door: GovernedMetrics, query: dict[str, Any], told: str
+) -> None:
+    refused = door.query(query, reader=ANYBODY)
+    assert isinstance(refused, Refusal), refused
+    assert told in refused.message
+
+
 @pytest.mark.parametrize("element", VISIBLE)
 def test_a_restricted_answer_is_that_of_a_database_without_the_other_rows(
     depot: Depot,

@@ -1,7 +1,9 @@
 """When a snapshot is taken, and that it never holds other data than that whose tests were looked at."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import dagster as dg
@@ -9,11 +11,17 @@ import pytest
 
 from agent_resources.metrics_resource import GovernedMetricsResource
 from orchestration_assets.governed_snapshot import LOOKED_AT
+from orchestration_assets.metrics_project import build_metrics_definitions
 from semantic.catalog import Catalog
 from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import Ledger
 from semantic.snapshot import OpenSnapshot, SnapshotStore, StagedSnapshot, State
-from tests.orchestration_assets.corner_shop import CORNER, build_definitions, load_shop
+from tests.orchestration_assets.corner_shop import (
+    CORNER,
+    build_definitions,
+    load_shop,
+    project_of,
+)
 from tests.orchestration_assets.location import (
     REFRESH_SENSOR,
     SNAPSHOT,
@@ -130,6 +138,33 @@ def test_a_snapshot_that_cannot_be_taken_publishes_no_policy(shop: Location) -> 
         away.rename(shop.warehouse)
         assert changed.run([SNAPSHOT]).success
         assert published_policy(shop) == metrics.policy.hash != before
+
+
+def test_what_dbt_built_in_a_shell_is_closed_until_dagster_builds_it(shop: Location) -> None:
+    results = project_of(shop.folder) / "target" / "run_results.json"
+    written = {
+        "metadata": {"generated_at": datetime.now(UTC).isoformat()},
+        "args": {"which": "build"},
+        "results": [{"unique_id": "model.corner_shop.orders", "status": "success"}],
+    }
+    try:
+        results.write_text(json.dumps(written))
+        assert shop.run([SNAPSHOT]).success
+        assert shop.current.metrics["orders"].state is State.UNKNOWN
+        assert "was built by dbt outside Dagster" in shop.current.metrics["orders"].reason
+        assert shop.current.metrics["customers"].state is State.PASSING
+        results.write_text(json.dumps(written | {"args": {"which": "compile"}}))
+        assert shop.run([SNAPSHOT]).success
+        assert shop.current.metrics["orders"].state is State.PASSING
+    finally:
+        results.unlink()
+
+
+def test_metrics_load_where_nobody_defines_the_dbt_models(shop: Location) -> None:
+    """A metric has the name of its model, and Dagster looks for what is not defined among the names of a group."""
+    running = dg.DefaultSensorStatus.RUNNING
+    alone = build_metrics_definitions(load_shop(shop.folder), default_sensor_status=running)
+    dg.Definitions.validate_loadable(alone)
 
 
 def test_a_check_can_be_run_by_itself_and_a_metric_without_the_others(shop: Location) -> None:

@@ -120,6 +120,25 @@ def test_a_cumulative_metric_reaches_as_far_back_as_its_window(
     assert changed(change).metrics["revenue_running"].reach.before == before
 
 
+def test_the_meaning_of_a_metric_is_also_that_of_the_metrics_it_filters_by(
+    changed: Callable[..., Catalog],
+) -> None:
+    def filtered(semantic: Json) -> None:
+        template = "{{ Metric('revenue', group_by=['customer']) }} > 5"
+        named(semantic, "metrics", "paid_orders")["filter"] = {
+            "where_filters": [{"where_sql_template": template}]
+        }
+
+    def and_changed(semantic: Json) -> None:
+        filtered(semantic)
+        named(named(semantic, "semantic_models", "orders"), "measures", "amount_paid")["expr"] = "1"
+
+    before, after = changed(filtered), changed(and_changed)
+    for name in ("paid_orders", "average_order"):
+        assert before.metrics[name].definition_hash != after.metrics[name].definition_hash
+    assert before.metrics["orders"].definition_hash == after.metrics["orders"].definition_hash
+
+
 def test_an_offset_adds_to_the_reach_of_the_metric_that_it_shifts(
     changed: Callable[..., Catalog],
 ) -> None:

@@ -207,6 +207,16 @@ def test_a_ledger_whose_file_is_gone_lets_nothing_out(
     assert len(data.executed) == 1
 
 
+def test_a_ledger_whose_write_ahead_log_is_gone_lets_nothing_out(
+    door: GovernedMetrics, ledger: Ledger, data: WatchedSnapshot
+) -> None:
+    """What is in the log alone would be lost with the process, and readers would not find it."""
+    assert isinstance(ask(door, data), MetricAnswer)
+    Path(f"{ledger.path}-wal").unlink()
+    assert_not_recorded(ask(door, data))
+    assert len(data.executed) == 1
+
+
 def test_a_closed_ledger_lets_nothing_out(
     door: GovernedMetrics, ledger: Ledger, data: WatchedSnapshot
 ) -> None:

@@ -44,6 +44,12 @@ def test_reads_can_be_narrowed(command: Command) -> None:
     assert {row["reason"] for row in refused} == {"not_available"}
 
 
+def test_a_run_can_be_named_by_the_beginning_that_the_table_shows(command: Command) -> None:
+    [read] = command("reads", "--agent", "network_planner", "--limit", "1", "--json").rows
+    short = command("reads", "--run", read["run_id"][:8], "--json").rows
+    assert short == command("reads", "--run", read["run_id"], "--json").rows != []
+
+
 def test_reads_by_when_they_were(command: Command) -> None:
     everything = command("reads", "--json").rows
     newest = everything[0]["at"]
@@ -147,7 +153,10 @@ def test_agents_is_the_registry(command: Command) -> None:
         (["ask", "flights", "--as", "operations_watch", "--limit", "0"], "limit"),
         (["ask", "flights", "--as", "platform", "--from", "2013-02-09"], "go together"),
         (["reads", "--refused", "--agent", "nobody"], "There is no reader"),
-        (["catalog", "flihts"], "did you mean 'flights'"),
+        (["reads", "--run", "no-such-run"], "No read of a run 'no-such-run' is on record"),
+        (["ask", "flights", "--as", "refresh"], "nobody else reads as it"),
+        (["ask", "flights", "--as", "platform", "--from", "soon", "--to", "later"], "is not a day"),
+        (["catalog", "flihts", "--as", "platform"], "did you mean 'flights'"),
         (["policy", "publish", "no/policy.yaml"], "Cannot read"),
     ],
 )
