@@ -229,6 +229,14 @@ class Policy:
         other = self._decide_one(reader.acting_for, metric, wanted)
         return other if isinstance(other, Denial) else _both(own, other)
 
+    def rules_for(self, reader: str, metric: Metric) -> list[Rule]:
+        """The rules that speak of this reader and this metric."""
+        return [
+            rule
+            for rule in self.rules
+            if rule.metrics.matches(metric) and any(is_match(reader, name) for name in rule.readers)
+        ]
+
     def is_readable(self, reader: Reader, metric: Metric) -> bool:
         """Whether the reader may read this metric at all."""
         return isinstance(self.decide(reader, metric), Permit)
@@ -239,11 +247,7 @@ class Policy:
         return isinstance(self.decide(reader, metric, (use,)), Permit)
 
     def _decide_one(self, reader: str, metric: Metric, uses: tuple[Use, ...]) -> Permit | Denial:
-        matching = [
-            rule
-            for rule in self.rules
-            if rule.metrics.matches(metric) and any(is_match(reader, name) for name in rule.readers)
-        ]
+        matching = self.rules_for(reader, metric)
         for rule in matching:
             barred = _barred(rule, metric, uses) if isinstance(rule, ForbidRule) else None
             if barred is not None:

@@ -121,6 +121,7 @@ class ReadSession:
         if call_id:
             context = replace(context, call_id=_recordable(call_id))
         raw = asked.canonical() if isinstance(asked, MetricQuery) else asked
+        query: MetricQuery | None = None
         try:
             read_id = self._read_id(context, ("values of", raw) if values_only else raw)
             try:
@@ -137,7 +138,7 @@ class ReadSession:
                     )
                 )
             except Refused as refused:
-                return self._refuse(read_id, context, raw, refused)
+                return self._refuse(read_id, context, raw, query, refused)
         except LedgerUnavailable as error:
             return Refusal(
                 reason=Reason.LEDGER_UNAVAILABLE,
@@ -174,15 +175,28 @@ class ReadSession:
         text = f"{version} {self._door.policy.hash} {who} {_written(raw)}"
         return hashlib.sha256(text.encode()).hexdigest()
 
-    def _refuse(self, read_id: str, context: ReadContext, raw: object, refused: Refused) -> Refusal:
+    def _refuse(
+        self,
+        read_id: str,
+        context: ReadContext,
+        raw: object,
+        query: MetricQuery | None,
+        refused: Refused,
+    ) -> Refusal:
         if not refused.is_recorded:
-            self._door.ledger.append(self._refusal_record(read_id, context, raw, refused))
+            record = self._refusal_record(read_id, context, raw, query, refused)
+            self._door.ledger.append(record)
         return Refusal(
             reason=refused.reason, message=refused.message, hint=refused.hint, read_id=read_id
         )
 
     def _refusal_record(
-        self, read_id: str, context: ReadContext, raw: object, refused: Refused
+        self,
+        read_id: str,
+        context: ReadContext,
+        raw: object,
+        query: MetricQuery | None,
+        refused: Refused,
     ) -> Record:
         return Record(
             record_id=read_id,
@@ -194,6 +208,7 @@ class ReadSession:
             metrics=tuple(MetricRead(metric=name) for name in _asked_names(raw)),
             details={
                 "request": _written(raw)[:_LONGEST_RECORDED_REQUEST],
+                "query": query.canonical() if query else None,
                 "message": refused.message,
                 "detail": refused.detail,
                 "policy_hash": self._door.policy.hash,

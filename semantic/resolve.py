@@ -30,8 +30,11 @@ Legal = Mapping[str, Dimension]
 class Sources(Protocol):
     """What a query is looked up in."""
 
-    catalog: Catalog
-    policy: Policy
+    @property
+    def catalog(self) -> Catalog: ...
+
+    @property
+    def policy(self) -> Policy: ...
 
     @property
     def engine(self) -> MetricEngine: ...

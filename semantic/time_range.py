@@ -77,6 +77,8 @@ class TimeRange(Asked):
     @model_validator(mode="before")
     @classmethod
     def _from_words(cls, value: object) -> object:
+        if isinstance(value, list | tuple) and len(value) == 2:
+            return {"start": value[0], "end": value[1]}
         if not isinstance(value, str):
             return value
         found = _IN_WORDS.fullmatch(value)

@@ -4,14 +4,17 @@ import re
 from typing import Annotated, Any
 
 import typer
+from pydantic import ValidationError
 
 from orchestration_assets.cli.days import parse_day
 from orchestration_assets.cli.output import print_json, print_table, say
 from orchestration_assets.cli.place import Place
 from semantic.answer import MetricAnswer, Refusal
 from semantic.canonical import canonical_value
+from semantic.errors import GovernedMetricsError
 from semantic.filters import Operator
 from semantic.ledger import ReadContext
+from semantic.query import MetricQuery
 
 _FILTER = re.compile(
     r"^\s*(?P<dimension>\S+?)\s*(?P<operator>!=|<=|>=|=|<|>|\b(?:"
@@ -62,6 +65,20 @@ def ask(
         say(f"refused: {result.message}" + (f"\nhint: {result.hint}" if result.hint else ""))
         raise typer.Exit(1)
     _print_answer(result, as_json=as_json)
+
+
+def asked_query(metrics: list[str], by: list[str] | None, where: list[str] | None) -> MetricQuery:
+    """The query that options mean. Raises `GovernedMetricsError` that names what is wrong."""
+    written = {
+        "metrics": metrics,
+        "group_by": by or [],
+        "filters": [_filter(text) for text in where or ()],
+    }
+    try:
+        return MetricQuery.model_validate(written)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise GovernedMetricsError(first["msg"].removeprefix("Value error, ")) from error
 
 
 def _print_answer(answer: MetricAnswer, *, as_json: bool) -> None:

@@ -1,6 +1,7 @@
 """Who read what, when, at which version, allowed or refused: questions to the ledger."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -8,9 +9,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from semantic.canonical import canonical_json
 from semantic.ledger.ledger import Ledger
 from semantic.ledger.record import RecordKind
 from semantic.ledger.schema import read_metrics, records
+from semantic.query import MetricQuery
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +92,40 @@ def find_reads(ledger: Ledger, question: ReadQuestion) -> Iterator[Read]:
     with ledger.reading() as connection:
         rows = connection.execute(_narrowed(statement, question)).mappings().all()
     return (_read(row) for row in rows)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskedQuery:
+    """A query that a reader asked, as often as it did."""
+
+    reader: str
+    acting_for: str | None
+    query: MetricQuery
+    times: int
+
+
+def asked_queries(ledger: Ledger, *, since: datetime, without_reader: str) -> list[AskedQuery]:
+    """The distinct queries that were asked since then, also those that were refused; most often asked first."""
+    statement = sa.select(records.c.reader, records.c.acting_for, records.c.body).where(
+        records.c.kind.in_([RecordKind.INTENT.value, RecordKind.REFUSAL.value]),
+        records.c.recorded_at >= _as_recorded(since),
+        records.c.reader != without_reader,
+    )
+    found: Counter[tuple[str, str | None, bytes]] = Counter()
+    with ledger.reading() as connection:
+        for row in connection.execute(statement):
+            query = json.loads(row.body)["details"].get("query")
+            if query is not None:
+                found[row.reader, row.acting_for, canonical_json(query)] += 1
+    return [
+        AskedQuery(
+            reader=reader,
+            acting_for=acting_for,
+            query=MetricQuery.model_validate(json.loads(query)),
+            times=times,
+        )
+        for (reader, acting_for, query), times in found.most_common()
+    ]
 
 
 def known_names(ledger: Ledger) -> tuple[set[str], set[str]]:

@@ -158,6 +158,8 @@ def test_agents_is_the_registry(command: Command) -> None:
         (["ask", "flights", "--as", "platform", "--from", "soon", "--to", "later"], "is not a day"),
         (["catalog", "flihts", "--as", "platform"], "did you mean 'flights'"),
         (["policy", "publish", "no/policy.yaml"], "Cannot read"),
+        (["policy", "check", "no/policy.yaml"], "Cannot read"),
+        (["policy", "why", "--as", "platform"], "Missing argument"),
     ],
 )
 def test_what_is_wrong_is_said_shortly_and_exits_non_zero(
@@ -179,6 +181,38 @@ def test_why_a_read_was_refused_is_said_to_whoever_asks_the_record(command: Comm
     assert "is not available to" in " ".join(shown.split())
 
 
+def test_a_policy_is_checked_explained_and_compared_before_it_is_published(
+    command: Command, tmp_path: Path
+) -> None:
+    own = DBT_PROJECT.parent / "orchestration_assets" / "defs" / "policy.yaml"
+    assert "it is the published one" in command("policy", "check", str(own)).err
+    changed = tmp_path / "policy.yaml"
+    changed.write_text(
+        own.read_text().replace(
+            "rules:",
+            'rules:\n  - {forbid: no delays, readers: ["analyst_*"], metrics: [average_arrival_delay]}\n'
+            "  - {permit: seats, readers: [network_planner], metrics: [seats_flown]}",
+            1,
+        )
+    )
+    [why] = command("policy", "why", "seats_flown", "--as", "network_planner", "--json").rows
+    assert why["outcome"] == "refused"
+    assert "no rule permits it" in why["why"]
+    then = ("--policy", str(changed), "--json")
+    [why] = command("policy", "why", "seats_flown", "--as", "network_planner", *then).rows
+    assert (why["outcome"], why["rules"]) == ("allowed", ["seats"])
+    rows = command("policy", "diff", str(changed), "--json").rows
+    turned = {(row["reader"], row["now"]["outcome"], row["then"]["outcome"]) for row in rows}
+    assert ("network_planner", "refused", "allowed") in turned
+    assert ("analyst_dl", "allowed", "refused") in turned
+    assert {row["reader"] for row in rows} <= {
+        "network_planner",
+        "analyst_b6",
+        "analyst_dl",
+        "analyst_ua",
+    }
+
+
 def test_a_record_in_another_folder_is_found_where_it_is_named(
     command: Command, told: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -193,8 +227,20 @@ def test_a_home_without_a_record_is_said(command: Command, tmp_path: Path) -> No
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("name", ["catalog", "ask", "reads", "agents"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "catalog",
+        "ask",
+        "reads",
+        "agents",
+        "policy publish",
+        "policy check",
+        "policy why",
+        "policy diff",
+    ],
+)
 def test_every_command_has_an_example(command: Command, name: str) -> None:
-    said = command(name, "--help")
+    said = command(*name.split(), "--help")
     assert said.code == 0
     assert f"Example: governed-agents {name}" in said.out
