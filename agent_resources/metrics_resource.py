@@ -10,6 +10,7 @@ from pydantic import Field
 from semantic.catalog import Catalog
 from semantic.dbt_manifest import load_catalog
 from semantic.engine import MetricEngine
+from semantic.engines.stored import PLANS_FOLDER, StoredEngine
 from semantic.errors import LedgerUnavailable
 from semantic.governed_metrics import GovernedMetrics
 from semantic.keys import load_mask_key
@@ -51,7 +52,7 @@ class GovernedMetricsResource(dg.ConfigurableResource[None]):
             policy=load_policy(Path(self.policy)),
             ledger=Ledger.open(folder / "ledger.db"),
             snapshots=SnapshotStore(folder / "snapshots"),
-            engine=_engine_of,
+            engine=lambda catalog: StoredEngine(catalog, _engine_of, folder / PLANS_FOLDER),
             mask_key=load_mask_key(folder),
         )
 

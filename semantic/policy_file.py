@@ -232,7 +232,6 @@ def _plain_rule(rule: Rule) -> dict[str, object]:
         "tags": sorted(selector.tags),
         "tiers": sorted(selector.tiers),
         "owners": sorted(selector.owners),
-        "groups": sorted(selector.groups),
     }
     match rule:
         case PermitRule():
@@ -246,11 +245,20 @@ def _plain_rule(rule: Rule) -> dict[str, object]:
                 "exempt": sorted(rule.exempt),
                 "masks": {name: mask.value for name, mask in rule.masks.items()},
                 "max_rows": rule.max_rows,
-                "smallest_group": rule.smallest_group,
-                "max_days": rule.max_days,
-                "finest_grain": rule.finest_grain,
                 "max_age_hours": None
                 if rule.max_age is None
                 else str(rule.max_age.total_seconds() / 3600),
             }
-    return plain
+    return plain | _later_keys(rule)
+
+
+def _later_keys(rule: Rule) -> dict[str, object]:
+    """What the first form of the text did not have stands in it only where it is set: a policy that was published keeps its hash."""
+    found: dict[str, object] = {"groups": sorted(rule.metrics.groups)}
+    if isinstance(rule, RestrictRule):
+        found |= {
+            "smallest_group": rule.smallest_group,
+            "max_days": rule.max_days,
+            "finest_grain": rule.finest_grain,
+        }
+    return {name: value for name, value in found.items() if value}

@@ -6,7 +6,9 @@ from functools import cached_property
 from pathlib import Path
 
 from semantic.catalog import Catalog
+from semantic.engine import MetricEngine
 from semantic.engines.metricflow import MetricFlowCompiler
+from semantic.engines.stored import PLANS_FOLDER, StoredEngine
 from semantic.errors import LedgerUnavailable, PolicyError
 from semantic.governed_metrics import GovernedMetrics
 from semantic.keys import load_mask_key
@@ -79,6 +81,11 @@ class Place:
         return parse_policy(text, source="the published policy")
 
     @cached_property
+    def engine(self) -> MetricEngine:
+        """The engine for what is published, with what it said before on file."""
+        return StoredEngine(self.catalog, MetricFlowCompiler, self.state / PLANS_FOLDER)
+
+    @cached_property
     def metrics(self) -> GovernedMetrics:
         """The door over what is published: its definitions, its policy, its data."""
         return GovernedMetrics(
@@ -86,7 +93,7 @@ class Place:
             policy=self.policy,
             ledger=self.ledger,
             snapshots=self.snapshots,
-            engine=MetricFlowCompiler,
+            engine=lambda _: self.engine,
             mask_key=load_mask_key(self.state),
         )
 

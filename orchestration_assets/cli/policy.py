@@ -10,8 +10,6 @@ import typer
 from orchestration_assets.cli.ask import asked_query
 from orchestration_assets.cli.output import print_json, print_table, say
 from orchestration_assets.cli.place import Place
-from semantic.engine import MetricEngine
-from semantic.engines.metricflow import MetricFlowCompiler
 from semantic.ledger import AskedQuery, asked_queries
 from semantic.policy import REFRESH, Policy, Reader
 from semantic.policy_check import check_policy, check_reach
@@ -114,13 +112,12 @@ def diff(
     place = Place.find()
     loaded = load_policy(file)
     _check(loaded, place)
-    engine = MetricFlowCompiler(place.catalog)
     since = datetime.now(UTC) - timedelta(days=days)
     asked = asked_queries(place.ledger, since=since, without_reader=REFRESH)
     changes = list(
         policy_changes(
-            _judge(place.policy, place, engine),
-            _judge(loaded, place, engine),
+            _judge(place.policy, place),
+            _judge(loaded, place),
             asked,
             lambda item: _reader(place, item),
         )
@@ -148,14 +145,14 @@ def diff(
 
 def _check(loaded: Policy, place: Place) -> None:
     check_policy(loaded, place.catalog)
-    check_reach(loaded, place.catalog, MetricFlowCompiler(place.catalog))
+    check_reach(loaded, place.catalog, place.engine)
 
 
-def _judge(judged: Policy, place: Place, engine: MetricEngine | None = None) -> Judge:
+def _judge(judged: Policy, place: Place) -> Judge:
     return Judge(
         policy=judged,
         catalog=place.catalog,
-        engine=engine or MetricFlowCompiler(place.catalog),
+        engine=place.engine,
         published=place.snapshots.current(),
     )
 

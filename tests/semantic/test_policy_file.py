@@ -82,6 +82,9 @@ def test_any_policy_survives_its_published_text(
                 "rows": {"element": values},
                 "masks": {dimension: "hash"},
                 "max_rows": max_rows,
+                "smallest_group": max_rows and max_rows + 1,
+                "max_days": max_rows,
+                "finest_grain": "week" if max_rows else None,
                 "max_age_hours": hours,
             },
         ],
@@ -90,6 +93,11 @@ def test_any_policy_survives_its_published_text(
     again = parse_policy(policy_text(policy))
     assert (again.readers, again.hash) == (policy.readers, policy.hash)
     assert set(map(repr, again.rules)) == set(map(repr, policy.rules))
+
+
+def test_a_policy_that_was_published_keeps_its_hash() -> None:
+    """With another hash every process would be refused until somebody publishes the same policy again."""
+    assert parse_policy(POLICY).hash == "70f15fdaf79d96bc40bf0e1f00a10bef"
 
 
 def test_the_order_of_rules_and_names_is_not_part_of_the_hash() -> None:
