@@ -67,9 +67,9 @@ class ReadSession:
     @property
     def snapshot(self) -> SnapshotRecord:
         """The snapshot that this session reads, held from the first use. Raises `SnapshotUnavailable`."""
-        return self.hold()[0]
+        return self._hold()[0]
 
-    def hold(self) -> tuple[SnapshotRecord, OpenSnapshot]:
+    def _hold(self) -> tuple[SnapshotRecord, OpenSnapshot]:
         """The snapshot and its data, the same at every call. Raises `SnapshotUnavailable`."""
         if self._snapshot is None:
             self._snapshot = self._door.snapshots.current()
@@ -133,7 +133,7 @@ class ReadSession:
                         context,
                         read_id,
                         query,
-                        self.hold,
+                        self._hold,
                         values_only=values_only,
                     )
                 )
@@ -168,7 +168,7 @@ class ReadSession:
         data, under which policy.
         """
         try:
-            version = self.hold()[0].version
+            version = self._hold()[0].version
         except SnapshotUnavailable:
             version = "none"
         who = f"{self.reader.acting_for} {sorted(self.reader.asks or ())}"

@@ -146,3 +146,65 @@ def test_the_repository_names_no_place_of_its_making() -> None:
         if registry.search(path.read_text(errors="replace")):
             wrong.append(name)
     assert not wrong
+
+
+# What reaches data or writes SQL, and the only modules that may name it. Each has its reason.
+WAYS = {
+    # Opens the copy that reads are served from, and copies the warehouse.
+    "duckdb.connect": {"semantic.snapshot"},
+    "duckdb": {"semantic.snapshot", "semantic.read", "semantic.measurement"},
+    "OpenSnapshot": {
+        "semantic.snapshot",
+        "semantic.governed_metrics",
+        "semantic.read",
+        "semantic.read_session",
+        "semantic.measurement",
+    },
+    # Runs a SELECT: the path of a read, and the first and last day of a staged copy before anybody reads it.
+    ".execute_on_data": {"semantic.read", "semantic.measurement"},
+    # Writes SQL: named where a door is put together, and nowhere else.
+    "MetricFlowCompiler": {
+        "agent_resources.metrics_resource",
+        "orchestration_assets.cli.place",
+    },
+    ".compile_of_engine": {"semantic.plan", "semantic.engines.stored"},
+}
+# The demonstration's own warehouse, which is what dbt reads and no agent does.
+DEMONSTRATION = "orchestration_assets.defs."
+
+
+def _ways_named(path: Path) -> set[str]:
+    """Which of `WAYS` a module names, by its imports, its names and the methods that it calls."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        match node:
+            case ast.Import(names=names):
+                found |= {alias.name for alias in names}
+            case ast.Name(id=name):
+                found.add(name)
+            case ast.Attribute(value=ast.Name(id="duckdb"), attr=attribute):
+                found.add(f"duckdb.{attribute}")
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="data"), attr="execute")):
+                found.add(".execute_on_data")
+            case ast.Call(func=ast.Attribute(value=ast.Attribute(attr="data"), attr="execute")):
+                found.add(".execute_on_data")
+            case ast.Call(func=ast.Attribute(value=ast.Attribute(attr="_engine"), attr="compile")):
+                found.add(".compile_of_engine")
+    return found & set(WAYS)
+
+
+def test_only_the_door_reaches_an_engine_or_the_data() -> None:
+    named: dict[str, set[str]] = {way: set() for way in WAYS}
+    for module, path in MODULES.items():
+        if not module.startswith(DEMONSTRATION):
+            for way in _ways_named(path):
+                named[way].add(module)
+    assert named == WAYS
+
+
+def test_a_session_is_all_that_a_reader_is_given() -> None:
+    """What a session offers in public either goes through the door or holds no data."""
+    from semantic.read_session import ReadSession
+
+    public = {name for name in vars(ReadSession) if not name.startswith("_")}
+    assert public == {"query", "dimension_values", "explain", "snapshot", "renew"}
