@@ -52,3 +52,9 @@ def did_you_mean(asked: str, names: Iterable[str]) -> str | None:
     """The nearest of `names` to what was asked as a hint, or None where nothing is near."""
     near = get_close_matches(asked, list(names), n=3, cutoff=0.6)
     return f"did you mean {' or '.join(repr(name) for name in near)}?" if near else None
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names in quotes, as in a sentence."""
+    quoted = [f"'{name}'" for name in names]
+    return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} and {quoted[-1]}"

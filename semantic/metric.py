@@ -76,6 +76,11 @@ class NamedDimension:
         """Whether its values are days or moments: a time, at a grain of the calendar."""
         return self.grain is not None and self.grain not in self.dimension.custom_grains
 
+    def is_finer(self, grain: str) -> bool:
+        """Whether it tells more of a time than its `grain`. What is no grain of the calendar, such as the day of the week, does."""
+        own = self.date_part or self.grain
+        return own not in GRAINS or GRAINS.index(own) < GRAINS.index(grain)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Scope:

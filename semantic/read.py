@@ -22,20 +22,20 @@ from semantic.binding import values_of
 from semantic.canonical import canonical_json, canonical_value
 from semantic.catalog import Catalog
 from semantic.engine import MetricEngine
-from semantic.errors import MetricCompileError, PolicyNotCurrent, SnapshotUnavailable
+from semantic.errors import MetricCompileError, PolicyNotCurrent, SnapshotUnavailable, listed
+from semantic.gates import refuse_closed
 from semantic.ledger import Ledger, MetricRead, ReadContext, Record, RecordKind
 from semantic.metric import Metric
-from semantic.notices import hours, last_day, notices_of
+from semantic.notices import last_day, notices_of
 from semantic.plan import MixedRestrictions, Planner, QueryPlan, RowsNotRestrictable
 from semantic.plan_request import PlanRequest
 from semantic.policy import Policy, Reader
 from semantic.query import MetricQuery
 from semantic.refused import Refused
-from semantic.resolve import Resolver, listed
+from semantic.resolve import Resolver
 from semantic.result_cache import ResultCache
-from semantic.snapshot import OpenSnapshot, SnapshotRecord, State, state_of_model
+from semantic.snapshot import OpenSnapshot, SnapshotRecord
 from semantic.suppression import suppressed
-from semantic.value_types import can_be_compared, value_type
 
 Rows = list[tuple[Any, ...]]
 
@@ -135,8 +135,7 @@ class Read:
         request = resolver.resolve()
         plan = self._plan(request)
         snapshot, data = self._held()
-        self._refuse_closed_gates(request, plan, snapshot)
-        self._refuse_ill_typed_rows(request, snapshot)
+        refuse_closed(request, plan, self._reader, snapshot, self._door.catalog, self._door.now())
         asked = resolver.limit or request.max_rows
         return _Prepared(
             request=request,
@@ -196,71 +195,6 @@ class Read:
                 detail=str(error),
             ) from error
 
-    def _refuse_closed_gates(
-        self, request: PlanRequest, plan: QueryPlan, snapshot: SnapshotRecord
-    ) -> None:
-        catalog = self._door.catalog
-        for permit in request.permits:
-            metric, known = catalog.metrics[permit.metric], snapshot.metrics.get(permit.metric)
-            if known is None or known.definition_hash != metric.definition_hash:
-                raise Refused(
-                    Reason.DEFINITION_CHANGED,
-                    f"The definition of '{metric.name}' is not the one that snapshot {snapshot.version} was made with",
-                    hint="materialize governed_snapshot",
-                )
-            if known.state is not State.PASSING:
-                raise Refused(
-                    Reason.CHECKS_NOT_PASSING, f"'{metric.name}' may not be read: {known.reason}"
-                )
-            age = self._door.now() - snapshot.published_at
-            if permit.max_age is not None and age > permit.max_age:
-                raise Refused(
-                    Reason.STALE,
-                    f"The data is {hours(age)} old, and '{self._reader.name}' may read data of at most "
-                    f"{hours(permit.max_age)}",
-                    hint="materialize governed_snapshot",
-                )
-        self._refuse_changed_elements(plan, snapshot)
-        for unique_id in catalog.dbt_models_of(plan.relations):
-            state = state_of_model(snapshot.models, unique_id)
-            if state.state is not State.PASSING:
-                raise Refused(
-                    Reason.CHECKS_NOT_PASSING,
-                    f"{listed(request.metrics)} in this form read what may not be read: {state.reason}",
-                )
-
-    def _refuse_changed_elements(self, plan: QueryPlan, snapshot: SnapshotRecord) -> None:
-        """The dimensions and entities of what is read must mean what they did when the data was measured."""
-        for name, elements in self._door.catalog.element_hashes.items():
-            if self._door.catalog.semantic_models[name].relation not in plan.relations:
-                continue
-            known = snapshot.elements.get(name, {})
-            for element, digest in elements.items():
-                if known.get(element, digest) != digest:
-                    what = f"'{element}' of the semantic model" if element else "The semantic model"
-                    raise Refused(
-                        Reason.DEFINITION_CHANGED,
-                        f"{what} '{name}' is not the one that snapshot {snapshot.version} was made with",
-                        hint="materialize governed_snapshot",
-                    )
-
-    def _refuse_ill_typed_rows(self, request: PlanRequest, snapshot: SnapshotRecord) -> None:
-        """A row restriction compares like with like, or nothing is read: DuckDB would cast, and show other rows."""
-        for item in request.rows:
-            types = {
-                value_type(elements[item.element])
-                for elements in snapshot.types.values()
-                if item.element in elements
-            }
-            for value in item.values:
-                if any(known and not can_be_compared(value, known) for known in types):
-                    raise Refused(
-                        Reason.ROWS_NOT_RESTRICTABLE,
-                        f"The policy restricts {item.element} by values of another type than it has",
-                        hint="the owner of the policy can mend it",
-                        detail=f"{value!r} is no {' or '.join(sorted(known for known in types if known))}",
-                    )
-
     def _execute(self, ready: _Prepared) -> Rows:
         """All rows that were found: one more than the limit where there are more, every group where these are counted."""
         plan, request = ready.plan, ready.request
@@ -285,22 +219,21 @@ class Read:
     def _asked_of_data(self, ready: _Prepared, values: Mapping[str, Any], most: int) -> Rows:
         try:
             return ready.data.execute(ready.plan.sql, values, most)
-        except duckdb.InterruptException as error:
-            reason, message = Reason.TIMED_OUT, "The query took too long and was stopped"
-            failure: Exception = error
-        except duckdb.ConversionException as error:
-            reason, message = (
-                Reason.INVALID_QUERY,
-                "A filter value has another type than its dimension",
-            )
-            failure = error
         except duckdb.Error as error:
-            reason, message = Reason.QUERY_FAILED, "The query failed"
-            failure = error
-        self._append(
-            RecordKind.OUTCOME, reason=reason.value, details={"error": str(failure)[:2000]}
-        )
-        raise Refused(reason, message, is_recorded=True) from failure
+            reason, message = _failure(error)
+            raise self._failed(reason, message, {"error": str(error)[:2000]}) from error
+
+    def _failed(
+        self,
+        reason: Reason,
+        message: str,
+        details: Mapping[str, object],
+        *,
+        hint: str | None = None,
+    ) -> Refused:
+        """The refusal of a read whose intent is on record: this is its outcome."""
+        self._append(RecordKind.OUTCOME, reason=reason.value, details=details)
+        return Refused(reason, message, hint=hint, is_recorded=True)
 
     def _told(self, ready: _Prepared, found: Rows) -> tuple[Rows, tuple[Notice, ...]]:
         """The rows that the reader is given, and what it must know of them."""
@@ -330,21 +263,18 @@ class Read:
         """The rows from the offset on that may be told, without their counts; and how many may not."""
         request, plan = ready.request, ready.plan
         if len(found) > MAX_ROWS:
-            self._append(
-                RecordKind.OUTCOME, reason=Reason.INVALID_QUERY.value, details={"rows": len(found)}
-            )
-            raise Refused(
+            raise self._failed(
                 Reason.INVALID_QUERY,
                 f"There are more than {MAX_ROWS:,} groups, too many to look for small ones",
+                {"rows": len(found)},
                 hint="group by fewer dimensions, or filter",
-                is_recorded=True,
             )
         width = len(plan.columns)
         groups = [row[: len(request.group_by)] for row in found]
-        smallest = request.smallest_group or 0
-        hidden: set[int] = set()
-        for place in range(width, width + plan.counts):
-            hidden |= suppressed(groups, [int(row[place] or 0) for row in found], smallest)
+        counts = [
+            [int(row[place] or 0) for row in found] for place in range(width, width + plan.counts)
+        ]
+        hidden = suppressed(groups, counts, request.smallest_group or 0)
         told = [row[:width] for position, row in enumerate(found) if position not in hidden]
         return told[request.offset :], len(hidden)
 
@@ -483,6 +413,17 @@ class Read:
             plan_hash=plan.hash,
             notices=notices,
         )
+
+
+def _failure(error: duckdb.Error) -> tuple[Reason, str]:
+    """What a reader is told of an error of the data. Its own text stays on record."""
+    match error:
+        case duckdb.InterruptException():
+            return Reason.TIMED_OUT, "The query took too long and was stopped"
+        case duckdb.ConversionException():
+            return Reason.INVALID_QUERY, "A filter value has another type than its dimension"
+        case _:
+            return Reason.QUERY_FAILED, "The query failed"
 
 
 def _rules_of(request: PlanRequest) -> list[str]:

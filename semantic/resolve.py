@@ -1,24 +1,24 @@
 """A query in the light of catalogue and policy: names are looked up byte by byte, and from here on our own strings travel."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime
 from typing import Protocol
 
 from semantic.answer import Reason
 from semantic.catalog import Catalog
 from semantic.engine import MetricEngine, NamedMetric
-from semantic.errors import MetricCompileError, did_you_mean
-from semantic.filters import TEXT_ONLY, AllOf, AnyOf, Filter, MetricFilter
-from semantic.metric import EXTRACT, GRAINS, Dimension, DimensionKind, Metric, NamedDimension
+from semantic.errors import MetricCompileError, did_you_mean, listed
+from semantic.filter_values import period_values, type_of, typed_values
+from semantic.filters import AllOf, AnyOf, Filter, MetricFilter, comparisons
+from semantic.limits import limited
+from semantic.metric import EXTRACT, Dimension, DimensionKind, Metric, NamedDimension
 from semantic.notices import last_day
 from semantic.plan_request import Comparison, Condition, Junction, PlanRequest, PreviousPeriod
-from semantic.policy import Clause, Denial, Mask, Permit, Policy, Reader, Use
+from semantic.policy import Clause, Denial, Permit, Policy, Reader, Use
 from semantic.query import MetricQuery
 from semantic.refused import Refused
 from semantic.saved_query import SavedQuery
 from semantic.snapshot import SnapshotRecord
-from semantic.time_range import DaySpan, period_start
-from semantic.value_types import ValueType, as_time, as_type, value_type
+from semantic.time_range import DaySpan
 
 TIME = "metric_time"
 _MONTHLY = frozenset({"month", "quarter", "year"})
@@ -85,7 +85,7 @@ class Resolver:
         permits = self._permits(metrics, request, fixed_metrics)
         _refuse_same_columns(group_by)
         self._refuse_missing_time(metrics, request)
-        return self._limited(self._timed(request.having(permits=permits)))
+        return limited(self._timed(request.having(permits=permits)), self._reader, self._catalog)
 
     @property
     def limit(self) -> int | None:
@@ -195,16 +195,9 @@ class Resolver:
     def _typed_values(self, named: NamedDimension, item: Filter) -> tuple[object, ...]:
         """The values with the type of the dimension. Raises `Refused`, which names it."""
         try:
-            if named.is_date:
-                return tuple(_period(as_time(value), named) for value in item.values)
-            if named.date_part:
-                return tuple(_whole_number(value, named.date_part) for value in item.values)
-            wanted = type_of(named.dimension, self._published())
-            if item.operator in TEXT_ONLY and wanted not in (ValueType.TEXT, None):
-                raise ValueError(f"is a {wanted}, and '{item.operator}' needs a text")
-            return tuple(
-                value if wanted is None else as_type(value, wanted) for value in item.values
-            )
+            if named.is_date or named.date_part:
+                return period_values(item, named)
+            return typed_values(item, type_of(named.dimension, self._published()))
         except ValueError as error:
             raise Refused(Reason.INVALID_QUERY, f"filter on '{item.dimension}': {error}") from error
 
@@ -251,18 +244,16 @@ class Resolver:
             )
             if isinstance(named, NamedDimension)
         ]
-        permits = {metric.name: self._permit(metric, uses) for metric in metrics}
+        wanted: dict[str, list[Use]] = {metric.name: list(uses) for metric in metrics}
         for item in request.comparisons:
             if isinstance(item.operand, NamedMetric):
-                metric = self._catalog.metrics[item.operand.metric]
-                by = [
+                wanted.setdefault(item.operand.metric, []).extend(
                     Use(dimension=named.dimension, clause=Clause.FILTERS)
                     for named in item.operand.by
-                ]
-                permits[metric.name] = self._permit(metric, by)
+                )
         for name in fixed_metrics:
-            permits.setdefault(name, self._permit(self._catalog.metrics[name], ()))
-        return tuple(permits.values())
+            wanted.setdefault(name, [])
+        return tuple(self._permit(self._catalog.metrics[name], wanted[name]) for name in wanted)
 
     def _permit(self, metric: Metric, uses: Sequence[Use]) -> Permit:
         decided = self._policy.decide(self._reader, metric, uses)
@@ -276,7 +267,9 @@ class Resolver:
 
     def _as_asked(self, dimension: str) -> str:
         """A dimension as the query wrote it, so that a refusal says nothing that the reader did not."""
-        written = [*self._query.group_by, *_names_in(self._query.filters)]
+        written = list(self._query.group_by)
+        for item in comparisons(self._query.filters):
+            written += item.by if isinstance(item, MetricFilter) else [item.dimension]
         return next(
             (
                 name
@@ -333,45 +326,6 @@ class Resolver:
         previous = _previous_period(span, request) if self._query.compare_to else None
         return request.having(span=span, previous=previous)
 
-    def _limited(self, request: PlanRequest) -> PlanRequest:
-        """With everything that the permits narrow beyond rows."""
-        _refuse_masked_filters(request)
-        _refuse_wide_range(request, self._reader)
-        _refuse_fine_grain(request, self._reader)
-        dropped = {
-            named.column
-            for named in request.group_by
-            if request.mask_of(named.dimension) is Mask.DROP
-        }
-        kept = tuple(named for named in request.group_by if named.column not in dropped)
-        if request.values_only and not kept:
-            raise Refused(
-                Reason.NOT_AVAILABLE, f"The values of {listed(sorted(dropped))} are not told"
-            )
-        return self._counted(
-            request.having(
-                group_by=kept,
-                dropped=tuple(sorted(dropped)),
-                order_by=tuple(item for item in request.order_by if item[0] not in dropped),
-            )
-        )
-
-    def _counted(self, request: PlanRequest) -> PlanRequest:
-        """With the metrics that count what makes up a group, where small groups are not told."""
-        if request.smallest_group is None:
-            return request
-        for permit in request.permits:
-            count = self._catalog.metrics[permit.metric].count_metric
-            if count is None or self._catalog.find(count) is None:
-                raise Refused(
-                    Reason.GROUPS_NOT_COUNTED,
-                    f"'{permit.metric}' declares no metric that counts its groups, and '{self._reader.name}' may not see "
-                    f"groups of fewer than {request.smallest_group}",
-                    hint="the owner of the definition can declare count_metric in its config.meta",
-                )
-        counts = (str(self._catalog.metrics[name].count_metric) for name in request.metrics)
-        return request.having(counts=tuple(dict.fromkeys(counts)))
-
 
 def _expanded(query: MetricQuery, saved: SavedQuery) -> MetricQuery:
     """The query with what its saved query names."""
@@ -384,56 +338,11 @@ def _expanded(query: MetricQuery, saved: SavedQuery) -> MetricQuery:
     )
 
 
-def _names_in(conditions: Iterable[object]) -> Iterable[str]:
-    for item in conditions:
-        match item:
-            case AnyOf():
-                yield from _names_in(item.any_of)
-            case AllOf():
-                yield from _names_in(item.all_of)
-            case MetricFilter():
-                yield from item.by
-            case Filter():
-                yield item.dimension
-
-
-def type_of(dimension: Dimension, record: SnapshotRecord) -> ValueType | None:
-    """The type of a dimension's values in the published data, or None where that is not known or not the same in all models."""
-    found = {
-        value_type(record.types.get(model, {}).get(dimension.element, ""))
-        for model in dimension.models
-    }
-    return found.pop() if len(found) == 1 else None
-
-
 def _refuse_same_columns(group_by: Sequence[NamedDimension]) -> None:
     columns = [named.column for named in group_by]
     for column in columns:
         if columns.count(column) > 1:
             raise Refused(Reason.INVALID_QUERY, f"group_by names '{column}' twice")
-
-
-def _period(value: date | datetime, named: NamedDimension) -> date | datetime:
-    """A moment as the period that begins with it. Raises `ValueError` where none does: a comparison with it would mislead."""
-    if isinstance(value, datetime) and value.tzinfo is not None:
-        value = value.astimezone(UTC).replace(tzinfo=None)
-    if named.grain == "hour":
-        return value
-    day = value.date() if isinstance(value, datetime) else value
-    is_midnight = not isinstance(value, datetime) or value == datetime.combine(
-        day, datetime.min.time()
-    )
-    start = period_start(day, named.grain or "day")
-    if start != day or not is_midnight:
-        raise ValueError(f"no {named.grain} begins with {value}; write {start}")
-    return day
-
-
-def _whole_number(value: object, part: str) -> object:
-    number = as_type(value, ValueType.NUMBER)
-    if not isinstance(number, int):
-        raise ValueError(f"a {part} is a whole number, and {value!r} is none")
-    return number
 
 
 def _previous_period(span: DaySpan, request: PlanRequest) -> PreviousPeriod:
@@ -461,65 +370,5 @@ def _previous_period(span: DaySpan, request: PlanRequest) -> PreviousPeriod:
     return PreviousPeriod(span=span.days_before(), unit="days", count=span.days)
 
 
-def _refuse_masked_filters(request: PlanRequest) -> None:
-    ranged = [request.time] if request.span and request.time else []
-    compared = [item.operand for item in request.comparisons]
-    within = [named for item in compared if isinstance(item, NamedMetric) for named in item.by]
-    own = [item for item in compared if isinstance(item, NamedDimension)]
-    for named in (*own, *within, *ranged):
-        if request.mask_of(named.dimension) is not None:
-            raise Refused(
-                Reason.NOT_AVAILABLE,
-                f"Dimension '{named.column}' is masked, so it cannot be filtered",
-                hint="group by it instead",
-            )
-
-
-def _refuse_wide_range(request: PlanRequest, reader: Reader) -> None:
-    most = min((item.max_days for item in request.permits if item.max_days), default=None)
-    if most is None or (request.span and request.span.days <= most):
-        return
-    asked = f"asks for {request.span.days:,} days" if request.span else "has no time_range"
-    raise Refused(
-        Reason.RANGE_TOO_WIDE,
-        f"'{reader.name}' may read {most:,} days at once, and this query {asked}",
-        hint=f"give a time_range of at most {most:,} days, such as 'last {min(most, 7)} days'",
-    )
-
-
-def _refuse_fine_grain(request: PlanRequest, reader: Reader) -> None:
-    finest = max(
-        (item.finest_grain for item in request.permits if item.finest_grain),
-        key=GRAINS.index,
-        default=None,
-    )
-    if finest is None:
-        return
-    for named in request.named:
-        is_range = request.span is not None and named is request.time
-        if named.dimension.kind is not DimensionKind.TIME or is_range:
-            continue
-        grain = named.date_part or named.grain or ""
-        known = GRAINS.index(grain) if grain in GRAINS else 0
-        if known < GRAINS.index(finest):
-            raise Refused(
-                Reason.GRAIN_TOO_FINE,
-                f"'{reader.name}' may see times by {finest} or coarser, and not '{named.column}'",
-                hint=f"write {named.dimension.name}__{finest}",
-            )
-    if request.span and not request.span.is_aligned(finest):
-        raise Refused(
-            Reason.GRAIN_TOO_FINE,
-            f"'{reader.name}' may see times by {finest} or coarser, so a time_range holds whole {finest}s",
-            hint=f"{request.span.start} to {request.span.end} begins or ends within one",
-        )
-
-
 def _why(denial: Denial) -> str:
     return f"{denial.why}; rules: {', '.join(denial.rules) or 'none'}"
-
-
-def listed(names: Iterable[str]) -> str:
-    """Names in quotes, as in a sentence."""
-    quoted = [f"'{name}'" for name in names]
-    return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} and {quoted[-1]}"

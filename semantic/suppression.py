@@ -13,10 +13,14 @@ from typing import Any
 Row = tuple[Any, ...]
 
 
-def suppressed(groups: Sequence[Row], sizes: Sequence[int], smallest: int) -> set[int]:
-    """The positions of the groups that may not be told. `groups` are their dimensions, `sizes` the rows that make them up."""
-    hidden = {position for position, size in enumerate(sizes) if 0 < size < smallest}
-    if not hidden or not groups or not groups[0]:
+def suppressed(groups: Sequence[Row], counts: Sequence[Sequence[int]], smallest: int) -> set[int]:
+    """The positions of the groups that may not be told. `groups` are their dimensions; each of `counts` has the rows that make up
+    every group, for one of the metrics that are told: what one of them hides is hidden for all.
+    """
+    hidden = {
+        position for sizes in counts for position, size in enumerate(sizes) if 0 < size < smallest
+    }
+    if not hidden or not groups[0]:
         return hidden
     lines = [_lines(groups, dimension) for dimension in range(len(groups[0]))]
     waiting = set(hidden)
@@ -24,10 +28,11 @@ def suppressed(groups: Sequence[Row], sizes: Sequence[int], smallest: int) -> se
         position = waiting.pop()
         for dimension, of_dimension in enumerate(lines):
             line = of_dimension[_without(groups[position], dimension)]
-            added = _one_more(line, hidden, sizes, smallest)
-            if added is not None:
-                hidden.add(added)
-                waiting |= {position, added}
+            for sizes in counts:
+                added = _one_more(line, hidden, sizes, smallest)
+                if added is not None:
+                    hidden.add(added)
+                    waiting |= {position, added}
     return hidden
 
 

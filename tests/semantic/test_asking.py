@@ -312,6 +312,19 @@ def test_small_groups_are_not_told_nor_what_gives_them_away(
     assert answer(door, READER, metrics="orders").rows == ((9,),)
 
 
+def test_where_small_groups_are_not_told_no_metric_filter_asks_for_their_values(
+    open_door: OpenDoor, counted: Catalog
+) -> None:
+    """Which rows are left would tell the value of each single customer, in a few questions."""
+    policy = f"{PERMIT}  - {{restrict: r, readers: [ana], metrics: '*', smallest_group: 3}}\n"
+    asked = {"metric": "revenue", "by": "customer", "operator": ">", "values": 10}
+    door = open_door(policy=policy, catalog=counted)
+    refused = refusal(door, READER, metrics="orders", filters=asked)
+    assert refused.reason is Reason.GROUPS_NOT_COUNTED
+    assert "compares each single group" in refused.message
+    assert answer(open_door(policy=PERMIT), READER, metrics="orders", filters=asked).rows
+
+
 @pytest.mark.parametrize("value", ["'1'", "true", "one"])
 def test_a_restriction_by_values_of_another_type_shows_nothing(
     open_door: OpenDoor, value: str
