@@ -10,6 +10,7 @@ from typing import Any
 from semantic.engine import ConditionText, Operand
 from semantic.filters import SEVERAL_VALUES, Operator
 from semantic.plan_request import Comparison, Condition, Junction, PlanRequest
+from semantic.policy import Mask
 
 _COMPARISONS = {
     Operator.EQUALS: "=",
@@ -123,5 +124,5 @@ def _names(request: PlanRequest) -> Iterator[str]:
             yield "shift"
     for restriction in request.rows:
         yield from (f"r_{restriction.element}_{i}" for i in range(len(restriction.values)))
-    if any(request.mask_of(named.dimension) for named in request.group_by):
+    if any(request.mask_of(named.dimension) is Mask.HASH for named in request.group_by):
         yield "mask"

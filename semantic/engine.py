@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from semantic.generalisation import Band, FirstCharacters
 from semantic.metric import Dimension, NamedDimension
 
 
@@ -30,11 +31,15 @@ class ConditionText:
 
 @dataclass(frozen=True, kw_only=True)
 class CompileRequest:
-    """Metrics, dimensions and conditions. All names come from the catalogue, never from a reader."""
+    """Metrics, dimensions and conditions. All names come from the catalogue, never from a reader.
+
+    `generalised` are those of `group_by` that are grouped by a coarser value.
+    """
 
     metrics: tuple[str, ...]
     group_by: tuple[NamedDimension, ...]
     conditions: tuple[ConditionText, ...] = ()
+    generalised: tuple[tuple[NamedDimension, FirstCharacters | Band], ...] = ()
 
 
 class MetricEngine(Protocol):

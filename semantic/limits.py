@@ -6,7 +6,8 @@ from semantic.answer import Reason
 from semantic.catalog import Catalog
 from semantic.engine import NamedMetric
 from semantic.errors import listed
-from semantic.metric import GRAINS, DimensionKind, NamedDimension
+from semantic.generalisation import AtGrain
+from semantic.metric import GRAINS, Dimension, DimensionKind, NamedDimension
 from semantic.plan_request import PlanRequest
 from semantic.policy import Mask, Reader
 from semantic.refused import Refused
@@ -23,7 +24,7 @@ def limited(request: PlanRequest, reader: Reader, catalog: Catalog) -> PlanReque
 
 def _refuse_masked_filters(request: PlanRequest) -> None:
     for named in _filtered(request):
-        if request.mask_of(named.dimension) is not None:
+        if not isinstance(request.mask_of(named.dimension), AtGrain | None):
             raise Refused(
                 Reason.NOT_AVAILABLE,
                 f"Dimension '{named.column}' is masked, so it cannot be filtered",
@@ -55,27 +56,31 @@ def _refuse_wide_range(request: PlanRequest, reader: Reader) -> None:
 
 
 def _refuse_fine_grain(request: PlanRequest, reader: Reader) -> None:
-    finest = max(
-        (item.finest_grain for item in request.permits if item.finest_grain),
-        key=GRAINS.index,
-        default=None,
-    )
-    if finest is None:
-        return
     for named in request.named:
+        finest = _finest_grain(named.dimension, request)
         is_range = request.span is not None and named is request.time
-        if named.dimension.kind is DimensionKind.TIME and not is_range and named.is_finer(finest):
+        if finest and not is_range and named.is_finer(finest):
             raise Refused(
                 Reason.GRAIN_TOO_FINE,
-                f"'{reader.name}' may see times by {finest} or coarser, and not '{named.column}'",
+                f"'{reader.name}' may see this time by {finest} or coarser, and not '{named.column}'",
                 hint=f"write {named.dimension.name}__{finest}",
             )
-    if request.span and not request.span.is_aligned(finest):
-        raise Refused(
-            Reason.GRAIN_TOO_FINE,
-            f"'{reader.name}' may see times by {finest} or coarser, so a time_range holds whole {finest}s",
-            hint=f"{request.span.start} to {request.span.end} begins or ends within one",
-        )
+        if finest and is_range and request.span and not request.span.is_aligned(finest):
+            raise Refused(
+                Reason.GRAIN_TOO_FINE,
+                f"'{reader.name}' may see times by {finest} or coarser, so a time_range holds whole {finest}s",
+                hint=f"{request.span.start} to {request.span.end} begins or ends within one",
+            )
+
+
+def _finest_grain(dimension: Dimension, request: PlanRequest) -> str | None:
+    """The coarsest of the grains at which this time may be seen at most; None where there is none, and for what is no time."""
+    if dimension.kind is not DimensionKind.TIME:
+        return None
+    mask = request.mask_of(dimension)
+    grains = [item.finest_grain for item in request.permits]
+    grains += [mask.grain] if isinstance(mask, AtGrain) else []
+    return max((grain for grain in grains if grain), key=GRAINS.index, default=None)
 
 
 def _without_dropped(request: PlanRequest) -> PlanRequest:

@@ -66,7 +66,7 @@ class NamedDimension:
 
     @property
     def column(self) -> str:
-        """The name of its column in the compiled SQL and in the answer."""
+        """The name of its column in the answer, and in the SQL that an engine compiles."""
         if self.date_part:
             return f"{self.dimension.name}__{EXTRACT}{self.date_part}"
         return f"{self.dimension.name}__{self.grain}" if self.grain else self.dimension.name

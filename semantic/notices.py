@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from semantic.answer import Notice
 from semantic.catalog import Catalog
 from semantic.plan_request import PlanRequest
+from semantic.policy import Mask
 from semantic.snapshot import SnapshotRecord
 
 _PERIODS = ("week", "month", "quarter", "year")
@@ -13,7 +14,6 @@ _PERIODS = ("week", "month", "quarter", "year")
 
 def notices_of(
     request: PlanRequest,
-    masked: Iterable[str],
     catalog: Catalog,
     snapshot: SnapshotRecord,
     age: timedelta,
@@ -22,8 +22,9 @@ def notices_of(
     for item in request.rows:
         values = ", ".join(map(str, item.values)) or "nothing"
         yield Notice(kind="filtered", text=f"only rows whose {item.element} is {values}")
-    for column in masked:
-        yield Notice(kind="masked", text=f"the values of {column} are pseudonyms")
+    for named, mask in request.masked:
+        told = "pseudonyms" if isinstance(mask, Mask) else mask
+        yield Notice(kind="masked", text=f"the values of {named.column} are {told}")
     for column in request.dropped:
         yield Notice(
             kind="masked", text=f"{column} is not told, and the answer is not grouped by it"

@@ -2,7 +2,7 @@
 
 from semantic.metric import NamedDimension
 from semantic.plan_request import PlanRequest
-from semantic.policy import Mask
+from semantic.policy import Mask, Masking
 
 PREVIOUS = "__previous"
 _DAY_OR_COARSER = frozenset({"day", "week", "month", "quarter", "year"})
@@ -76,7 +76,7 @@ def _same_group(request: PlanRequest, prefix: str) -> str:
     return " AND ".join(parts) or "TRUE"
 
 
-def _column(named: NamedDimension, mask: Mask | None, prefix: str) -> str:
+def _column(named: NamedDimension, mask: Masking | None, prefix: str) -> str:
     name = _quoted(named.column)
     if mask is Mask.HASH:
         key = f"${prefix}mask"

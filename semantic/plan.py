@@ -16,6 +16,7 @@ from semantic.catalog import Catalog
 from semantic.compiled_sql import CompiledSql
 from semantic.engine import CompileRequest, MetricEngine, NamedMetric, Operand
 from semantic.errors import MetricCompileError
+from semantic.generalisation import Band, FirstCharacters
 from semantic.outer_select import columns_of, outer_select
 from semantic.plan_request import Condition, Junction, PlanRequest
 from semantic.policy import Permit, RowRestriction
@@ -37,7 +38,6 @@ class QueryPlan:
     parameters: frozenset[str]
     prefix: str
     restricted: tuple[str, ...]
-    masked: tuple[str, ...]
     hash: str
 
 
@@ -86,6 +86,11 @@ class Planner:
                     metrics=tuple(dict.fromkeys((*request.metrics, *request.counts))),
                     group_by=request.group_by,
                     conditions=condition_texts(request, prefix),
+                    generalised=tuple(
+                        (named, mask)
+                        for named, mask in request.masked
+                        if isinstance(mask, FirstCharacters | Band)
+                    ),
                 )
             )
         )
@@ -113,9 +118,6 @@ class Planner:
             parameters=parameters,
             prefix=prefix,
             restricted=tuple(sorted(restrictions)),
-            masked=tuple(
-                named.column for named in request.group_by if request.mask_of(named.dimension)
-            ),
             hash=hashlib.sha256(sql.encode()).hexdigest()[:32],
         )
 

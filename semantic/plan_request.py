@@ -6,8 +6,9 @@ from typing import Any, Literal
 
 from semantic.engine import Operand
 from semantic.filters import Operator
+from semantic.generalisation import AtGrain
 from semantic.metric import Dimension, NamedDimension
-from semantic.policy import Mask, Permit, RowRestriction
+from semantic.policy import Mask, Masking, Permit, RowRestriction
 from semantic.time_range import DaySpan
 
 
@@ -100,7 +101,15 @@ class PlanRequest:
         if self.span and self.time:
             yield self.time
 
-    def mask_of(self, dimension: Dimension) -> Mask | None:
+    @property
+    def masked(self) -> Iterator[tuple[NamedDimension, Masking]]:
+        """What the answer is grouped by in another form than the data has it."""
+        for named in self.group_by:
+            mask = self.mask_of(named.dimension)
+            if mask is not None and not isinstance(mask, AtGrain):
+                yield named, mask
+
+    def mask_of(self, dimension: Dimension) -> Masking | None:
         """What is done to a dimension. Where two metrics mask it in two ways, it is dropped."""
         found = {mask for permit in self.permits if (mask := permit.mask_of(dimension))}
         return found.pop() if len(found) == 1 else Mask.DROP if found else None

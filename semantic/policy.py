@@ -18,6 +18,7 @@ from fnmatch import fnmatchcase
 
 from semantic.asked import MAX_ROWS
 from semantic.canonical import canonical_json
+from semantic.generalisation import Generalisation, fits
 from semantic.metric import GRAINS, Dimension, Metric
 
 Scalar = str | int | bool
@@ -48,6 +49,9 @@ class Mask(StrEnum):
 
     HASH = "hash"
     DROP = "drop"
+
+
+Masking = Mask | Generalisation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +132,7 @@ class RestrictRule:
     metrics: Selector
     rows: Mapping[str, tuple[Scalar, ...]] = field(default_factory=dict)
     exempt: frozenset[str] = frozenset()
-    masks: Mapping[str, Mask] = field(default_factory=dict)
+    masks: Mapping[str, Masking] = field(default_factory=dict)
     max_rows: int | None = None
     smallest_group: int | None = None
     max_days: int | None = None
@@ -178,7 +182,7 @@ class Permit:
 
     metric: str
     rows: tuple[RowRestriction, ...]
-    masks: Mapping[str, Mask]
+    masks: Mapping[str, Masking]
     max_rows: int
     max_age: timedelta | None
     rules: tuple[str, ...]
@@ -186,10 +190,15 @@ class Permit:
     max_days: int | None = None
     finest_grain: str | None = None
 
-    def mask_of(self, dimension: Dimension) -> Mask | None:
-        """What is done to a dimension. Where several rules mask it in several ways, it is dropped."""
+    def mask_of(self, dimension: Dimension) -> Masking | None:
+        """What is done to a dimension. It is dropped where several rules mask it in several ways, or in one that it does not have."""
         found = {mask for pattern, mask in self.masks.items() if names(pattern, dimension.name)}
-        return found.pop() if len(found) == 1 else Mask.DROP if found else None
+        if not found:
+            return None
+        mask = found.pop()
+        if found or not (isinstance(mask, Mask) or fits(mask, dimension)):
+            return Mask.DROP
+        return mask
 
     @property
     def rows_key(self) -> str:
@@ -324,12 +333,12 @@ def _both(own: Permit, other: Permit) -> Permit:
     )
 
 
-def _all_masks(several: Iterable[Mapping[str, Mask]]) -> dict[str, Mask]:
-    """Every mask by its pattern. One that is masked in two ways is dropped."""
-    found: dict[str, Mask] = {}
+def _all_masks(several: Iterable[Mapping[str, Masking]]) -> dict[str, Masking]:
+    """Every mask by its pattern. What is masked in two ways is dropped."""
+    found: dict[str, Masking] = {}
     for masks in several:
         for pattern, mask in masks.items():
-            found[pattern] = mask if found.get(pattern, mask) is mask else Mask.DROP
+            found[pattern] = mask if found.get(pattern, mask) == mask else Mask.DROP
     return found
 
 

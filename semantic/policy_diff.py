@@ -8,7 +8,7 @@ from semantic.catalog import Catalog
 from semantic.engine import MetricEngine
 from semantic.ledger import AskedQuery
 from semantic.plan_request import PlanRequest
-from semantic.policy import ForbidRule, PermitRule, Policy, Reader
+from semantic.policy import ForbidRule, Mask, PermitRule, Policy, Reader
 from semantic.query import MetricQuery
 from semantic.refused import Refused
 from semantic.resolve import Resolver
@@ -86,9 +86,8 @@ def policy_changes(
 def _narrowing(request: PlanRequest) -> Iterator[str]:
     for item in request.rows:
         yield f"only rows whose {item.element} is {', '.join(map(str, item.values)) or 'nothing'}"
-    for named in request.group_by:
-        if request.mask_of(named.dimension):
-            yield f"{named.column} as pseudonyms"
+    for named, mask in request.masked:
+        yield f"{named.column} as {'pseudonyms' if isinstance(mask, Mask) else mask}"
     for column in request.dropped:
         yield f"without {column}"
     if request.smallest_group:

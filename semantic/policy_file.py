@@ -15,6 +15,7 @@ rules:
 """
 
 import hashlib
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -32,11 +33,13 @@ from pydantic import (
 
 from semantic.canonical import canonical_json
 from semantic.errors import PolicyError
+from semantic.generalisation import AtGrain, Band, FirstCharacters
 from semantic.policy import (
     Clause,
     Dimensions,
     ForbidRule,
     Mask,
+    Masking,
     PermitRule,
     Policy,
     RestrictRule,
@@ -66,7 +69,36 @@ def _as_list(value: object) -> object:
 
 
 Names = Annotated[list[str], BeforeValidator(_as_list)]
+Grain = Literal["hour", "day", "week", "month", "quarter", "year"]
 Values = Annotated[list[StrictBool | StrictInt | StrictStr], BeforeValidator(_as_list)]
+
+
+def _written_out(value: object) -> object:
+    """`hash` as `{hash: true}`."""
+    if isinstance(value, str) and value in list(Mask):
+        return {value: True}
+    if isinstance(value, Mapping):
+        return value
+    raise ValueError("a mask is hash, drop, {first: 2}, {band: 10} or {grain: month}")
+
+
+class _MaskText(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    hash: Literal[True] | None = None
+    drop: Literal[True] | None = None
+    first: StrictInt | None = Field(default=None, ge=1, le=1_000)
+    band: StrictInt | None = Field(default=None, ge=2, le=10**12)
+    grain: Grain | None = None
+
+    @model_validator(mode="after")
+    def _is_one_kind(self) -> Self:
+        if len(self.model_fields_set) != 1 or None in self.model_dump(exclude_unset=True).values():
+            raise ValueError("a mask is one of hash, drop, first, band and grain")
+        return self
+
+
+Masks = dict[str, Annotated[_MaskText, BeforeValidator(_written_out)]]
 
 
 class _RuleText(BaseModel):
@@ -84,11 +116,11 @@ class _RuleText(BaseModel):
     dimensions: Names | dict[Clause, Names] | None = None
     rows: dict[str, Values] = {}
     exempt: Names = []
-    masks: dict[str, Mask] = {}
+    masks: Masks = {}
     max_rows: StrictInt | None = Field(default=None, ge=1)
     smallest_group: StrictInt | None = Field(default=None, ge=2)
     max_days: StrictInt | None = Field(default=None, ge=1)
-    finest_grain: Literal["hour", "day", "week", "month", "quarter", "year"] | None = None
+    finest_grain: Grain | None = None
     max_age_hours: float | None = Field(default=None, gt=0, le=_LONGEST_AGE_HOURS)
 
     @model_validator(mode="after")
@@ -189,7 +221,7 @@ def _rule(raw: _RuleText) -> Rule:
         metrics=selector,
         rows={element: tuple(values) for element, values in raw.rows.items()},
         exempt=frozenset(raw.exempt),
-        masks=raw.masks,
+        masks={name: _mask(mask) for name, mask in raw.masks.items()},
         max_rows=raw.max_rows,
         smallest_group=raw.smallest_group,
         max_days=raw.max_days,
@@ -224,6 +256,28 @@ def _plain(policy: Policy) -> dict[str, object]:
     }
 
 
+def _mask(raw: _MaskText) -> Masking:
+    if raw.first is not None:
+        return FirstCharacters(count=raw.first)
+    if raw.band is not None:
+        return Band(width=raw.band)
+    if raw.grain is not None:
+        return AtGrain(grain=raw.grain)
+    return Mask.HASH if raw.hash else Mask.DROP
+
+
+def _plain_mask(mask: Masking) -> str | dict[str, object]:
+    match mask:
+        case Mask():
+            return mask.value
+        case FirstCharacters():
+            return {"first": mask.count}
+        case Band():
+            return {"band": mask.width}
+        case AtGrain():
+            return {"grain": mask.grain}
+
+
 def _plain_rule(rule: Rule) -> dict[str, object]:
     selector = rule.metrics
     plain: dict[str, object] = {
@@ -243,7 +297,7 @@ def _plain_rule(rule: Rule) -> dict[str, object]:
                 "restrict": rule.name,
                 "rows": {element: list(values) for element, values in rule.rows.items()},
                 "exempt": sorted(rule.exempt),
-                "masks": {name: mask.value for name, mask in rule.masks.items()},
+                "masks": {name: _plain_mask(mask) for name, mask in rule.masks.items()},
                 "max_rows": rule.max_rows,
                 "max_age_hours": None
                 if rule.max_age is None

@@ -280,8 +280,7 @@ class Read:
 
     def _notices(self, ready: _Prepared) -> tuple[Notice, ...]:
         age = self._door.now() - ready.snapshot.published_at
-        masked = ready.plan.masked
-        return tuple(notices_of(ready.request, masked, self._door.catalog, ready.snapshot, age))
+        return tuple(notices_of(ready.request, self._door.catalog, ready.snapshot, age))
 
     def _versions(
         self, request: PlanRequest, snapshot: SnapshotRecord
@@ -338,7 +337,7 @@ class Read:
                 "policy_hash": self._door.policy.hash,
                 "rules": _rules_of(request),
                 "rows": [[item.element, list(item.values)] for item in request.rows],
-                "masked": [*plan.masked, *request.dropped],
+                "masked": [*(named.column for named, _ in request.masked), *request.dropped],
                 "smallest_group": request.smallest_group,
                 "relations": list(plan.relations),
                 "plan_hash": plan.hash,

@@ -147,13 +147,17 @@ def _value(
 
 def _known_keys(model: type[BaseModel], keys: Keys) -> list[str]:
     current: Any = model
+    names_entry = False
     for key in keys:
-        if isinstance(key, int):
+        if isinstance(key, int) or names_entry:
+            names_entry = False
             continue
         field = current.model_fields.get(key) if _is_model(current) else None
         if field is None:
             return []
-        current = next((item for item in _types_in(field.annotation) if _is_model(item)), None)
+        types = _types_in(field.annotation)
+        names_entry = any(getattr(item, "__origin__", None) is dict for item in types)
+        current = next((item for item in types if _is_model(item)), None)
     return sorted(current.model_fields) if _is_model(current) else []
 
 

@@ -6,15 +6,18 @@ All imports of MetricFlow are in this file, inside the constructor: they take ab
 import json
 import logging
 import threading
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
 from semantic.catalog import Catalog
 from semantic.engine import CompileRequest, ConditionText, NamedMetric, Operand
+from semantic.engines.generalised_element import GeneralisedElement, with_elements
 from semantic.errors import MetricCompileError
 from semantic.metric import GRAINS, Dimension, DimensionKind, NamedDimension
 
+_KEPT_ENGINES = 8
 _LOGGERS = ("metricflow", "metricflow_semantics", "metricflow_semantic_interfaces")
 _DATE_PARTS = {
     "year": "year",
@@ -33,6 +36,7 @@ class MetricFlowCompiler:
         self._catalog = catalog
         self._lock = threading.RLock()
         self._engine, self._request = _load_engine(catalog.semantic_manifest)
+        self._generalised: OrderedDict[frozenset[GeneralisedElement], Any] = OrderedDict()
         self._dimensions: dict[tuple[str, ...], Mapping[str, Dimension]] = {}
         self._spine_grains = _custom_grains_of(catalog.semantic_manifest)
 
@@ -44,12 +48,19 @@ class MetricFlowCompiler:
             return self._dimensions[key]
 
     def compile(self, request: CompileRequest) -> str:
+        written = {item.column: _written(item) for item in request.group_by}
+        elements = {}
+        for named, mask in request.generalised:
+            elements[named.column] = GeneralisedElement(
+                model=named.dimension.models[0], name=named.dimension.element, mask=mask
+            )
+            written[named.column] = f"{named.column}{elements[named.column].suffix}"
         with self._lock:
             try:
-                explained = self._engine.explain(
+                explained = self._engine_with(frozenset(elements.values())).explain(
                     self._request.create(
                         metric_names=list(request.metrics),
-                        group_by_names=[_written(item) for item in request.group_by] or None,
+                        group_by_names=list(written.values()) or None,
                         where_constraints=[_where(item) for item in request.conditions] or None,
                     )
                 )
@@ -59,7 +70,26 @@ class MetricFlowCompiler:
                     + "".join(f" by {item.column}" for item in request.group_by),
                     hint=_first_reason(error),
                 ) from error
-        return str(explained.sql_statement.without_descriptions.sql)
+        sql = str(explained.sql_statement.without_descriptions.sql)
+        if not elements:
+            return sql
+        columns = [
+            f'{written[column]} AS "{column}"' if column in elements else f'"{column}"'
+            for column in (*written, *request.metrics)
+        ]
+        return f"SELECT {', '.join(columns)} FROM (\n{sql}\n) AS generalised"
+
+    def _engine_with(self, elements: frozenset[GeneralisedElement]) -> Any:
+        """The engine that knows these generalised elements as dimensions of their own. The last few stay."""
+        if not elements:
+            return self._engine
+        if elements not in self._generalised:
+            manifest = with_elements(self._catalog.semantic_manifest, elements)
+            self._generalised[elements], _ = _load_engine(manifest)
+        self._generalised.move_to_end(elements)
+        while len(self._generalised) > _KEPT_ENGINES:
+            self._generalised.popitem(last=False)
+        return self._generalised[elements]
 
     def _legal_dimensions(self, metrics: tuple[str, ...]) -> dict[str, Dimension]:
         try:

@@ -56,16 +56,16 @@ class StoredEngine:
         return self._dimensions[key]
 
     def compile(self, request: CompileRequest) -> str:
-        path = self._path(
-            {
-                "metrics": list(request.metrics),
-                "group_by": [item.column for item in request.group_by],
-                "conditions": [
-                    [item.template, [_plain(operand) for operand in item.operands]]
-                    for item in request.conditions
-                ],
-            }
-        )
+        question: dict[str, Any] = {
+            "metrics": list(request.metrics),
+            "group_by": [item.column for item in request.group_by],
+            "conditions": [
+                [item.template, [_plain(operand) for operand in item.operands]]
+                for item in request.conditions
+            ],
+            "generalised": [[named.column, repr(mask)] for named, mask in request.generalised],
+        }
+        path = self._path(question)
         found: str | None = _read(path, _sql_from)
         if found is None:
             found = self._engine.compile(request)
@@ -106,7 +106,7 @@ def _name_of(catalog: Catalog) -> str:
 @cache
 def _versions() -> str:
     """What else the answers of an engine come from: MetricFlow, and the code that asks it."""
-    asking = [Path(__file__), Path(__file__).with_name("metricflow.py")]
+    asking = sorted(Path(__file__).parent.glob("*.py"))
     digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in asking]
     return " ".join([version("metricflow"), *digests])
 

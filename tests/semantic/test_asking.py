@@ -257,6 +257,62 @@ def test_a_dimension_that_is_dropped_is_not_grouped_by(open_door: OpenDoor) -> N
     assert "is masked" in refused.message
 
 
+def test_a_generalised_dimension_is_told_and_listed_by_its_coarser_value_and_not_filtered(
+    open_door: OpenDoor,
+) -> None:
+    asked = {"metrics": "orders", "group_by": "customer__full_name"}
+    whole = answer(open_door(policy=PERMIT), READER, **asked)
+    door = narrowed(open_door, "masks: {full_name: {first: 1}}")
+    expected: Counter[str | None] = Counter()
+    for name, count in whole.rows:
+        expected[name and name[0]] += count
+    told = answer(door, READER, **asked)
+    assert dict(told.rows) == expected
+    assert [notice.text for notice in told.provenance.notices] == [
+        "the values of customer__full_name are the first 1 characters"
+    ]
+    with door.session(READER) as session:
+        listed = session.dimension_values("customer__full_name", "orders")
+        assert isinstance(listed, MetricAnswer)
+        assert {row[0] for row in listed.rows} == set(expected)
+    filters = {"dimension": "customer__full_name", "operator": "starts_with", "values": "A"}
+    assert "is masked" in refusal(door, READER, metrics="orders", filters=filters).message
+
+
+def test_a_time_is_generalised_to_a_grain(open_door: OpenDoor) -> None:
+    by_month = {"metrics": "orders", "group_by": "customer__signed_up_on__month"}
+    whole = answer(open_door(policy=PERMIT), READER, **by_month)
+    door = narrowed(open_door, "masks: {signed_up_on: {grain: month}}")
+    assert answer(door, READER, **by_month).rows == whole.rows
+    refused = refusal(door, READER, metrics="orders", group_by="customer__signed_up_on")
+    assert refused.reason is Reason.GRAIN_TOO_FINE
+    assert refused.hint == "write customer__signed_up_on__month"
+    assert answer(door, READER, metrics="orders", group_by="metric_time__day").rows
+
+
+@pytest.mark.parametrize(
+    ("mask", "dimension"),
+    [
+        ("{grain: month}", "customer__region"),
+        ("{first: 1}", "customer__signed_up_on"),
+        ("{band: 10}", "customer"),
+    ],
+)
+def test_what_cannot_be_generalised_in_a_way_is_dropped(
+    open_door: OpenDoor, mask: str, dimension: str
+) -> None:
+    door = narrowed(open_door, f"masks: {{{dimension}: {mask}}}")
+    assert answer(door, READER, metrics="orders", group_by=dimension).columns == ("orders",)
+
+
+def test_a_text_has_no_bands_and_its_values_do_not_come_out_with_the_error(
+    open_door: OpenDoor,
+) -> None:
+    door = narrowed(open_door, "masks: {region: {band: 10}}")
+    refused = refusal(door, READER, metrics="orders", group_by="customer__region")
+    assert "north" not in f"{refused.message} {refused.hint}"
+
+
 def test_a_range_has_at_most_so_many_days(open_door: OpenDoor) -> None:
     door = narrowed(open_door, "max_days: 2")
     assert refusal(door, READER, metrics="orders").reason is Reason.RANGE_TOO_WIDE

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from semantic.generalisation import AtGrain, Band, FirstCharacters
 from semantic.metric import GRAINS, Dimension, DimensionKind, Metric, MetricType, Reach, Scope
 from semantic.policy import (
     Clause,
@@ -25,6 +26,7 @@ from semantic.policy import (
     everywhere,
 )
 
+MASKS = (*Mask, FirstCharacters(count=2), Band(width=5), AtGrain(grain="month"))
 READERS = ("ana", "ana_2", "bob")
 ATTRIBUTES = {
     "ana": {"region": "north", "customer": (1, 3)},
@@ -118,7 +120,7 @@ restrict_rules = st.builds(
         max_size=2,
     ),
     exempt=st.frozensets(st.sampled_from(("orders", "revenue")), max_size=1),
-    masks=st.dictionaries(dimension_patterns, st.sampled_from(Mask), max_size=2),
+    masks=st.dictionaries(dimension_patterns, st.sampled_from(MASKS), max_size=2),
     max_rows=st.none() | st.integers(1, 50),
     smallest_group=st.none() | st.integers(2, 20),
     max_days=st.none() | st.integers(1, 50),

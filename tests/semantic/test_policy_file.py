@@ -61,6 +61,7 @@ scalars = st.booleans() | st.integers(-(2**63), 2**63) | names
     dimension=names,
     max_rows=st.none() | st.integers(1, 100),
     hours=st.none() | st.floats(0.001, 10_000),
+    mask=st.sampled_from(["hash", "drop", {"first": 2}, {"band": 10}, {"grain": "week"}]),
 )
 def test_any_policy_survives_its_published_text(
     reader: str,
@@ -69,6 +70,7 @@ def test_any_policy_survives_its_published_text(
     dimension: str,
     max_rows: int | None,
     hours: float | None,
+    mask: object,
 ) -> None:
     plain = {
         "readers": {reader: attributes},
@@ -80,7 +82,7 @@ def test_any_policy_survives_its_published_text(
                 "readers": ["*"],
                 "owners": reader,
                 "rows": {"element": values},
-                "masks": {dimension: "hash"},
+                "masks": {dimension: mask},
                 "max_rows": max_rows,
                 "smallest_group": max_rows and max_rows + 1,
                 "max_days": max_rows,
@@ -212,8 +214,20 @@ def test_an_empty_set_of_rules_is_a_policy_that_grants_nothing(shop_catalog: Cat
             "policy.yaml:6: rules.0.m",
         ),
         (
+            RULE.replace("permit", "restrict") + "    masks: {a: {first: 2, band: 3}}",
+            "policy.yaml:6: rules.0.masks.a: a mask is one of hash, drop, first, band and grain",
+        ),
+        (
+            RULE.replace("permit", "restrict") + "    masks: {a: {frist: 2}}",
+            "policy.yaml:6: unknown key 'frist'\nhint: did you mean 'first'?",
+        ),
+        (
+            RULE.replace("permit", "restrict") + "    masks: {a: {band: 1}}",
+            "policy.yaml:6: rules.0.masks.a.band: Input should be greater than or equal to 2",
+        ),
+        (
             RULE.replace("permit", "restrict") + "    masks: {a: sha1}",
-            "policy.yaml:6: rules.0.mask",
+            "policy.yaml:6: rules.0.masks.a: a mask is hash, drop, {first: 2}, {band: 10} or {grain: month}",
         ),
         (
             RULE.replace("permit", "restrict") + "    rows: {a: 1.5}",
