@@ -23,8 +23,9 @@ from semantic.plan import Planner
 from semantic.policy import Policy, Reader
 from semantic.query import MetricQuery
 from semantic.read_session import ReadSession
-from semantic.resolve import TIME
+from semantic.resolve import TIME, readable_saved_queries
 from semantic.result_cache import ResultCache
+from semantic.saved_query import SavedQuery
 from semantic.snapshot import OpenSnapshot, SnapshotRecord, SnapshotStore
 
 
@@ -112,6 +113,10 @@ class GovernedMetrics:
             if self.policy.is_readable(reader, metric)
         )
 
+    def saved_queries(self, reader: Reader) -> tuple[SavedQuery, ...]:
+        """The saved queries of which this reader may read every metric, by name."""
+        return readable_saved_queries(self.catalog, self.policy, reader)
+
     def describe(self, reader: Reader, metric: str) -> MetricDescription | None:
         """A metric as this reader may use it, or None where it may not or there is none.
 
@@ -126,6 +131,11 @@ class GovernedMetrics:
             return MetricDescription(metric=found, dimensions=())
         usable = tuple(item for item in legal if self.policy.may_use(reader, found, item))
         return MetricDescription(metric=found, dimensions=usable)
+
+    def describe_all(self, reader: Reader) -> tuple[MetricDescription, ...]:
+        """Every metric that this reader may read, by name, with the dimensions by which it may group and filter it."""
+        described = (self.describe(reader, metric.name) for metric in self.readable_metrics(reader))
+        return tuple(item for item in described if item is not None)
 
     def open(self, snapshot: SnapshotRecord) -> OpenSnapshot:
         """The data of a snapshot. The newest stays open; an older one closes when its last session lets go of it."""

@@ -1,6 +1,6 @@
 """A query in the light of catalogue and policy: names are looked up byte by byte, and from here on our own strings travel."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from semantic.answer import Reason
@@ -93,20 +93,12 @@ class Resolver:
         return self._query.limit
 
     def _saved_query(self, name: str) -> SavedQuery:
-        found = self._catalog.saved_queries.get(name)
-        if found is not None and all(
-            self._is_readable(metric) for metric in {*found.metrics, *self._metrics_in(found)}
-        ):
-            return found
-        visible = [
-            item.name
-            for item in self._catalog.saved_queries.values()
-            if all(map(self._is_readable, item.metrics))
-        ]
-        raise self._unavailable("Saved query", name, visible, "not granted or not there")
-
-    def _metrics_in(self, saved: SavedQuery) -> Iterable[str]:
-        return (name for name in saved.filtered_by if name in self._catalog.metrics)
+        visible = readable_saved_queries(self._catalog, self._policy, self._reader)
+        for found in visible:
+            if found.name == name:
+                return found
+        names = [found.name for found in visible]
+        raise self._unavailable("Saved query", name, names, "not granted or not there")
 
     def _is_readable(self, name: str) -> bool:
         metric = self._catalog.metrics.get(name)
@@ -325,6 +317,21 @@ class Resolver:
             )
         previous = _previous_period(span, request) if self._query.compare_to else None
         return request.having(span=span, previous=previous)
+
+
+def readable_saved_queries(
+    catalog: Catalog, policy: Policy, reader: Reader
+) -> tuple[SavedQuery, ...]:
+    """The saved queries of which a reader may read every metric, also those that their own filters speak of, by name."""
+    readable = {
+        metric.name for metric in catalog.metrics.values() if policy.is_readable(reader, metric)
+    }
+    return tuple(
+        saved
+        for saved in catalog.saved_queries.values()
+        if readable.issuperset(saved.metrics)
+        and readable.issuperset(name for name in saved.filtered_by if catalog.find(name))
+    )
 
 
 def _expanded(query: MetricQuery, saved: SavedQuery) -> MetricQuery:

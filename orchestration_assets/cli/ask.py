@@ -7,9 +7,9 @@ import typer
 from pydantic import ValidationError
 
 from orchestration_assets.cli.days import parse_day
-from orchestration_assets.cli.output import print_json, print_table, say
+from orchestration_assets.cli.output import print_json, print_table, print_text, say
 from orchestration_assets.cli.place import Place
-from semantic.answer import MetricAnswer, Refusal
+from semantic.answer import Explanation, MetricAnswer, Refusal
 from semantic.canonical import canonical_value
 from semantic.errors import GovernedMetricsError
 from semantic.filters import Operator
@@ -25,8 +25,11 @@ _SEVERAL = frozenset({Operator.IN, Operator.NOT_IN, Operator.BETWEEN})
 
 
 def ask(
-    metrics: Annotated[list[str], typer.Argument(help="One or more metrics.")],
     reader: Annotated[str, typer.Option("--as", help="The reader who asks.")],
+    metrics: Annotated[list[str] | None, typer.Argument(help="One or more metrics.")] = None,
+    saved: Annotated[
+        str | None, typer.Option("--saved", help="A saved query, instead of metrics.")
+    ] = None,
     by: Annotated[list[str] | None, typer.Option("--by", help="Group by; may be repeated.")] = None,
     where: Annotated[
         list[str] | None,
@@ -34,10 +37,20 @@ def ask(
     ] = None,
     start: Annotated[str | None, typer.Option("--from", help="First day, as 2013-02-01.")] = None,
     end: Annotated[str | None, typer.Option("--to", help="Last day, included.")] = None,
+    last: Annotated[
+        str | None, typer.Option("--last", help="'7 days', counted back from the data's last day.")
+    ] = None,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Add the values of the period before.")
+    ] = False,
     order: Annotated[
         list[str] | None, typer.Option("--order", help="Sort by; -name sorts downwards.")
     ] = None,
     limit: Annotated[int | None, typer.Option("--limit", help="At most so many rows.")] = None,
+    offset: Annotated[int, typer.Option("--offset", help="Leave out the first rows.")] = 0,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Print the SQL that would run; read nothing.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Asks for metrics as a named reader. It is a read like any other: granted by the policy, and on record.
@@ -45,26 +58,44 @@ def ask(
     Example: governed-agents ask flights cancelled_flights --as operations_watch --by metric_time__day --order=-metric_time__day --limit 7
 
     Example: governed-agents ask on_time_rate --as analyst_dl --filter "destination in BOS, ATL" --from 2013-02-01 --to 2013-02-09
+
+    Example: governed-agents ask flights --as operations_watch --last "7 days" --compare
     """
     place = Place.find()
-    asked: dict[str, Any] = {"metrics": metrics, "group_by": by or []}
-    if where:
-        asked["filters"] = [_filter(text) for text in where]
-    if start or end:
-        if not (start and end):
-            raise typer.BadParameter("--from and --to go together")
-        asked["time_range"] = {"start": parse_day(start), "end": parse_day(end)}
-    if order:
-        asked["order_by"] = order
-    if limit is not None:
-        asked["limit"] = limit
-    result = place.metrics.query(
-        asked, reader=place.reader(reader), context=ReadContext(purpose="command line")
-    )
-    if isinstance(result, Refusal):
-        say(f"refused: {result.message}" + (f"\nhint: {result.hint}" if result.hint else ""))
-        raise typer.Exit(1)
-    _print_answer(result, as_json=as_json)
+    asked: dict[str, Any] = {
+        "metrics": metrics or [],
+        "saved_query": saved,
+        "group_by": by or [],
+        "filters": [_filter(text) for text in where or ()],
+        "time_range": _time_range(start, end, last),
+        "compare_to": "previous_period" if compare else None,
+        "order_by": order or [],
+        "limit": limit,
+        "offset": offset,
+    }
+    context = ReadContext(purpose="command line")
+    with place.metrics.session(place.reader(reader), context) as session:
+        result = session.explain(asked) if explain else session.query(asked)
+    match result:
+        case Refusal():
+            say(f"refused: {result.message}" + (f"\nhint: {result.hint}" if result.hint else ""))
+            raise typer.Exit(1)
+        case Explanation():
+            _print_explanation(result, as_json=as_json)
+        case MetricAnswer():
+            _print_answer(result, as_json=as_json)
+
+
+def _time_range(
+    start: str | None, end: str | None, last: str | None
+) -> str | dict[str, Any] | None:
+    if last and (start or end):
+        raise typer.BadParameter("--last stands alone, without --from and --to")
+    if last:
+        return last if last.startswith("last ") else f"last {last}"
+    if bool(start) != bool(end):
+        raise typer.BadParameter("--from and --to go together")
+    return {"start": parse_day(start), "end": parse_day(end)} if start and end else None
 
 
 def asked_query(metrics: list[str], by: list[str] | None, where: list[str] | None) -> MetricQuery:
@@ -79,6 +110,16 @@ def asked_query(metrics: list[str], by: list[str] | None, where: list[str] | Non
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         raise GovernedMetricsError(first["msg"].removeprefix("Value error, ")) from error
+
+
+def _print_explanation(explained: Explanation, *, as_json: bool) -> None:
+    if as_json:
+        print_json([{"sql": explained.sql, "parameters": list(explained.parameters)}])
+    else:
+        print_text(explained.sql)
+    for notice in explained.provenance.notices:
+        say(f"{notice.kind}: {notice.text}")
+    say(f"parameters: {', '.join(explained.parameters)}. Nothing was read.")
 
 
 def _print_answer(answer: MetricAnswer, *, as_json: bool) -> None:

@@ -34,6 +34,12 @@ def print_table(
     console.print(table)
 
 
+def print_text(text: str) -> None:
+    """Lines as they are, so that they can be piped. Control characters are written out."""
+    lines = (plain(line.replace("\t", "    ")) for line in text.split("\n"))
+    sys.stdout.write("\n".join(lines) + "\n")
+
+
 def say(message: str) -> None:
     """A line for the person, beside what the command prints."""
     Console(stderr=True, highlight=False, soft_wrap=True).print(Text(message))

@@ -117,6 +117,32 @@ def test_catalog_shows_what_a_reader_can_see(command: Command) -> None:
     )
 
 
+def test_catalog_is_printed_as_models_are_given_it(command: Command) -> None:
+    text = command("catalog", "--as", "network_planner", "--text").out
+    assert text.splitlines()[1].startswith("distance_flown_miles [1], miles: ")
+    assert "tail_number" not in text
+    assert "punctuality_by_carrier" in command("catalog", "--as", "operations_watch").out
+    assert "punctuality_by_carrier" not in command("catalog", "--as", "network_planner").out
+
+
+def test_ask_takes_all_that_a_query_can_hold(command: Command) -> None:
+    said = command("ask", "flights", "--as", "platform", "--last", "2 days", "--compare", "--json")
+    days = "select count(*) from '{}' where make_date(year, month, day) between '{}' and '{}'"
+    now, before = (
+        duckdb.sql(days.format(FLIGHTS, first, last)).fetchall()[0][0]
+        for first, last in (("2013-02-08", "2013-02-09"), ("2013-02-06", "2013-02-07"))
+    )
+    assert said.rows == [{"flights": now, "flights__previous": before}], said.err
+    by_carrier = ("ask", "flights", "--as", "platform", "--by", "carrier", "--json")
+    assert command(*by_carrier, "--offset", "2").rows == command(*by_carrier).rows[2:]
+    saved = command("ask", "--saved", "punctuality_by_carrier", "--as", "platform", "--json").rows
+    assert {"carrier__airline_name", "metric_time__month", "on_time_rate"} <= saved[0].keys()
+    reads = len(command("reads", "--json").rows)
+    [explained] = command("ask", "flights", "--as", "platform", "--explain", "--json").rows
+    assert explained["sql"].startswith("SELECT")
+    assert len(command("reads", "--json").rows) == reads
+
+
 def test_agents_is_the_registry(command: Command) -> None:
     rows = {row["agent"]: row for row in command("agents", "--json").rows}
     assert set(rows) == {
