@@ -7,7 +7,7 @@ bound to another.
 from collections.abc import Container, Iterator
 from typing import Any
 
-from semantic.engine import ConditionText, Operand
+from semantic.engine import ConditionText, Operand, SpanCondition
 from semantic.filters import SEVERAL_VALUES, Operator
 from semantic.plan_request import Comparison, Condition, Junction, PlanRequest
 from semantic.policy import Mask
@@ -31,7 +31,7 @@ def padded(item: Comparison) -> tuple[object, ...]:
 
 
 def condition_texts(request: PlanRequest, prefix: str) -> tuple[ConditionText, ...]:
-    """The conditions of a request as templates over parameters, the time range last."""
+    """The conditions of a request as templates over parameters."""
     texts = []
     position = 0
     for condition in request.conditions:
@@ -39,13 +39,19 @@ def condition_texts(request: PlanRequest, prefix: str) -> tuple[ConditionText, .
         template, position = _template(condition, prefix, position, operands)
         texts.append(ConditionText(template=template, operands=tuple(operands)))
     texts += [ConditionText(template=text, operands=()) for text in request.fixed]
-    if request.span and request.time:
-        texts.append(
-            ConditionText(
-                template=f"{{0}} BETWEEN ${prefix}from AND ${prefix}to", operands=(request.time,)
-            )
-        )
     return tuple(texts)
+
+
+def span_condition(request: PlanRequest, prefix: str) -> SpanCondition | None:
+    """The time range of a request with its ends as parameters."""
+    if not (request.span and request.time):
+        return None
+    return SpanCondition(
+        time=request.time,
+        start=f"${prefix}from",
+        end=f"${prefix}to",
+        aligned_to=request.span_grain,
+    )
 
 
 def parameter_names(request: PlanRequest, prefix: str) -> frozenset[str]:

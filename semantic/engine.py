@@ -30,6 +30,20 @@ class ConditionText:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SpanCondition:
+    """Only what lies in a range of days counts: those of `time` from one parameter to the other, both included.
+
+    `aligned_to` is the grain whose whole periods the range holds, and so does every time by which the query is grouped; None where
+    that is not so.
+    """
+
+    time: NamedDimension
+    start: str
+    end: str
+    aligned_to: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class CompileRequest:
     """Metrics, dimensions and conditions. All names come from the catalogue, never from a reader.
 
@@ -39,6 +53,7 @@ class CompileRequest:
     metrics: tuple[str, ...]
     group_by: tuple[NamedDimension, ...]
     conditions: tuple[ConditionText, ...] = ()
+    span: SpanCondition | None = None
     generalised: tuple[tuple[NamedDimension, FirstCharacters | Band], ...] = ()
 
 

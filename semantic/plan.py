@@ -11,7 +11,7 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from semantic.binding import condition_texts, padded, parameter_names
+from semantic.binding import condition_texts, padded, parameter_names, span_condition
 from semantic.catalog import Catalog
 from semantic.compiled_sql import CompiledSql
 from semantic.engine import CompileRequest, MetricEngine, NamedMetric, Operand
@@ -86,6 +86,7 @@ class Planner:
                     metrics=tuple(dict.fromkeys((*request.metrics, *request.counts))),
                     group_by=request.group_by,
                     conditions=condition_texts(request, prefix),
+                    span=span_condition(request, prefix),
                     generalised=tuple(
                         (named, mask)
                         for named, mask in request.masked
@@ -180,7 +181,7 @@ def shape_of(request: PlanRequest) -> tuple[object, ...]:
         tuple((named.column, request.mask_of(named.dimension)) for named in request.group_by),
         tuple(_shape_of_condition(item) for item in request.conditions),
         request.fixed,
-        request.time.column if request.span and request.time else None,
+        (request.time.column, request.span_grain) if request.span and request.time else None,
         request.previous.unit if request.previous else None,
         request.order_by,
         request.values_only,

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from semantic.engine import Operand
 from semantic.filters import Operator
 from semantic.generalisation import AtGrain
-from semantic.metric import Dimension, NamedDimension
+from semantic.metric import GRAINS, Dimension, NamedDimension
 from semantic.policy import Mask, Masking, Permit, RowRestriction
 from semantic.time_range import DaySpan
 
@@ -82,6 +82,22 @@ class PlanRequest:
     def smallest_group(self) -> int | None:
         """The number of rows below which a group is not told."""
         return max((item.smallest_group or 0 for item in self.permits), default=0) or None
+
+    @property
+    def span_grain(self) -> str | None:
+        """The coarsest grain of its time by which the query is grouped, where the time range holds whole periods of it."""
+        if self.span is None or self.time is None:
+            return None
+        named = [item for item in self.group_by if item.dimension == self.time.dimension]
+        grains = {str(item.grain) for item in (self.time, *named)}
+        if any(not item.is_date for item in named) or not grains <= set(GRAINS):
+            return None
+        if "hour" in self.time.dimension.grains or {"week"} < grains - {"day"}:
+            return None
+        spans = [self.span, *([self.previous.span] if self.previous else [])]
+        if not all(span.is_aligned(grain) for grain in grains for span in spans):
+            return None
+        return max(grains, key=GRAINS.index)
 
     @property
     def comparisons(self) -> tuple[Comparison, ...]:

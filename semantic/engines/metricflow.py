@@ -7,15 +7,19 @@ import json
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
-from functools import cache
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from datetime import date, datetime
+from functools import cache, partial
 from typing import Any
 
 from semantic.catalog import Catalog
-from semantic.engine import CompileRequest, ConditionText, NamedMetric, Operand
+from semantic.engine import CompileRequest, ConditionText, NamedMetric, Operand, SpanCondition
 from semantic.engines.generalised_element import GeneralisedElement, with_elements
+from semantic.engines.time_span import with_span_parameters
 from semantic.errors import MetricCompileError
 from semantic.metric import GRAINS, Dimension, DimensionKind, NamedDimension
+from semantic.time_range import DaySpan
 
 _KEPT_ENGINES = 8
 _LOGGERS = ("metricflow", "metricflow_semantics", "metricflow_semantic_interfaces")
@@ -55,13 +59,48 @@ class MetricFlowCompiler:
                 model=named.dimension.models[0], name=named.dimension.element, mask=mask
             )
             written[named.column] = f"{named.column}{elements[named.column].suffix}"
+        engine = partial(self._explain, frozenset(elements.values()), request, written.values())
+        sql = self._with_span(engine, request.span)
+        if not elements:
+            return sql
+        columns = [
+            f'{written[column]} AS "{column}"' if column in elements else f'"{column}"'
+            for column in (*written, *request.metrics)
+        ]
+        return f"SELECT {', '.join(columns)} FROM (\n{sql}\n) AS generalised"
+
+    def _with_span(self, explain: Callable[..., str], span: SpanCondition | None) -> str:
+        """The SQL with the range where MetricFlow puts it, or else as a filter."""
+        if span is None:
+            return explain()
+        found = None
+        if span.aligned_to:
+            with suppress(MetricCompileError):
+                found = with_span_parameters(
+                    lambda days: explain(within=days), span.aligned_to, span.start, span.end
+                )
+        ends = f"{{0}} BETWEEN {span.start} AND {span.end}"
+        return found or explain(also=ConditionText(template=ends, operands=(span.time,)))
+
+    def _explain(
+        self,
+        elements: frozenset[GeneralisedElement],
+        request: CompileRequest,
+        group_by: Iterable[str],
+        *,
+        within: DaySpan | None = None,
+        also: ConditionText | None = None,
+    ) -> str:
+        conditions = [*request.conditions, *([also] if also else [])]
         with self._lock:
             try:
-                explained = self._engine_with(frozenset(elements.values())).explain(
+                explained = self._engine_with(elements).explain(
                     self._request.create(
                         metric_names=list(request.metrics),
-                        group_by_names=list(written.values()) or None,
-                        where_constraints=[_where(item) for item in request.conditions] or None,
+                        group_by_names=list(group_by) or None,
+                        where_constraints=[_where(item) for item in conditions] or None,
+                        time_constraint_start=_midnight(within.start) if within else None,
+                        time_constraint_end=_midnight(within.end) if within else None,
                     )
                 )
             except Exception as error:
@@ -70,14 +109,7 @@ class MetricFlowCompiler:
                     + "".join(f" by {item.column}" for item in request.group_by),
                     hint=_first_reason(error),
                 ) from error
-        sql = str(explained.sql_statement.without_descriptions.sql)
-        if not elements:
-            return sql
-        columns = [
-            f'{written[column]} AS "{column}"' if column in elements else f'"{column}"'
-            for column in (*written, *request.metrics)
-        ]
-        return f"SELECT {', '.join(columns)} FROM (\n{sql}\n) AS generalised"
+        return str(explained.sql_statement.without_descriptions.sql)
 
     def _engine_with(self, elements: frozenset[GeneralisedElement]) -> Any:
         """The engine that knows these generalised elements as dimensions of their own. The last few stay."""
@@ -160,6 +192,10 @@ class MetricFlowCompiler:
             for candidate in candidates
             if element in candidate.elements
         )
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, datetime.min.time())
 
 
 def _where(item: ConditionText) -> str:

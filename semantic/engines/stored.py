@@ -63,6 +63,7 @@ class StoredEngine:
                 [item.template, [_plain(operand) for operand in item.operands]]
                 for item in request.conditions
             ],
+            "span": _plain(request.span) if request.span else None,
             "generalised": [[named.column, repr(mask)] for named, mask in request.generalised],
         }
         path = self._path(question)
