@@ -16,8 +16,9 @@ from semantic.errors import LedgerUnavailable
 from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import Ledger
 from semantic.snapshot import SnapshotStore
+from tests.dbt_build import BuiltProject
 from tests.semantic.door import POLICY, RememberingEngine, build_door, publish
-from tests.semantic.shop import Shop, build_shop
+from tests.semantic.shop import build_shop
 
 settings.register_profile(
     "tests",
@@ -52,13 +53,19 @@ class OpenDoor(Protocol):
 
 
 @pytest.fixture(scope="session")
-def shop(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Shop:
-    base = tmp_path_factory.getbasetemp()
-    return build_shop((base if worker_id == "master" else base.parent) / "shop")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """Where all workers of this test session find what one of them has built."""
+    own = tmp_path_factory.getbasetemp()
+    return own if worker_id == "master" else own.parent
 
 
 @pytest.fixture(scope="session")
-def shop_catalog(shop: Shop) -> Catalog:
+def shop(shared_folder: Path) -> BuiltProject:
+    return build_shop(shared_folder / "shop")
+
+
+@pytest.fixture(scope="session")
+def shop_catalog(shop: BuiltProject) -> Catalog:
     return load_catalog(shop.target)
 
 
@@ -69,7 +76,7 @@ def engine(shop_catalog: Catalog) -> RememberingEngine:
 
 @pytest.fixture(scope="session")
 def published(
-    shop: Shop,
+    shop: BuiltProject,
     shop_catalog: Catalog,
     engine: RememberingEngine,
     tmp_path_factory: pytest.TempPathFactory,

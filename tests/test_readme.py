@@ -10,7 +10,7 @@ import pytest
 from dagster.components.core.component_tree import ComponentTree
 
 from agent_resources.models import ScriptedModel, Told
-from tests.semantic.shop import Shop
+from tests.dbt_build import BuiltProject
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -30,13 +30,13 @@ def _blocks(text: str, language: str) -> list[str]:
 
 
 @pytest.fixture
-def project(shop: Shop, tmp_path: Path) -> Iterator[Path]:
+def project(shop: BuiltProject, tmp_path: Path) -> Iterator[Path]:
     """A Dagster project made of the README's files, with the shop as its dbt project."""
     folder = tmp_path / "readme_project"
     package = folder / "readme_project"
     package.mkdir(parents=True)
     (package / "__init__.py").touch()
-    shutil.copytree(shop.project, folder / "dbt")
+    shutil.copytree(shop.folder, folder / "dbt")
     (folder / "pyproject.toml").write_text(
         '[tool.dg]\ndirectory_type = "project"\n[tool.dg.project]\nroot_module = "readme_project"\n'
     )

@@ -1,6 +1,7 @@
 """The year of flights behind a door, published once per test session."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import duckdb
 import pytest
@@ -16,18 +17,18 @@ from semantic.policy import Policy
 from semantic.policy_check import check_policy
 from semantic.policy_file import load_policy, policy_text
 from semantic.snapshot import ModelState, SnapshotStore, State
-from tests.conformance.flights_year import FlightsYear, build_flights_year, parquet_views
+from tests.conformance.flights_year import build_flights_year, parquet_views
+from tests.dbt_build import BuiltProject
 from tests.semantic.door import RememberingEngine
 
 
 @pytest.fixture(scope="session")
-def year(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> FlightsYear:
-    base = tmp_path_factory.getbasetemp()
-    return build_flights_year((base if worker_id == "master" else base.parent) / "flights_year")
+def year(shared_folder: Path) -> BuiltProject:
+    return build_flights_year(shared_folder / "flights_year")
 
 
 @pytest.fixture(scope="session")
-def flights_catalog(year: FlightsYear) -> Catalog:
+def flights_catalog(year: BuiltProject) -> Catalog:
     return load_catalog(year.target)
 
 
@@ -45,7 +46,7 @@ def flights_policy(flights_catalog: Catalog) -> Policy:
 
 @pytest.fixture(scope="session")
 def flights_door(
-    year: FlightsYear,
+    year: BuiltProject,
     flights_catalog: Catalog,
     flights_engine: RememberingEngine,
     flights_policy: Policy,
@@ -62,15 +63,15 @@ def flights_door(
     door.ledger.publish_policy(
         flights_policy.hash, policy_text(flights_policy), by="tests", run_id=None
     )
-    publish_year(door, year)
+    publish_year(door, year.warehouse)
     yield door
     door.close()
 
 
-def publish_year(door: GovernedMetrics, year: FlightsYear) -> None:
+def publish_year(door: GovernedMetrics, warehouse: Path) -> None:
     """Publishes what dbt built, with every model passing: dbt's own tests passed when it was built."""
     passing = {node: ModelState(state=State.PASSING) for node in door.catalog.dbt_nodes}
-    with door.snapshots.stage(door.catalog, year.warehouse) as staged:
+    with door.snapshots.stage(door.catalog, warehouse) as staged:
         record = measure(door, staged, passing, previous=None, context=ReadContext())
         staged.publish(record)
 

@@ -17,7 +17,8 @@ from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import Ledger
 from semantic.policy import Reader
 from semantic.snapshot import SnapshotStore
-from tests.conformance.depot import Depot, build_depot
+from tests.conformance.depot import build_depot
+from tests.dbt_build import BuiltProject
 from tests.semantic.door import RememberingEngine, all_passing, build_door, publish
 
 CASES: list[dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "depot.yaml").read_text())
@@ -50,13 +51,12 @@ VISIBLE: dict[str, tuple[list[int], list[str]]] = {
 
 
 @pytest.fixture(scope="module")
-def depot(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Depot:
-    base = tmp_path_factory.getbasetemp()
-    return build_depot((base if worker_id == "master" else base.parent) / "depot")
+def depot(shared_folder: Path) -> BuiltProject:
+    return build_depot(shared_folder / "depot")
 
 
 @pytest.fixture(scope="module")
-def catalog(depot: Depot) -> Catalog:
+def catalog(depot: BuiltProject) -> Catalog:
     return load_catalog(depot.target)
 
 
@@ -67,7 +67,7 @@ def engine(catalog: Catalog) -> RememberingEngine:
 
 @pytest.fixture(scope="module")
 def store(
-    depot: Depot,
+    depot: BuiltProject,
     catalog: Catalog,
     engine: RememberingEngine,
     tmp_path_factory: pytest.TempPathFactory,
@@ -101,7 +101,7 @@ def test_there_are_cases_of_every_kind(catalog: Catalog) -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: str(case["query"])[:120])
 def test_an_answer_is_what_sql_by_hand_says(
-    door: GovernedMetrics, depot: Depot, case: dict[str, Any]
+    door: GovernedMetrics, depot: BuiltProject, case: dict[str, Any]
 ) -> None:
     answered = door.query(case["query"], reader=ANYBODY)
     assert isinstance(answered, MetricAnswer), answered
@@ -153,7 +153,7 @@ def test_what_would_be_a_wrong_figure_is_refused(
 
 @pytest.mark.parametrize("element", VISIBLE)
 def test_a_restricted_answer_is_that_of_a_database_without_the_other_rows(
-    depot: Depot,
+    depot: BuiltProject,
     catalog: Catalog,
     engine: RememberingEngine,
     store: SnapshotStore,

@@ -1,12 +1,10 @@
 """What a restricted reader sees is what anyone would see if the rows it may not see had never been there."""
 
 import math
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 
 from semantic.answer import MetricAnswer, Reason, Refusal
@@ -17,7 +15,7 @@ from semantic.policy import Policy, Reader
 from semantic.policy_file import parse_policy, policy_text
 from semantic.snapshot import SnapshotStore
 from tests.conformance.conftest import publish_year
-from tests.conformance.flights_year import FlightsYear
+from tests.dbt_build import BuiltProject
 from tests.semantic.door import RememberingEngine
 
 CARRIER = "DL"
@@ -45,7 +43,7 @@ GROUPINGS: list[list[str]] = [
 
 
 def _door(
-    catalog: Catalog, engine: RememberingEngine, policy: Policy, folder: Path, year: FlightsYear
+    catalog: Catalog, engine: RememberingEngine, policy: Policy, folder: Path, warehouse: Path
 ) -> GovernedMetrics:
     door = GovernedMetrics(
         catalog=catalog,
@@ -56,30 +54,27 @@ def _door(
         mask_key="a key of the tests",
     )
     door.ledger.publish_policy(policy.hash, policy_text(policy), by="tests", run_id=None)
-    publish_year(door, year)
+    publish_year(door, warehouse)
     return door
 
 
 @pytest.fixture(scope="module")
 def doors(
-    year: FlightsYear,
+    year: BuiltProject,
     flights_catalog: Catalog,
     flights_engine: RememberingEngine,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[tuple[GovernedMetrics, GovernedMetrics]]:
     """A door over all flights, and one over a warehouse in which other carriers' rows were deleted."""
     folder = tmp_path_factory.mktemp("restricted")
-    deleted = FlightsYear(project=folder / "deleted")
-    deleted.project.mkdir()
-    shutil.copy(year.warehouse, deleted.warehouse)
-    with duckdb.connect(str(deleted.warehouse)) as connection:
+    with year.changed_warehouse(folder / "deleted") as (deleted, connection):
         for table in ("fct_flights", "fct_plane_days", "dim_airlines"):
             connection.execute(
                 f"DELETE FROM main.{table} WHERE carrier_code IS DISTINCT FROM '{CARRIER}'"
             )
     policy = parse_policy(POLICY)
     made = (
-        _door(flights_catalog, flights_engine, policy, folder / "whole", year),
+        _door(flights_catalog, flights_engine, policy, folder / "whole", year.warehouse),
         _door(flights_catalog, flights_engine, policy, folder / "without", deleted),
     )
     yield made

@@ -1,13 +1,13 @@
 """Code locations with their instances, each built once per test session and copied for the tests that change something."""
 
-import fcntl
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.dbt_build import build_once
 from tests.orchestration_assets import flights_demo, scripts
 from tests.orchestration_assets.corner_shop import build_definitions, prepare, warehouse_of
 from tests.orchestration_assets.location import SNAPSHOT, Location, fork, make_home
@@ -20,7 +20,7 @@ def _scripts_start_afresh() -> None:
 
 
 @pytest.fixture(scope="session")
-def built_shop(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+def built_shop(shared_folder: Path) -> Path:
     """The shop after dbt, the snapshot and its metrics ran in Dagster, once. No agent ran."""
 
     def build(folder: Path) -> None:
@@ -31,13 +31,11 @@ def built_shop(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path
             ran = location.run([*location.dbt_keys, SNAPSHOT, *location.metric_keys])
             assert ran.success, ran.failures
 
-    return build_once(tmp_path_factory, worker_id, "corner_shop", build)
+    return build_once(shared_folder / "corner_shop", build)
 
 
 @pytest.fixture(scope="session")
-def settled_shop(
-    built_shop: Path, tmp_path_factory: pytest.TempPathFactory, worker_id: str
-) -> Path:
+def settled_shop(built_shop: Path, shared_folder: Path) -> Path:
     """The built shop after every agent ran on the values that stand."""
 
     def build(folder: Path) -> None:
@@ -47,7 +45,7 @@ def settled_shop(
             assert tick.agents == ["boss", "greeter", "north"]
             location.run_all(tick)
 
-    return build_once(tmp_path_factory, worker_id, "settled_shop", build)
+    return build_once(shared_folder / "settled_shop", build)
 
 
 @pytest.fixture
@@ -76,9 +74,7 @@ def dbt_on_path() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def built_flights(
-    dbt_on_path: None, tmp_path_factory: pytest.TempPathFactory, worker_id: str
-) -> Path:
+def built_flights(dbt_on_path: None, shared_folder: Path) -> Path:
     """The demonstration after one run of its whole graph over twelve days. `run_id` holds the run's id."""
 
     def build(folder: Path) -> None:
@@ -90,7 +86,7 @@ def built_flights(
             assert ran.success, ran.failures
             (folder / "run_id").write_text(ran.run_id)
 
-    return build_once(tmp_path_factory, worker_id, "flights", build)
+    return build_once(shared_folder / "flights", build)
 
 
 @pytest.fixture(scope="session")
@@ -105,18 +101,3 @@ def changing_flights(built_flights: Path, tmp_path: Path) -> Iterator[Location]:
     """A copy of the demonstration that a test may change."""
     with flights_demo.open_flights(fork(built_flights, tmp_path / "flights")) as location:
         yield location
-
-
-def build_once(
-    factory: pytest.TempPathFactory, worker_id: str, name: str, build: Callable[[Path], None]
-) -> Path:
-    """A folder that the first process which asks builds, and that all others wait for."""
-    base = factory.getbasetemp()
-    folder = (base if worker_id == "master" else base.parent) / name
-    folder.mkdir(exist_ok=True)
-    with (folder.parent / f"{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / "built").exists():
-            build(folder)
-            (folder / "built").touch()
-    return folder

@@ -1,7 +1,5 @@
 """The corner shop as a code location: dbt, the snapshot, metrics, and three agents."""
 
-import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -22,6 +20,7 @@ from orchestration_assets.metrics_project import (
 )
 from orchestration_assets.refresh import build_refresh_sensor
 from orchestration_assets.sensors import WatchedAgent
+from tests.dbt_build import copy_dbt_project, run_dbt
 from tests.orchestration_assets.location import SNAPSHOT, agent_key
 
 SOURCE = Path(__file__).parents[1] / "projects" / "shop"
@@ -38,19 +37,8 @@ def warehouse_of(folder: Path) -> Path:
 
 def prepare(folder: Path) -> None:
     """The dbt project with its artifacts, in `folder`. Runs dbt once, to parse."""
-    shutil.copytree(SOURCE, project_of(folder))
-    there = ["--project-dir", project_of(folder), "--profiles-dir", project_of(folder)]
-    run_dbt("parse", *map(str, there))
-
-
-def run_dbt(*arguments: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "dbt.cli.main", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    copy_dbt_project(SOURCE, project_of(folder))
+    run_dbt("parse", project_of(folder))
 
 
 def load_shop(

@@ -1,6 +1,5 @@
 """The demonstration's code location over a folder of its own: a copy of its dbt project, a warehouse and an instance."""
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import dagster as dg
 import duckdb
 
 from orchestration_assets.definitions import DBT_PROJECT, build_demo
-from tests.orchestration_assets.corner_shop import run_dbt
+from tests.dbt_build import copy_dbt_project, run_dbt
 from tests.orchestration_assets.location import SNAPSHOT, Location, Ran, make_home
 
 FIRST, LAST, NEXT = "2013-01-01", "2013-01-12", "2013-01-13"
@@ -21,10 +20,8 @@ def project_of(folder: Path) -> Path:
 
 def prepare(folder: Path) -> None:
     """The dbt project with its artifacts, in `folder`. Runs dbt once, to parse."""
-    ignored = shutil.ignore_patterns("target", "logs")
-    shutil.copytree(DBT_PROJECT, project_of(folder), ignore=ignored)
-    there = ["--project-dir", project_of(folder), "--profiles-dir", project_of(folder)]
-    run_dbt("parse", *map(str, there))
+    copy_dbt_project(DBT_PROJECT, project_of(folder))
+    run_dbt("parse", project_of(folder))
     make_home(folder)
 
 

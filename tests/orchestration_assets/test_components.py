@@ -96,10 +96,10 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def parsed(tmp_path_factory: pytest.TempPathFactory) -> Till:
+def parsed(shared_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Till:
     """The till over a dbt project that is parsed, and never ran in Dagster."""
-    shop = build_shop(tmp_path_factory.mktemp("dbt"))
-    return make_till(tmp_path_factory.mktemp("parsed"), shop.project)
+    shop = build_shop(shared_folder / "shop")
+    return make_till(tmp_path_factory.mktemp("parsed"), shop.folder)
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from semantic.answer import MetricAnswer, Refusal
 from semantic.catalog import Catalog
 from semantic.engine import CompileRequest, MetricEngine
 from semantic.governed_metrics import GovernedMetrics
@@ -104,6 +105,18 @@ def build_door(
         mask_key="a key of the tests",
         now=now,
     )
+
+
+def answer(door: GovernedMetrics, reader: Reader = BOSS, **query: Any) -> MetricAnswer:
+    answered = door.query(query, reader=reader)
+    assert isinstance(answered, MetricAnswer), answered
+    return answered
+
+
+def refusal(door: GovernedMetrics, reader: Reader = BOSS, **query: Any) -> Refusal:
+    refused = door.query(query, reader=reader)
+    assert isinstance(refused, Refusal), refused
+    return refused
 
 
 def publish(

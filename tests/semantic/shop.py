@@ -4,19 +4,13 @@ What an answer should be is worked out from these rows, by Python that knows not
 """
 
 import csv
-import fcntl
-import os
-import shutil
-import subprocess
-import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
-import duckdb
+from tests.dbt_build import BuiltProject, build_dbt_project
 
 SOURCE = Path(__file__).parents[1] / "projects" / "shop"
 ORDERS = '"shop"."till_analytics"."orders"'
@@ -54,54 +48,11 @@ class Order:
         return self.customer.region if self.customer else None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Shop:
-    """A dbt project folder with its artifacts and the warehouse that `dbt build` filled."""
-
-    project: Path
-
-    @property
-    def target(self) -> Path:
-        return self.project / "target"
-
-    @property
-    def warehouse(self) -> Path:
-        return self.project / "shop.duckdb"
-
-    @contextmanager
-    def changed_warehouse(self, to: Path) -> Iterator[tuple[Path, duckdb.DuckDBPyConnection]]:
-        """A copy of the warehouse in the folder `to`, and a connection that can change it until the block ends."""
-        to.mkdir(parents=True, exist_ok=True)
-        path = to / self.warehouse.name
-        shutil.copy(self.warehouse, path)
-        with duckdb.connect(str(path)) as connection:
-            yield path, connection
-
-
-def build_shop(folder: Path) -> Shop:
+def build_shop(folder: Path) -> BuiltProject:
     """The shop, built by dbt in `folder`; by the first process that asks, where several share the folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    shop = Shop(project=folder / "project")
-    with (folder / "build.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / "built").exists():
-            shutil.copytree(SOURCE, shop.project)
-            _run_dbt_build(shop)
-            (folder / "built").touch()
-    return shop
-
-
-def _run_dbt_build(shop: Shop) -> None:
-    where = ["--project-dir", shop.project, "--profiles-dir", shop.project]
-    there = ["--target-path", shop.target, "--log-path", shop.project / "logs"]
-    done = subprocess.run(
-        [sys.executable, "-m", "dbt.cli.main", "build", *map(str, where + there)],
-        env=os.environ | {"CORNER_SHOP_WAREHOUSE": str(shop.warehouse)},
-        capture_output=True,
-        text=True,
-        check=False,
+    return build_dbt_project(
+        SOURCE, folder, warehouse="shop.duckdb", variable="CORNER_SHOP_WAREHOUSE"
     )
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def seed_customers() -> list[Customer]:

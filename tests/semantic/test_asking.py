@@ -21,7 +21,7 @@ from semantic.policy import Reader
 from semantic.result_cache import ResultCache
 from semantic.snapshot import OpenSnapshot
 from tests.conftest import OpenDoor
-from tests.semantic.door import BOSS, POLICY, WatchedSnapshot, snapshot_file
+from tests.semantic.door import BOSS, POLICY, WatchedSnapshot, answer, refusal, snapshot_file
 from tests.semantic.shop import seed_orders
 
 READER = Reader(name="ana")
@@ -30,23 +30,6 @@ rules:
   - {permit: p, readers: [ana, refresh], metrics: "*", dimensions: ["*", customer__full_name]}
 """
 CALL = ReadContext(run_id="run-1", root_run_id="run-1", step_key="agent")
-
-
-@pytest.fixture
-def door(open_door: OpenDoor) -> GovernedMetrics:
-    return open_door()
-
-
-def answer(door: GovernedMetrics, reader: Reader = BOSS, **query: Any) -> MetricAnswer:
-    answered = door.query(query, reader=reader)
-    assert isinstance(answered, MetricAnswer), answered
-    return answered
-
-
-def refusal(door: GovernedMetrics, reader: Reader = BOSS, **query: Any) -> Refusal:
-    refused = door.query(query, reader=reader)
-    assert isinstance(refused, Refusal), refused
-    return refused
 
 
 def kinds(answered: MetricAnswer) -> set[str]:

@@ -15,14 +15,15 @@ from semantic.catalog import Catalog
 from semantic.dbt_manifest import build_catalog, load_catalog
 from semantic.errors import ManifestError
 from semantic.metric import MetricType, Scope
-from tests.semantic.shop import CUSTOMERS, DAYS, ORDERS, Shop
+from tests.dbt_build import BuiltProject
+from tests.semantic.shop import CUSTOMERS, DAYS, ORDERS
 
 Json = dict[str, Any]
 DAY = timedelta(days=1)
 
 
 @pytest.fixture
-def artifacts(shop: Shop) -> tuple[Json, Json]:
+def artifacts(shop: BuiltProject) -> tuple[Json, Json]:
     """The shop's `semantic_manifest.json` and `manifest.json`, for a test to change."""
     semantic = json.loads((shop.target / "semantic_manifest.json").read_text())
     return semantic, json.loads((shop.target / "manifest.json").read_text())
@@ -306,7 +307,7 @@ def test_missing_artifacts_say_what_to_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"{", b"", b"[]", b"null", b"\xff\xfe{}"])
 @pytest.mark.parametrize("name", ["semantic_manifest.json", "manifest.json"])
 def test_an_artifact_that_is_no_json_object_is_named(
-    shop: Shop, tmp_path: Path, name: str, content: bytes
+    shop: BuiltProject, tmp_path: Path, name: str, content: bytes
 ) -> None:
     for artifact in ("semantic_manifest.json", "manifest.json"):
         shutil.copy(shop.target / artifact, tmp_path)
@@ -379,10 +380,10 @@ def test_a_freshness_that_is_no_number_of_hours_is_refused(
 
 @pytest.mark.parametrize("file", ["models/semantics.yml", "models/models.yml", "models/orders.sql"])
 def test_artifacts_older_than_a_project_file_are_refused(
-    shop: Shop, tmp_path: Path, file: str
+    shop: BuiltProject, tmp_path: Path, file: str
 ) -> None:
     project = tmp_path / "project"
-    shutil.copytree(shop.project, project)
+    shutil.copytree(shop.folder, project)
     parsed_at = (project / "target" / "semantic_manifest.json").stat().st_mtime
     os.utime(project / file, (parsed_at + 120, parsed_at + 120))
 
@@ -390,8 +391,10 @@ def test_artifacts_older_than_a_project_file_are_refused(
         load_catalog(project / "target", project_dir=project)
 
 
-def test_artifacts_as_new_as_their_project_are_taken(shop: Shop, shop_catalog: Catalog) -> None:
-    assert load_catalog(shop.target, project_dir=shop.project) == shop_catalog
+def test_artifacts_as_new_as_their_project_are_taken(
+    shop: BuiltProject, shop_catalog: Catalog
+) -> None:
+    assert load_catalog(shop.target, project_dir=shop.folder) == shop_catalog
 
 
 def hashes(catalog: Catalog) -> dict[str, str]:

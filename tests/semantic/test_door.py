@@ -26,6 +26,7 @@ from semantic.policy import Reader
 from semantic.query import MetricQuery
 from semantic.snapshot import ModelState, OpenSnapshot, SnapshotStore, State
 from tests.conftest import OpenDoor
+from tests.dbt_build import BuiltProject
 from tests.semantic.door import (
     ANALYST,
     BOSS,
@@ -34,25 +35,15 @@ from tests.semantic.door import (
     POLICY,
     RememberingEngine,
     WatchedSnapshot,
+    answer,
     build_door,
     publish,
+    refusal,
     snapshot_file,
 )
-from tests.semantic.shop import ORDERS, Order, Shop, paid, seed_customers, seed_orders
+from tests.semantic.shop import ORDERS, Order, paid, seed_customers, seed_orders
 
 HOUR = timedelta(hours=1)
-
-
-def answer(door: GovernedMetrics, reader: Reader = BOSS, **query: Any) -> MetricAnswer:
-    answered = door.query(query, reader=reader)
-    assert isinstance(answered, MetricAnswer), answered
-    return answered
-
-
-def refusal(door: GovernedMetrics, reader: Reader = BOSS, **query: Any) -> Refusal:
-    refused = door.query(query, reader=reader)
-    assert isinstance(refused, Refusal), refused
-    return refused
 
 
 def notices(answered: MetricAnswer) -> list[tuple[str, str]]:
@@ -630,7 +621,7 @@ def test_an_answer_that_is_no_longer_fresh_says_so(
 
 @pytest.fixture
 def half_broken(
-    open_door: OpenDoor, shop: Shop, tmp_path: Path
+    open_door: OpenDoor, shop: BuiltProject, tmp_path: Path
 ) -> Callable[[str, State], GovernedMetrics]:
     """A door over data of which one model's checks do not pass."""
 
@@ -684,7 +675,7 @@ def test_a_metric_whose_definition_has_changed_waits_for_new_data(
 
 
 def test_a_metric_that_the_snapshot_does_not_know_is_refused(
-    open_door: OpenDoor, shop: Shop, shop_catalog: Catalog, tmp_path: Path
+    open_door: OpenDoor, shop: BuiltProject, shop_catalog: Catalog, tmp_path: Path
 ) -> None:
     store = SnapshotStore(tmp_path / "snapshots")
     with store.stage(shop_catalog, shop.warehouse) as staged:
@@ -912,7 +903,7 @@ def test_why_a_name_was_refused_is_in_the_record_and_not_in_the_refusal(
 
 
 def test_a_session_reads_one_snapshot_to_its_end(
-    open_door: OpenDoor, shop: Shop, tmp_path: Path
+    open_door: OpenDoor, shop: BuiltProject, tmp_path: Path
 ) -> None:
     door = open_door(snapshots=SnapshotStore(tmp_path / "snapshots"))
     publish(door, shop.warehouse)
@@ -948,7 +939,7 @@ def test_a_call_that_is_tried_again_is_the_same_read(door: GovernedMetrics, ledg
 
 
 def test_a_call_that_is_tried_again_on_newer_data_is_another_read(
-    open_door: OpenDoor, shop: Shop, ledger: Ledger, tmp_path: Path
+    open_door: OpenDoor, shop: BuiltProject, ledger: Ledger, tmp_path: Path
 ) -> None:
     door = open_door(snapshots=SnapshotStore(tmp_path / "snapshots"))
     found = []

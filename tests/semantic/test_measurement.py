@@ -19,8 +19,9 @@ from semantic.measurement import Measured, measure
 from semantic.policy import Reader
 from semantic.snapshot import ModelState, SnapshotRecord, SnapshotStore, State
 from tests.conftest import OpenDoor
+from tests.dbt_build import BuiltProject
 from tests.semantic.door import NORTH, POLICY, publish
-from tests.semantic.shop import CUSTOMERS, ORDERS, Shop, paid, seed_orders
+from tests.semantic.shop import CUSTOMERS, ORDERS, paid, seed_orders
 
 Remeasure = Callable[..., SnapshotRecord]
 REFRESHES_EVERYTHING = 'readers: [refresh]\n    metrics: "*"'
@@ -45,7 +46,9 @@ def first(door: GovernedMetrics) -> SnapshotRecord:
 
 
 @pytest.fixture
-def after(door: GovernedMetrics, first: SnapshotRecord, shop: Shop, tmp_path: Path) -> Remeasure:
+def after(
+    door: GovernedMetrics, first: SnapshotRecord, shop: BuiltProject, tmp_path: Path
+) -> Remeasure:
     """The record of the next snapshot, after a change to the warehouse."""
 
     def after(*changes: str) -> SnapshotRecord:
@@ -149,7 +152,11 @@ def test_a_correction_before_the_days_of_a_scope_changes_the_total(
 
 
 def test_a_correction_before_the_days_of_a_metric_without_total_is_not_its_value(
-    open_door: OpenDoor, shop_catalog: Catalog, store: SnapshotStore, shop: Shop, tmp_path: Path
+    open_door: OpenDoor,
+    shop_catalog: Catalog,
+    store: SnapshotStore,
+    shop: BuiltProject,
+    tmp_path: Path,
 ) -> None:
     """Of its last day, a window of three days knows the two before, and no more."""
     catalog = with_scope(shop_catalog, "revenue_running", days=1)
@@ -164,7 +171,7 @@ def test_a_correction_before_the_days_of_a_metric_without_total_is_not_its_value
 
 
 def test_a_version_goes_back_with_its_data_and_starts_anew(
-    door: GovernedMetrics, first: SnapshotRecord, after: Remeasure, shop: Shop
+    door: GovernedMetrics, first: SnapshotRecord, after: Remeasure, shop: BuiltProject
 ) -> None:
     after(f"DELETE FROM {ORDERS} WHERE order_id = 1")
     third = publish(door, shop.warehouse)
@@ -180,7 +187,7 @@ def test_a_day_without_a_value_is_not_a_row() -> None:
 
 
 def test_a_version_does_not_depend_on_which_metrics_are_measured_together(
-    open_door: OpenDoor, after: Remeasure, shop: Shop, tmp_path: Path
+    open_door: OpenDoor, after: Remeasure, shop: BuiltProject, tmp_path: Path
 ) -> None:
     """Without a paid order on 3 March, that day is a row of `paid_orders` only where it is asked with others."""
     unpaid = f"UPDATE {ORDERS} SET status = 'open' WHERE order_id = 4"
@@ -231,7 +238,7 @@ def test_a_restricted_version_changes_only_with_the_rows_that_are_visible(
 
 
 def test_a_reader_who_is_named_by_a_pattern_only_is_measured_when_it_is_told(
-    open_door: OpenDoor, store: SnapshotStore, shop: Shop
+    open_door: OpenDoor, store: SnapshotStore, shop: BuiltProject
 ) -> None:
     policy = POLICY.replace('{customer: "{customer}"}', "{customer: [2]}").replace(
         "readers: [north]", 'readers: ["nor*"]'
@@ -269,7 +276,7 @@ rules:
 
 
 def test_two_readers_of_the_same_rows_have_versions_of_all_that_either_reads(
-    open_door: OpenDoor, store: SnapshotStore, shop: Shop
+    open_door: OpenDoor, store: SnapshotStore, shop: BuiltProject
 ) -> None:
     door = open_door(policy=TWO_WHO_SEE_THE_SAME_ROWS, snapshots=store)
     record = publish(door, shop.warehouse, readers=("one", "two"))
@@ -283,7 +290,7 @@ def test_two_readers_of_the_same_rows_have_versions_of_all_that_either_reads(
 
 
 def test_the_refresh_of_a_restricted_policy_publishes_no_value(
-    open_door: OpenDoor, store: SnapshotStore, shop: Shop
+    open_door: OpenDoor, store: SnapshotStore, shop: BuiltProject
 ) -> None:
     """Everyone who sees the asset sees the value, so none is shown that was counted over some rows only."""
     everybody = (
@@ -315,7 +322,7 @@ def states(record: SnapshotRecord) -> dict[State, set[str]]:
 
 
 def test_a_metric_with_a_scope_that_does_not_exist_fails_alone(
-    open_door: OpenDoor, shop_catalog: Catalog, store: SnapshotStore, shop: Shop
+    open_door: OpenDoor, shop_catalog: Catalog, store: SnapshotStore, shop: BuiltProject
 ) -> None:
     catalog = with_scope(shop_catalog, "revenue", dimensions=["customer__continent"])
     record = publish(open_door(catalog=catalog, snapshots=store), shop.warehouse)
@@ -330,7 +337,7 @@ def test_a_metric_with_a_scope_that_does_not_exist_fails_alone(
 
 
 def test_a_metric_that_does_not_compile_fails_alone(
-    open_door: OpenDoor, shop_catalog: Catalog, store: SnapshotStore, shop: Shop
+    open_door: OpenDoor, shop_catalog: Catalog, store: SnapshotStore, shop: BuiltProject
 ) -> None:
     """A metric that the compiler has never heard of stands for one that it cannot make sense of."""
     stranger = replace(shop_catalog.metrics["revenue"], name="stranger")
@@ -366,7 +373,7 @@ def test_a_failing_metric_keeps_the_version_that_it_last_had(
 
 
 def test_a_model_that_is_not_passing_is_not_read_at_all(
-    door: GovernedMetrics, shop: Shop, ledger: Ledger
+    door: GovernedMetrics, shop: BuiltProject, ledger: Ledger
 ) -> None:
     failed = ModelState(state=State.FAILING, reason="unique_order_id has failed")
     record = publish(door, shop.warehouse, models={"model.corner_shop.orders": failed})
@@ -377,7 +384,7 @@ def test_a_model_that_is_not_passing_is_not_read_at_all(
 
 
 def test_a_model_of_which_nothing_is_known_closes_its_metrics(
-    door: GovernedMetrics, shop: Shop
+    door: GovernedMetrics, shop: BuiltProject
 ) -> None:
     with door.snapshots.stage(door.catalog, shop.warehouse) as staged:
         record = measure(door, staged, {}, previous=None, context=ReadContext())
@@ -386,7 +393,7 @@ def test_a_model_of_which_nothing_is_known_closes_its_metrics(
 
 
 def test_why_a_metric_failed_names_no_other_metric(
-    open_door: OpenDoor, store: SnapshotStore, shop: Shop
+    open_door: OpenDoor, store: SnapshotStore, shop: BuiltProject
 ) -> None:
     """The reason is told to every reader of the metric, who may not know of the others."""
     partly = POLICY.replace(
@@ -398,7 +405,7 @@ def test_why_a_metric_failed_names_no_other_metric(
 
 
 def test_a_policy_that_grants_the_refresh_nothing_is_an_error(
-    open_door: OpenDoor, store: SnapshotStore, shop: Shop
+    open_door: OpenDoor, store: SnapshotStore, shop: BuiltProject
 ) -> None:
     door = open_door(policy=POLICY.replace("[refresh]", "[somebody]"), snapshots=store)
     with pytest.raises(PolicyError, match="grants the reader 'refresh' nothing") as caught:
@@ -408,7 +415,7 @@ def test_a_policy_that_grants_the_refresh_nothing_is_an_error(
 
 
 def test_a_ledger_that_cannot_be_written_stops_the_refresh(
-    door: GovernedMetrics, first: SnapshotRecord, shop: Shop
+    door: GovernedMetrics, first: SnapshotRecord, shop: BuiltProject
 ) -> None:
     with door.ledger.reading() as connection:
         connection.exec_driver_sql("PRAGMA query_only = ON")
@@ -418,7 +425,7 @@ def test_a_ledger_that_cannot_be_written_stops_the_refresh(
 
 
 def test_the_refresh_is_on_record_like_any_reader(
-    door: GovernedMetrics, shop: Shop, shop_catalog: Catalog, ledger: Ledger
+    door: GovernedMetrics, shop: BuiltProject, shop_catalog: Catalog, ledger: Ledger
 ) -> None:
     publish(door, shop.warehouse, run_id="run-7")
     reads = list(find_reads(ledger, ReadQuestion(run="run-7")))

@@ -23,8 +23,9 @@ from semantic.snapshot import (
     State,
     VersionAsRead,
 )
+from tests.dbt_build import BuiltProject
 from tests.semantic.door import all_passing, publish_unmeasured, snapshot_file
-from tests.semantic.shop import CUSTOMERS, DAYS, ORDERS, Shop
+from tests.semantic.shop import CUSTOMERS, DAYS, ORDERS
 
 COUNT_ORDERS = f"SELECT count(*) FROM {ORDERS}"
 
@@ -35,7 +36,7 @@ def store(tmp_path: Path) -> SnapshotStore:
 
 
 @pytest.fixture
-def first(store: SnapshotStore, shop_catalog: Catalog, shop: Shop) -> SnapshotRecord:
+def first(store: SnapshotStore, shop_catalog: Catalog, shop: BuiltProject) -> SnapshotRecord:
     return publish_unmeasured(store, shop_catalog, shop.warehouse)
 
 
@@ -79,7 +80,7 @@ def process(script: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
 
 
 def test_the_governed_relations_are_in_it_with_all_their_rows_and_no_other(
-    data: OpenSnapshot, first: SnapshotRecord, shop: Shop
+    data: OpenSnapshot, first: SnapshotRecord, shop: BuiltProject
 ) -> None:
     inside = rows(data, "SELECT schema_name, table_name FROM duckdb_tables() ORDER BY ALL")
     with duckdb.connect(str(shop.warehouse), read_only=True) as warehouse:
@@ -182,7 +183,7 @@ sys.stdin.read()
 
 
 def test_dbt_can_write_to_the_warehouse_while_a_snapshot_is_read(
-    store: SnapshotStore, shop_catalog: Catalog, shop: Shop, tmp_path: Path
+    store: SnapshotStore, shop_catalog: Catalog, shop: BuiltProject, tmp_path: Path
 ) -> None:
     with shop.changed_warehouse(tmp_path) as (warehouse, _):
         pass
@@ -210,7 +211,11 @@ with duckdb.connect(sys.argv[1]) as connection:
 
 
 def test_a_locked_warehouse_is_named_and_the_last_version_stays(
-    store: SnapshotStore, first: SnapshotRecord, shop_catalog: Catalog, shop: Shop, tmp_path: Path
+    store: SnapshotStore,
+    first: SnapshotRecord,
+    shop_catalog: Catalog,
+    shop: BuiltProject,
+    tmp_path: Path,
 ) -> None:
     with shop.changed_warehouse(tmp_path) as (warehouse, _):
         pass
@@ -257,7 +262,7 @@ def test_a_file_that_is_no_duckdb_file_is_named(
     ["DROP TABLE till_analytics.customers", "DROP SCHEMA till_analytics CASCADE"],
 )
 def test_a_missing_relation_is_named(
-    store: SnapshotStore, shop_catalog: Catalog, shop: Shop, tmp_path: Path, change: str
+    store: SnapshotStore, shop_catalog: Catalog, shop: BuiltProject, tmp_path: Path, change: str
 ) -> None:
     with shop.changed_warehouse(tmp_path) as (warehouse, connection):
         connection.execute(change)
@@ -270,7 +275,7 @@ def test_a_missing_relation_is_named(
 
 
 def test_a_view_is_copied_as_the_rows_it_shows(
-    store: SnapshotStore, shop_catalog: Catalog, shop: Shop, tmp_path: Path
+    store: SnapshotStore, shop_catalog: Catalog, shop: BuiltProject, tmp_path: Path
 ) -> None:
     with shop.changed_warehouse(tmp_path) as (warehouse, connection):
         connection.execute("ALTER TABLE till_analytics.orders RENAME TO all_orders")
@@ -284,7 +289,7 @@ def test_a_view_is_copied_as_the_rows_it_shows(
 
 
 def test_a_view_that_is_broken_is_named(
-    store: SnapshotStore, shop_catalog: Catalog, shop: Shop, tmp_path: Path
+    store: SnapshotStore, shop_catalog: Catalog, shop: BuiltProject, tmp_path: Path
 ) -> None:
     with shop.changed_warehouse(tmp_path) as (warehouse, connection):
         connection.execute("ALTER TABLE till_analytics.orders RENAME TO all_orders")
@@ -308,7 +313,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_what_the_warehouse_holds_in_its_write_ahead_log_is_copied_too(
-    store: SnapshotStore, shop_catalog: Catalog, shop: Shop, tmp_path: Path
+    store: SnapshotStore, shop_catalog: Catalog, shop: BuiltProject, tmp_path: Path
 ) -> None:
     with shop.changed_warehouse(tmp_path) as (warehouse, _):
         pass
@@ -329,7 +334,7 @@ def test_before_anything_is_published_there_is_nothing_to_read(store: SnapshotSt
 
 
 def test_a_version_is_seen_only_when_it_is_published(
-    store: SnapshotStore, first: SnapshotRecord, shop_catalog: Catalog, shop: Shop
+    store: SnapshotStore, first: SnapshotRecord, shop_catalog: Catalog, shop: BuiltProject
 ) -> None:
     with store.stage(shop_catalog, shop.warehouse) as staged:
         assert store.current_version() == first.version
@@ -342,7 +347,7 @@ def test_a_version_is_seen_only_when_it_is_published(
 
 
 def test_an_error_while_measuring_leaves_the_last_version_current(
-    store: SnapshotStore, first: SnapshotRecord, shop_catalog: Catalog, shop: Shop
+    store: SnapshotStore, first: SnapshotRecord, shop_catalog: Catalog, shop: BuiltProject
 ) -> None:
     with pytest.raises(ZeroDivisionError), store.stage(shop_catalog, shop.warehouse):
         raise ZeroDivisionError
@@ -364,7 +369,7 @@ with SnapshotStore(Path(sys.argv[1])).stage(load_catalog(Path(sys.argv[2])), Pat
 
 
 def test_what_a_killed_process_staged_is_cleared_away_by_the_next(
-    store: SnapshotStore, first: SnapshotRecord, shop_catalog: Catalog, shop: Shop
+    store: SnapshotStore, first: SnapshotRecord, shop_catalog: Catalog, shop: BuiltProject
 ) -> None:
     root = Path(__file__).parents[2]
     with process(KILLED_WHILE_STAGING, store.root, shop.target, shop.warehouse, root) as child:
@@ -379,7 +384,7 @@ def test_what_a_killed_process_staged_is_cleared_away_by_the_next(
 
 
 def test_a_version_name_is_never_used_again(
-    store: SnapshotStore, shop_catalog: Catalog, shop: Shop
+    store: SnapshotStore, shop_catalog: Catalog, shop: BuiltProject
 ) -> None:
     published = [publish_unmeasured(store, shop_catalog, shop.warehouse).version for _ in range(4)]
     assert published == ["v000001", "v000002", "v000003", "v000004"]
@@ -387,7 +392,7 @@ def test_a_version_name_is_never_used_again(
 
 
 def test_a_crash_between_the_rename_and_the_pointer_does_not_take_its_name_twice(
-    store: SnapshotStore, first: SnapshotRecord, shop_catalog: Catalog, shop: Shop
+    store: SnapshotStore, first: SnapshotRecord, shop_catalog: Catalog, shop: BuiltProject
 ) -> None:
     second = publish_unmeasured(store, shop_catalog, shop.warehouse)
     (store.root / "CURRENT").write_text(first.version)
@@ -398,7 +403,7 @@ def test_a_crash_between_the_rename_and_the_pointer_does_not_take_its_name_twice
 
 
 def test_retirement_keeps_the_newest_and_the_last_that_was_all_passing(
-    store: SnapshotStore, shop_catalog: Catalog, shop: Shop
+    store: SnapshotStore, shop_catalog: Catalog, shop: BuiltProject
 ) -> None:
     publish_unmeasured(store, shop_catalog, shop.warehouse)
     good = publish_unmeasured(store, shop_catalog, shop.warehouse)
@@ -413,7 +418,7 @@ def test_a_retired_version_can_be_read_to_the_end(
     first: SnapshotRecord,
     data: OpenSnapshot,
     shop_catalog: Catalog,
-    shop: Shop,
+    shop: BuiltProject,
 ) -> None:
     for _ in range(3):
         publish_unmeasured(store, shop_catalog, shop.warehouse)
@@ -424,7 +429,7 @@ def test_a_retired_version_can_be_read_to_the_end(
 
 
 def test_the_record_is_read_back_as_it_was_published(
-    store: SnapshotStore, shop_catalog: Catalog, shop: Shop
+    store: SnapshotStore, shop_catalog: Catalog, shop: BuiltProject
 ) -> None:
     metric = MetricState(
         definition_hash="d",
@@ -463,7 +468,7 @@ def test_a_lost_file_is_named(store: SnapshotStore, first: SnapshotRecord) -> No
 
 
 def test_publishing_goes_on_beside_a_damaged_old_version(
-    store: SnapshotStore, first: SnapshotRecord, shop_catalog: Catalog, shop: Shop
+    store: SnapshotStore, first: SnapshotRecord, shop_catalog: Catalog, shop: BuiltProject
 ) -> None:
     (store.root / first.version / "snapshot.json").write_text("{")
     again = SnapshotStore(store.root)
@@ -472,7 +477,7 @@ def test_publishing_goes_on_beside_a_damaged_old_version(
 
 
 def test_a_quote_in_the_path_is_only_a_quote(
-    shop_catalog: Catalog, shop: Shop, tmp_path: Path
+    shop_catalog: Catalog, shop: BuiltProject, tmp_path: Path
 ) -> None:
     warehouse = tmp_path / "o'neil" / "shop.duckdb"
     warehouse.parent.mkdir()

@@ -17,8 +17,8 @@ from semantic.errors import MetricCompileError
 from semantic.governed_metrics import GovernedMetrics
 from semantic.metric import Dimension
 from tests.conftest import OpenDoor
+from tests.dbt_build import BuiltProject
 from tests.semantic.door import BOSS
-from tests.semantic.shop import Shop
 
 ROOT = Path(__file__).parents[2]
 QUERIES: tuple[dict[str, Any], ...] = (
@@ -127,7 +127,7 @@ def test_what_old_definitions_left_is_removed(
 
 
 def test_a_query_from_files_loads_no_metricflow(
-    shop: Shop, shop_catalog: Catalog, engine: MetricEngine, tmp_path: Path
+    shop: BuiltProject, shop_catalog: Catalog, engine: MetricEngine, tmp_path: Path
 ) -> None:
     asked = StoredEngine(shop_catalog, lambda _: engine, tmp_path)
     sql = asked.compile(CompileRequest(metrics=("orders",), group_by=()))

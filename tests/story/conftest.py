@@ -1,6 +1,5 @@
 """The demonstration, told once per test session, and the command line on its instance."""
 
-import fcntl
 import json
 import os
 import subprocess
@@ -11,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.dbt_build import build_once
 
 ROOT = Path(__file__).parents[2]
 
@@ -47,18 +48,14 @@ class Said:
 
 
 @pytest.fixture(scope="session")
-def told(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Told:
-    base = tmp_path_factory.getbasetemp()
-    folder = (base if worker_id == "master" else base.parent) / "story"
-    folder.mkdir(exist_ok=True)
-    printed = folder / "printed.txt"
-    with (folder / "telling.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not printed.exists():
-            done = _run("-m", "orchestration_assets.defs.story", str(folder))
-            assert done.code == 0, done.out + done.err
-            printed.write_text(done.out)
-    return Told(folder=folder, text=printed.read_text())
+def told(shared_folder: Path) -> Told:
+    def tell(folder: Path) -> None:
+        done = _run("-m", "orchestration_assets.defs.story", str(folder))
+        assert done.code == 0, done.out + done.err
+        (folder / "printed.txt").write_text(done.out)
+
+    folder = build_once(shared_folder / "story", tell)
+    return Told(folder=folder, text=(folder / "printed.txt").read_text())
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ import pytest
 
 from orchestration_assets.definitions import DBT_PROJECT, build_demo
 from orchestration_assets.defs import scripts
-from tests.conformance.flights_year import FlightsYear, build_flights_year
+from tests.conformance.flights_year import build_flights_year
 
 DAY = "2013-02-09"
 
@@ -40,13 +40,15 @@ def test_no_text_of_a_script_holds_a_figure() -> None:
 
 
 @pytest.fixture(scope="module")
-def parsed(tmp_path_factory: pytest.TempPathFactory) -> FlightsYear:
-    """A copy of the dbt project, built on ten days so that its artifacts are there."""
-    return build_flights_year(tmp_path_factory.mktemp("changed"), last="2013-01-10")
+def parsed(shared_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the dbt project with its artifacts."""
+    project = tmp_path_factory.mktemp("changed") / "project"
+    built = build_flights_year(shared_folder / "flights_year")
+    return shutil.copytree(built.folder, project, ignore=shutil.ignore_patterns("*.duckdb*"))
 
 
 def test_other_parquet_files_tell_another_story(
-    parsed: FlightsYear, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    parsed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = tmp_path / "data"
     shutil.copytree(DBT_PROJECT / "data", data)
@@ -68,7 +70,7 @@ def test_other_parquet_files_tell_another_story(
     home.mkdir()
     monkeypatch.setenv("NYC_FLIGHTS_WAREHOUSE", str(warehouse))
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    definitions = build_demo(dbt_project=parsed.project, data=data)
+    definitions = build_demo(dbt_project=parsed, data=data)
     with dg.instance_for_test(temp_dir=str(home)) as instance:
         result = definitions.resolve_implicit_global_asset_job_def().execute_in_process(
             instance=instance,

@@ -25,8 +25,9 @@ from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import Ledger
 from semantic.policy import Reader
 from semantic.snapshot import SnapshotStore
+from tests.dbt_build import BuiltProject
 from tests.semantic.door import BOSS, RememberingEngine, build_door, publish_unmeasured
-from tests.semantic.shop import CUSTOMERS, ORDERS, Shop
+from tests.semantic.shop import CUSTOMERS, ORDERS
 
 Json = dict[str, Any]
 Rows = dict[str, list[object]]
@@ -130,7 +131,7 @@ def engine(catalog: Catalog) -> RememberingEngine:
 
 
 @pytest.fixture(scope="module")
-def crowded(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def crowded(shop: BuiltProject, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A warehouse with thirty customers and four hundred orders, some of nobody, made by chance that is always the same."""
     chance = random.Random(7)
     statuses = ["paid", "paid", "returned", "open", "it's {{ odd }}"]
@@ -311,7 +312,7 @@ def test_one_who_acts_for_another_sees_what_is_visible_to_both(
 @pytest.mark.parametrize("dimension", ["order__status", "customer__region", "customer"])
 def test_not_even_an_error_tells_of_a_forbidden_row(
     dimension: str,
-    shop: Shop,
+    shop: BuiltProject,
     crowded: Path,
     version_of: Callable[[Path], Version],
     tmp_path: Path,

@@ -16,6 +16,7 @@ from semantic.catalog import Catalog
 from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import Ledger
 from semantic.snapshot import SnapshotStore
+from tests.dbt_build import BuiltProject
 from tests.semantic.door import (
     BOSS,
     RememberingEngine,
@@ -24,7 +25,7 @@ from tests.semantic.door import (
     publish_unmeasured,
     snapshot_file,
 )
-from tests.semantic.shop import ORDERS, Shop
+from tests.semantic.shop import ORDERS
 
 PAYLOADS = [
     "paid",
@@ -92,7 +93,7 @@ ROWS = [
 
 @pytest.fixture(scope="module")
 def door(
-    shop: Shop,
+    shop: BuiltProject,
     shop_catalog: Catalog,
     engine: RememberingEngine,
     tmp_path_factory: pytest.TempPathFactory,
