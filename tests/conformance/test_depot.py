@@ -195,7 +195,7 @@ def test_a_restricted_answer_is_that_of_a_database_without_the_other_rows(
 
 @pytest.mark.parametrize("case", GENERALISED, ids=lambda case: str(case["query"])[:120])
 def test_a_generalised_answer_groups_by_the_coarser_value(
-    depot: Depot,
+    depot: BuiltProject,
     catalog: Catalog,
     engine: RememberingEngine,
     store: SnapshotStore,
