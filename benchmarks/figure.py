@@ -33,9 +33,7 @@ class Figure:
             "target": self.target,
             "reached": self.reached,
         }
-        kept = {
-            key: value for key, value in known.items() if value is not None or key == "value"
-        }
+        kept = {key: value for key, value in known.items() if value is not None or key == "value"}
         return kept | dict(self.details)
 
 

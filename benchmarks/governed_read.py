@@ -177,5 +177,3 @@ def _of_command_line(
             "rounds": len(taken.taken),
         },
     )
-
-

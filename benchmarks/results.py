@@ -1,6 +1,6 @@
 """`benchmarks/results/summary.json`: the figures of all benchmarks, each as it was measured last.
 
-    {"machine": {...}, "figures": [{"benchmark", "name", "value", "unit", "peer", "ratio", "target", "reached", ...}]}
+{"machine": {...}, "figures": [{"benchmark", "name", "value", "unit", "peer", "ratio", "target", "reached", ...}]}
 """
 
 import json

@@ -40,7 +40,7 @@ def _rows(answer: Any) -> Iterable[Iterable[object]]:
 
 
 def _cell(value: object) -> str | None:
-    if value is None or value != value or value == "":  # noqa: PLR0124, what is not itself is not a number
+    if value is None or value != value:
         return None
     if isinstance(value, bool | str):
         return str(value)

@@ -33,7 +33,10 @@ def figures_table(title: str, figures: Sequence[Figure]) -> Table:
     table.add_column("reach")
     for figure in figures:
         table.add_row(
-            figure.name, _number(figure.value), figure.unit, f"{figure.target or ''} {_mark(figure)}"
+            figure.name,
+            _number(figure.value),
+            figure.unit,
+            f"{figure.target or ''} {_mark(figure)}",
         )
     return table
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sidemantic import Dimension, Metric, Model, Relationship, SemanticLayer
+from sidemantic.core.consumption import Explore
 
 from benchmarks.peers.peer import Answer, Cannot, Peer, copy_for
 
@@ -25,8 +26,7 @@ def open_sidemantic(data_set: str, file: Path, folder: Path) -> Peer:
 def _flights(layer: SemanticLayer) -> Mapping[str, Answer]:
     _model(layer, "airlines", "dim_airlines", "carrier_code", [_text("airline_name")])
     _model(
-        layer,
-        "planes", "dim_planes", "tail_number", [_text("manufacturer"), _text("seat_band")]
+        layer, "planes", "dim_planes", "tail_number", [_text("manufacturer"), _text("seat_band")]
     )
     _model(
         layer,
@@ -50,8 +50,13 @@ def _flights(layer: SemanticLayer) -> Mapping[str, Answer]:
         ],
         belongs_to={"airlines": "carrier_code", "planes": "tail_number"},
     )
-    layer.add_metric(_trailing("flights_trailing_7_days", "flights.flights", "6 days", "flight_date"))
+    layer.add_metric(
+        _trailing("flights_trailing_7_days", "flights.flights", "6 days", "flight_date")
+    )
+    # Without an explore it begins at the table of the first dimension, and loses the flights whose plane is not known.
+    layer.add_explore(Explore(name="all_flights", model="flights"))
     three_by_two = {
+        "explore": "all_flights",
         "metrics": ["flights.flights", "flights.cancellation_rate", "flights.on_time_rate"],
         "dimensions": ["flights.flight_date__month", "airlines.airline_name"],
     }
@@ -59,7 +64,9 @@ def _flights(layer: SemanticLayer) -> Mapping[str, Answer]:
     return {
         "total": _asked(layer, metrics=total),
         "by local dimension": _asked(layer, metrics=total, dimensions=["flights.carrier_code"]),
-        "by joined dimension": _asked(layer, metrics=total, dimensions=["planes.manufacturer"]),
+        "by joined dimension": _asked(
+            layer, explore="all_flights", metrics=total, dimensions=["planes.manufacturer"]
+        ),
         "three metrics by two": _asked(layer, **three_by_two),
         "the same, filtered, half a year": _asked(
             layer,
@@ -115,8 +122,13 @@ def _shop(layer: SemanticLayer) -> Mapping[str, Answer]:
         ],
         belongs_to={"orders": "order_id"},
     )
-    layer.add_metric(_trailing("revenue_trailing_30_days", "orders.revenue", "29 days", "ordered_on"))
+    layer.add_metric(
+        _trailing("revenue_trailing_30_days", "orders.revenue", "29 days", "ordered_on")
+    )
+    layer.add_explore(Explore(name="all_orders", model="orders"))
+    layer.add_explore(Explore(name="all_items", model="order_items"))
     three_by_two = {
+        "explore": "all_orders",
         "metrics": ["orders.orders", "orders.revenue", "orders.average_order"],
         "dimensions": ["orders.ordered_on__month", "stores.region"],
     }
@@ -124,7 +136,9 @@ def _shop(layer: SemanticLayer) -> Mapping[str, Answer]:
     return {
         "total": _asked(layer, metrics=total),
         "by local dimension": _asked(layer, metrics=total, dimensions=["order_items.category"]),
-        "by joined dimension": _asked(layer, metrics=total, dimensions=["orders.channel"]),
+        "by joined dimension": _asked(
+            layer, explore="all_items", metrics=total, dimensions=["orders.channel"]
+        ),
         "three metrics by two": _asked(layer, **three_by_two),
         "the same, filtered, half a year": _asked(
             layer,
