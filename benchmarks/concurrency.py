@@ -4,7 +4,7 @@ import multiprocessing
 import statistics
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -18,7 +18,7 @@ from benchmarks.published import Published, published
 from benchmarks.setting import Setting
 from benchmarks.table import figures_table
 from benchmarks.timing import milliseconds
-from benchmarks.ways import governed
+from benchmarks.ways import NotAnswered, governed
 from semantic.governed_metrics import GovernedMetrics
 
 NAME = "concurrency"
@@ -34,6 +34,14 @@ class Load:
 
     name: str
     queries: tuple[Query, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reads:
+    """Milliseconds of the reads that were answered, and how many were refused: too many at once run into the timeout."""
+
+    times: tuple[float, ...]
+    refused: int
 
 
 def run(setting: Setting) -> list[Figure]:
@@ -61,8 +69,8 @@ def _of_threads(load: Load, threads: int, behind_doors: Published, seconds: floa
     for query in load.queries:
         governed(query, door)()
     started = time.perf_counter()
-    times = _read_at_once(load.queries, threads, door, seconds)
-    return _figure(f"{load.name}, threads: {threads}", times, time.perf_counter() - started)
+    reads = _read_at_once(load.queries, threads, door, seconds)
+    return _figure(f"{load.name}, threads: {threads}", reads, time.perf_counter() - started)
 
 
 def _of_processes(load: Load, behind_doors: Published, seconds: float) -> Figure:
@@ -79,11 +87,15 @@ def _of_processes(load: Load, behind_doors: Published, seconds: float) -> Figure
         worker.start()
     ready.wait(_READY_SECONDS)
     started = time.perf_counter()
-    times = [item for _ in workers for item in results.get(timeout=_READY_SECONDS + seconds)]
+    found = [results.get(timeout=_READY_SECONDS + seconds) for _ in workers]
     elapsed = time.perf_counter() - started
     for worker in workers:
         worker.join(_READY_SECONDS)
-    return _figure(f"{load.name}, processes: {PROCESSES}", times, elapsed)
+    reads = Reads(
+        times=tuple(item for one in found for item in one.times),
+        refused=sum(one.refused for one in found),
+    )
+    return _figure(f"{load.name}, processes: {PROCESSES}", reads, elapsed)
 
 
 def _work(
@@ -99,47 +111,40 @@ def _work(
 
 def _read_at_once(
     queries: Sequence[Query], threads: int, door: GovernedMetrics, seconds: float
-) -> list[float]:
-    """Milliseconds of every read that readers did at once. Raises what stopped the first of them."""
+) -> Reads:
+    """The reads of readers that ask at once, each beginning at another query."""
     until = time.monotonic() + seconds
     times: list[float] = []
-    failures: list[BaseException] = []
+    refused: list[str] = []
 
     def read(first: int) -> None:
         asks = [governed(query, door) for query in queries]
-        try:
-            for turn in count(first):
-                if time.monotonic() > until:
-                    return
+        for turn in count(first):
+            if time.monotonic() > until:
+                return
+            try:
                 times.append(milliseconds(asks[turn % len(asks)]))
-        except BaseException as error:
-            failures.append(error)
+            except NotAnswered as error:
+                refused.append(str(error))
 
-    _run_threads(read, threads)
-    if failures:
-        raise failures[0]
-    return times
-
-
-def _run_threads(read: Callable[[int], None], threads: int) -> None:
     running = [threading.Thread(target=read, args=(number,)) for number in range(threads)]
     for thread in running:
         thread.start()
     for thread in running:
         thread.join()
+    return Reads(times=tuple(times), refused=len(refused))
 
 
-def _figure(name: str, times: list[float], seconds: float) -> Figure:
+def _figure(name: str, reads: Reads, seconds: float) -> Figure:
     return Figure(
         benchmark=NAME,
         name=name,
-        value=len(times) / seconds,
+        value=len(reads.times) / seconds,
         unit="reads/s",
         details={
-            "reads": len(times),
-            "median_ms": round(statistics.median(times), 2),
-            "p95_ms": round(statistics.quantiles(times, n=20, method="inclusive")[-1], 2)
-            if len(times) > 1
-            else None,
+            "reads": len(reads.times),
+            "refused": reads.refused,
+            "median_ms": round(statistics.median(reads.times), 2),
+            "p95_ms": round(statistics.quantiles(reads.times, n=20, method="inclusive")[-1], 2),
         },
     )

@@ -19,7 +19,7 @@ from benchmarks.results import RESULTS
 from benchmarks.rows import figures_of, refuse_other_figures
 from benchmarks.setting import Setting
 from benchmarks.table import ways_table
-from benchmarks.timing import Times, median_interval, milliseconds, take_turns
+from benchmarks.timing import Times, is_at_most, median_interval, milliseconds, take_turns
 from benchmarks.ways import (
     BY_HAND,
     GOVERNED,
@@ -121,11 +121,11 @@ def _figure(data_set: str, question: str, way: str, times: Mapping[str, Times]) 
 def _target(
     way: str, ratios: tuple[float, ...], times: Mapping[str, Times]
 ) -> tuple[str | None, bool | None]:
-    """What the ratio of a way is to reach, and whether it does. Equal is what has 1.00 in the interval of its median."""
+    """What the ratio of a way is to reach, and whether it does. Equal is an interval that holds 1.00."""
     if way == WITHOUT_LEDGER:
-        return "<= 1.00", median_interval(ratios)[0] <= 1.0
+        return "<= 1.00", is_at_most(median_interval(ratios), 1.0)
     if way == GOVERNED and times[RAW].median > LONG_MS:
-        return "<= 1.10", median_interval(ratios)[0] <= 1.1
+        return "<= 1.10", is_at_most(median_interval(ratios), 1.1)
     if way in (RAW, BY_HAND, WITH_MEMORY, GOVERNED):
         return None, None
     return "> 1.00", statistics.median(ratios) > 1.0

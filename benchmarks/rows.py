@@ -49,6 +49,6 @@ def _cell(value: object) -> str | None:
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, int | float | Decimal) or hasattr(value, "__float__"):
-        number = float(value)  # type: ignore[arg-type]
+        number = float(value)
         return None if math.isnan(number) else f"{number:.{DIGITS}g}"
     return str(value)

@@ -2,6 +2,7 @@
 
 import gc
 import math
+import random
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -34,15 +35,19 @@ class Times:
 def take_turns(
     ways: Mapping[str, Callable[[], object]], *, rounds: int, seconds: float
 ) -> dict[str, Times]:
-    """The times of all ways. Ends early after so many seconds, but not before a few rounds."""
+    """The times of all ways, in a new order each round, so that none profits from the one before it. Ends early after so many
+    seconds, but not before a few rounds.
+    """
     taken: dict[str, list[float]] = {name: [] for name in ways}
     until = time.monotonic() + seconds
+    order, turns = list(ways), random.Random(0)
     with _no_collector():
         for done in range(rounds):
             if done >= FEWEST_ROUNDS and time.monotonic() > until:
                 break
-            for name, run in ways.items():
-                taken[name].append(milliseconds(run))
+            turns.shuffle(order)
+            for name in order:
+                taken[name].append(milliseconds(ways[name]))
     return {name: Times(taken=tuple(times)) for name, times in taken.items()}
 
 
@@ -63,6 +68,12 @@ def median_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[
         reached += math.comb(count, below) * 0.5**count
     low = max(below - 1, 0)
     return ordered[low], ordered[count - 1 - low]
+
+
+def is_at_most(interval: tuple[float, float], most: float, doubt: float = 0.05) -> bool:
+    """Whether an interval holds this value or lies below it, and is narrow enough to tell."""
+    low, high = interval
+    return low <= most and high <= most + doubt
 
 
 @contextmanager

@@ -19,6 +19,10 @@ METRICFLOW = "MetricFlow compiles and runs"
 GOVERNED = f"governed, {DURABLE}"
 
 
+class NotAnswered(Exception):
+    """The door refused what it is measured by."""
+
+
 def governed_ways(question: Question, published: Published) -> dict[str, Way]:
     """The question asked at every door."""
     return {
@@ -28,13 +32,13 @@ def governed_ways(question: Question, published: Published) -> dict[str, Way]:
 
 
 def governed(query: Mapping[str, Any], door: GovernedMetrics) -> Way:
-    """A query asked again and again in one session, as an agent does in one run. Raises `TypeError` where it is refused."""
+    """A query asked again and again in one session, as an agent does in one run. Raises `NotAnswered`."""
     session = door.session(READER)
 
     def ask() -> MetricAnswer:
         answer = session.query(query)
         if not isinstance(answer, MetricAnswer):
-            raise TypeError(str(answer))
+            raise NotAnswered(str(answer))
         return answer
 
     return ask
