@@ -3,6 +3,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+BENCH_VENV := .venv-bench
+BENCH ?=
 DEMO := .demo
 export DAGSTER_DISABLE_TELEMETRY := 1
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
@@ -30,12 +32,20 @@ check: $(VENV)/.installed ## Format, lint, types and tests
 	@$(BIN)/mypy
 	@$(MAKE) --no-print-directory test
 
-bench: $(VENV)/.installed ## Measures, and writes benchmarks/results/
-	@$(BIN)/python -m benchmarks.governed_read
+bench: $(BENCH_VENV)/.installed ## Measures, and writes benchmarks/results/; BENCH='governed_read --rounds 5' for a part
+	@$(BENCH_VENV)/bin/python -W ignore -m benchmarks $(BENCH)
 
 clean: ## Removes the environment, the demonstration and all caches
-	rm -rf $(VENV) $(DEMO) build dist *.egg-info dbt_project/target dbt_project/logs
+	rm -rf $(VENV) $(BENCH_VENV) $(DEMO) build dist *.egg-info dbt_project/target dbt_project/logs
 	find . -name __pycache__ -prune -exec rm -rf {} +
+
+# Semantic layers to measure against, among them one under AGPL: never in the environment of the product.
+$(BENCH_VENV)/.installed: pyproject.toml constraints.txt benchmarks/requirements.txt
+	@echo "Installing into $(BENCH_VENV): some minutes, once."
+	@$(PYTHON) -m venv $(BENCH_VENV)
+	@$(BENCH_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+		--editable '.[demo,dev]' --requirement benchmarks/requirements.txt
+	@touch $@
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'

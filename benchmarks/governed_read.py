@@ -1,204 +1,179 @@
-"""A governed read beside the same SQL as text, and beside MetricFlow that compiles for every query.
+"""A governed read beside SQL as text, MetricFlow, and other semantic layers: the same questions, the same figures, in turns.
 
-All ways take turns, query by query, in one process, on the same snapshot of the whole year of flights. Prints medians with their
-quartiles, and writes `benchmarks/results/summary.json`.
-
-    python -m benchmarks.governed_read
+No way is measured before it has given the figures of the door. `mf query` is a process of its own and is measured after the others.
 """
 
-import gc
-import json
-import os
-import platform
 import statistics
-import sys
-import tempfile
-import time
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-from importlib.metadata import version
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator, Mapping
 
-from rich.console import Console
-from rich.table import Table
+from benchmarks.data_sets.data_set import DataSet
+from benchmarks.figure import Figure
+from benchmarks.peers import mf_query
+from benchmarks.peers.boring import open_boring
+from benchmarks.peers.peer import Cannot, Peer
+from benchmarks.peers.sidemantic import open_sidemantic
+from benchmarks.plot import plot_ways
+from benchmarks.published import IN_MEMORY, UNKEPT, Published, published
+from benchmarks.question import Question
+from benchmarks.results import RESULTS
+from benchmarks.rows import figures_of, refuse_other_figures
+from benchmarks.setting import Setting
+from benchmarks.table import ways_table
+from benchmarks.timing import Times, is_at_most, median_interval, milliseconds, take_turns
+from benchmarks.ways import (
+    BY_HAND,
+    GOVERNED,
+    RAW,
+    Way,
+    governed_ways,
+    sql_ways,
+)
 
-from semantic.answer import MetricAnswer
-from semantic.dbt_manifest import load_catalog
-from semantic.engine import CompileRequest
-from semantic.engines.metricflow import MetricFlowCompiler
-from semantic.governed_metrics import GovernedMetrics
-from semantic.ledger import Ledger, ReadContext
-from semantic.measurement import measure
-from semantic.policy import Reader
-from semantic.policy_file import parse_policy, policy_text
-from semantic.query import MetricQuery
-from semantic.resolve import Resolver
-from semantic.snapshot import ModelState, OpenSnapshot, SnapshotStore, State
-from tests.conformance.flights_year import build_flights_year
-
-RESULTS = Path(__file__).parent / "results" / "summary.json"
-ROUNDS = int(os.environ.get("BENCH_ROUNDS", "41"))
-FEWEST_ROUNDS = 7
-SECONDS_PER_QUERY = 40
-READER = Reader(name="bench")
-POLICY = """
-rules:
-  - permit: everything
-    readers: [refresh, bench]
-    metrics: ["*"]
-"""
-DAY = "metric_time__day"
-QUERIES: Mapping[str, dict[str, Any]] = {
-    "total": {"metrics": ["flights"]},
-    "by local dimension": {"metrics": ["flights"], "group_by": ["carrier"]},
-    "by joined dimension": {"metrics": ["flights"], "group_by": ["plane__manufacturer"]},
-    "three metrics by two": {
-        "metrics": ["flights", "cancellation_rate", "on_time_rate"],
-        "group_by": ["metric_time__month", "carrier__airline_name"],
-    },
-    "derived": {"metrics": ["minutes_recovered_in_air"], "group_by": ["metric_time__month"]},
-    "cumulative": {"metrics": ["flights_trailing_7_days"], "group_by": [DAY]},
-    "conversion": {"metrics": ["grounded_plane_return_rate"], "group_by": ["metric_time__month"]},
-}
+NAME = "governed_read"
+WITHOUT_LEDGER = f"governed, {UNKEPT}"
+WITH_MEMORY = f"governed, {IN_MEMORY}"
+LONG_MS = 50.0
 
 
-def main() -> None:
-    console = Console(width=None if sys.stdout.isatty() else 160)
-    with tempfile.TemporaryDirectory() as folder:
-        console.print("Building the year of flights ...")
-        doors = _open_doors(Path(folder))
-        figures = [
-            figure for name, query in QUERIES.items() for figure in _measure(name, query, doors)
-        ]
-        for door in doors.values():
-            door.close()
-    _print(console, figures)
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps({"machine": _machine(), "figures": figures}, indent=1) + "\n")
-    console.print(f"Written to {RESULTS.relative_to(Path.cwd())}")
+def run(setting: Setting) -> list[Figure]:
+    """The figures of both data sets, printed as tables and drawn as plots."""
+    figures: list[Figure] = []
+    for data_set in setting.data_sets:
+        found = _of_data_set(data_set, setting)
+        setting.console.print(ways_table(data_set.name, found))
+        plot_ways(data_set.name, found, RESULTS / f"{NAME}_{data_set.name}.svg")
+        figures += found
+    return figures
 
 
-def _open_doors(folder: Path) -> dict[str, GovernedMetrics]:
-    """Two doors over one snapshot: one that records on disk, durably, and one that records in memory."""
-    year = build_flights_year(folder / "year")
-    catalog = load_catalog(year.target)
-    compiler = MetricFlowCompiler(catalog)
-    policy = parse_policy(POLICY)
-    store = SnapshotStore(folder / "snapshots")
-    doors = {}
-    for name, ledger in (
-        ("durable record", Ledger.open(folder / "ledger.db")),
-        ("record in memory", Ledger.in_memory()),
-    ):
-        ledger.publish_policy(policy.hash, policy_text(policy), by="bench", run_id=None)
-        doors[name] = GovernedMetrics(
-            catalog=catalog,
-            policy=policy,
-            ledger=ledger,
-            snapshots=store,
-            engine=lambda _: compiler,
-            mask_key="bench",
+def _of_data_set(data_set: DataSet, setting: Setting) -> list[Figure]:
+    folder = setting.scratch / NAME / data_set.name
+    with published(data_set, folder / "state") as behind_doors:
+        peers = (
+            open_boring(data_set.name, behind_doors.file, folder),
+            open_sidemantic(data_set.name, behind_doors.file, folder),
         )
-    passing = {node: ModelState(state=State.PASSING) for node in catalog.dbt_nodes}
-    door = doors["record in memory"]
-    with store.stage(catalog, year.warehouse) as staged:
-        staged.publish(measure(door, staged, passing, previous=None, context=ReadContext()))
-    return doors
+        return [
+            figure
+            for question in data_set.questions
+            for figure in _of_question(question, behind_doors, peers, setting)
+        ]
 
 
-def _measure(
-    name: str, query: dict[str, Any], doors: Mapping[str, GovernedMetrics]
-) -> list[dict[str, Any]]:
-    ways = _ways(query, doors)
-    for way in ways.values():
-        way()
-    taken: dict[str, list[float]] = {way: [] for way in ways}
-    gc.disable()
-    until = time.monotonic() + SECONDS_PER_QUERY
-    for done in range(ROUNDS):
-        if done >= FEWEST_ROUNDS and time.monotonic() > until:
-            break
-        for way, run in ways.items():
-            started = time.perf_counter()
-            run()
-            taken[way].append((time.perf_counter() - started) * 1000)
-    gc.enable()
-    raw = taken["raw SQL text"]
-    return [
-        {
-            "name": f"{name}: {way}",
-            "query": name,
-            "way": way,
-            "value": round(statistics.median(times), 4),
-            "quartiles": [round(item, 4) for item in statistics.quantiles(times, n=4)[::2]],
-            "unit": "ms",
-            "rounds": len(times),
-            "peer": "raw SQL text",
-            "ratio": round(
-                statistics.median(one / other for one, other in zip(times, raw, strict=True)), 3
-            ),
-        }
-        for way, times in taken.items()
-    ]
+def _of_question(
+    question: Question, behind_doors: Published, peers: tuple[Peer, ...], setting: Setting
+) -> Iterator[Figure]:
+    data_set = behind_doors.data_set
+    setting.console.print(f"{data_set.name}: {question.name} ...")
+    ways, cannot = _ways(question, behind_doors, peers)
+    expected = figures_of(ways[GOVERNED]())
+    for name, way in ways.items():
+        refuse_other_figures(f"{data_set.name}, {question.name}: {name}", way(), expected)
+    times = take_turns(ways, rounds=setting.rounds, seconds=setting.seconds)
+    for name in times:
+        yield _figure(data_set.name, question.name, name, times)
+    for name, reason in cannot.items():
+        yield _cannot(data_set.name, question.name, name, reason)
+    yield _of_command_line(question, data_set, times[GOVERNED], expected, setting)
 
 
 def _ways(
-    query: dict[str, Any], doors: Mapping[str, GovernedMetrics]
-) -> dict[str, Callable[[], object]]:
-    door = doors["record in memory"]
-    snapshot = door.snapshots.current()
-    data: OpenSnapshot = door.open(snapshot)
-    planned = Resolver(door, READER, MetricQuery.model_validate(query), lambda: snapshot).resolve()
-    request = CompileRequest(metrics=planned.metrics, group_by=planned.group_by)
-    compiled = door.engine.compile(request)
-    cursor = data._connection.cursor()
-    ways: dict[str, Callable[[], object]] = {
-        "raw SQL text": lambda: cursor.execute(compiled).fetchall(),
-        "MetricFlow compiles and runs": lambda: cursor.execute(
-            door.engine.compile(request)
-        ).fetchall(),
-    }
-    for name, opened in doors.items():
-        session = opened.session(READER)
-
-        def read(session: Any = session) -> None:
-            answer = session.query(query)
-            if not isinstance(answer, MetricAnswer):
-                raise TypeError(str(answer))
-
-        ways[f"governed, {name}"] = read
-    return ways
+    question: Question, behind_doors: Published, peers: tuple[Peer, ...]
+) -> tuple[dict[str, Way], dict[str, str]]:
+    """The ways that can answer, and the reasons of those that cannot."""
+    ways = sql_ways(question, behind_doors) | governed_ways(question, behind_doors)
+    cannot = {}
+    for peer in peers:
+        answer = peer.answers[question.name]
+        if isinstance(answer, Cannot):
+            cannot[peer.name] = answer.reason
+        else:
+            ways[peer.name] = answer
+    return ways, cannot
 
 
-def _print(console: Console, figures: list[dict[str, Any]]) -> None:
-    table = Table(
-        title=f"Milliseconds, median of up to {ROUNDS} rounds (quartiles); ratio to raw SQL text, paired"
+def _figure(data_set: str, question: str, way: str, times: Mapping[str, Times]) -> Figure:
+    """The times of a way beside its peer: raw SQL for what we add to it, the governed read for everybody else."""
+    peer = RAW if way in (BY_HAND, WITHOUT_LEDGER, WITH_MEMORY, GOVERNED) else GOVERNED
+    own = times[way]
+    ratios = own.ratios(times[peer])
+    target, reached = _target(way, ratios, times)
+    return Figure(
+        benchmark=NAME,
+        name=f"{data_set}, {question}: {way}",
+        value=own.median,
+        unit="ms",
+        peer=peer if way != RAW else None,
+        ratio=statistics.median(ratios) if way != RAW else None,
+        target=target,
+        reached=reached,
+        details={
+            "data_set": data_set,
+            "query": question,
+            "way": way,
+            "quartiles": [round(item, 4) for item in own.quartiles],
+            "ratio_interval_95": [round(item, 4) for item in median_interval(ratios)],
+            "rounds": len(own.taken),
+        },
     )
-    table.add_column("query")
-    ways = list(dict.fromkeys(figure["way"] for figure in figures))
-    for way in ways:
-        table.add_column(way, justify="right")
-    for name in QUERIES:
-        cells = []
-        for way in ways:
-            found = next(item for item in figures if item["query"] == name and item["way"] == way)
-            low, high = found["quartiles"]
-            cells.append(f"{found['value']:.2f} ({low:.2f}-{high:.2f})  x{found['ratio']:.2f}")
-        table.add_row(name, *cells)
-    console.print(table)
 
 
-def _machine() -> dict[str, Any]:
-    packages = ("duckdb", "metricflow", "sqlalchemy", "dagster")
-    return {
-        "taken_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "cpus": os.cpu_count(),
-        "python": platform.python_version(),
-        "system": platform.system(),
-        **{name: version(name) for name in packages},
-    }
+def _target(
+    way: str, ratios: tuple[float, ...], times: Mapping[str, Times]
+) -> tuple[str | None, bool | None]:
+    """What the ratio of a way is to reach, and whether it does. Equal is an interval that holds 1.00."""
+    if way == WITHOUT_LEDGER:
+        return "<= 1.00", is_at_most(median_interval(ratios), 1.0)
+    if way == GOVERNED and times[RAW].median > LONG_MS:
+        return "<= 1.10", is_at_most(median_interval(ratios), 1.1)
+    if way in (RAW, BY_HAND, WITH_MEMORY, GOVERNED):
+        return None, None
+    return "> 1.00", statistics.median(ratios) > 1.0
 
 
-if __name__ == "__main__":
-    main()
+def _cannot(data_set: str, question: str, way: str, reason: str) -> Figure:
+    return Figure(
+        benchmark=NAME,
+        name=f"{data_set}, {question}: {way}",
+        value=None,
+        unit="ms",
+        peer=GOVERNED,
+        details={"data_set": data_set, "query": question, "way": way, "cannot": reason},
+    )
+
+
+def _of_command_line(
+    question: Question,
+    data_set: DataSet,
+    door: Times,
+    expected: list[tuple[str | None, ...]],
+    setting: Setting,
+) -> Figure:
+    folder = setting.scratch / NAME
+    name = f"{data_set.name}, {question.name}: {mf_query.NAME}"
+    answer = mf_query.run_mf_query(data_set, question, folder)
+    refuse_other_figures(name, answer, expected)
+    taken = Times(
+        taken=tuple(
+            milliseconds(lambda: mf_query.run_mf_query(data_set, question, folder))
+            for _ in range(setting.cli_rounds)
+        )
+    )
+    ratio = taken.median / door.median
+    return Figure(
+        benchmark=NAME,
+        name=name,
+        value=taken.median,
+        unit="ms",
+        peer=GOVERNED,
+        ratio=ratio,
+        target=">= 200",
+        reached=ratio >= 200,
+        details={
+            "data_set": data_set.name,
+            "query": question.name,
+            "way": mf_query.NAME,
+            "quartiles": [min(taken.taken), max(taken.taken)],
+            "rounds": len(taken.taken),
+        },
+    )

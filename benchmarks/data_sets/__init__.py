@@ -1,0 +1,1 @@
+"""What is measured on: dbt projects that are built, with the questions that are asked of them."""

@@ -1,0 +1,41 @@
+"""One measured figure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """`ratio` is the value over that of `peer`, the median of the rounds where there were several. `target` is what the ratio, or
+    without one the value, is to reach. `value` is None where it cannot be measured; `details` say why, or how it was.
+    """
+
+    benchmark: str
+    name: str
+    value: float | None
+    unit: str
+    peer: str | None = None
+    ratio: float | None = None
+    target: str | None = None
+    reached: bool | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    def plain(self) -> dict[str, Any]:
+        """The figure as one JSON object, without what there is not."""
+        known = {
+            "benchmark": self.benchmark,
+            "name": self.name,
+            "value": _rounded(self.value),
+            "unit": self.unit,
+            "peer": self.peer,
+            "ratio": _rounded(self.ratio),
+            "target": self.target,
+            "reached": self.reached,
+        }
+        kept = {key: value for key, value in known.items() if value is not None or key == "value"}
+        return kept | dict(self.details)
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.5g}")
