@@ -80,9 +80,9 @@ class GovernedMetricsResource(dg.ConfigurableResource[None]):
 
 def _engine_of(catalog: Catalog) -> MetricEngine:
     """The engine for these definitions. Making one takes a second, so a process keeps those it has made."""
-    from semantic.engines.metricflow import MetricFlowCompiler
+    from semantic.engines.embedded import embedded_engine
 
     with _making_engine:
         if catalog.manifest_hash not in _engines:
-            _engines[catalog.manifest_hash] = MetricFlowCompiler(catalog)
+            _engines[catalog.manifest_hash] = embedded_engine(catalog)
         return _engines[catalog.manifest_hash]

@@ -58,6 +58,6 @@ def publish(door: GovernedMetrics, warehouse: Path) -> None:
 
 
 def _metricflow(catalog: Catalog) -> MetricEngine:
-    from semantic.engines.metricflow import MetricFlowCompiler
+    from semantic.engines.embedded import embedded_engine
 
-    return MetricFlowCompiler(catalog)
+    return embedded_engine(catalog)

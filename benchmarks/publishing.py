@@ -11,7 +11,7 @@ from benchmarks.figure import Figure
 from benchmarks.setting import Setting
 from benchmarks.table import figures_table
 from semantic.dbt_manifest import load_catalog
-from semantic.engines.metricflow import MetricFlowCompiler
+from semantic.engines.embedded import embedded_engine
 from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import Ledger
 from semantic.snapshot import SnapshotStore
@@ -33,7 +33,7 @@ def _of_data_set(data_set: DataSet, setting: Setting) -> list[Figure]:
     catalog = load_catalog(data_set.target)
     taken: dict[str, list[float]] = defaultdict(list)
     ledger = Ledger.open(state / "ledger.db")
-    with open_door(catalog, MetricFlowCompiler(catalog), ledger, SnapshotStore(state)) as door:
+    with open_door(catalog, embedded_engine(catalog), ledger, SnapshotStore(state)) as door:
         for _ in range(min(setting.rounds, MOST_ROUNDS)):
             for step, seconds in _publish(door, data_set.warehouse).items():
                 taken[step].append(seconds)

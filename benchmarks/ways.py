@@ -45,7 +45,7 @@ def governed(query: Mapping[str, Any], door: GovernedMetrics) -> Way:
 
 
 def sql_ways(question: Question, published: Published) -> dict[str, Way]:
-    """The question as SQL text on the very data that the door reads: MetricFlow's, a person's, and MetricFlow's compiled anew."""
+    """The question as SQL text on the very data that the door reads: the door's own, a person's, and MetricFlow's compiled anew."""
     door = published.durable
     snapshot = door.snapshots.current()
     cursor = door.open(snapshot)._connection.cursor()
@@ -61,5 +61,5 @@ def sql_ways(question: Question, published: Published) -> dict[str, Way]:
     return {
         RAW: lambda: cursor.execute(compiled).fetchall(),
         BY_HAND: lambda: cursor.execute(question.sql).fetchall(),
-        METRICFLOW: lambda: cursor.execute(door.engine.compile(request)).fetchall(),
+        METRICFLOW: lambda: cursor.execute(published.metricflow.compile(request)).fetchall(),
     }

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 
 from semantic.catalog import Catalog
 from semantic.dbt_manifest import load_catalog
-from semantic.engines.metricflow import MetricFlowCompiler
+from semantic.engines.embedded import embedded_engine
 from semantic.errors import LedgerUnavailable
 from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import Ledger
@@ -71,7 +71,7 @@ def shop_catalog(shop: BuiltProject) -> Catalog:
 
 @pytest.fixture(scope="session")
 def engine(shop_catalog: Catalog) -> RememberingEngine:
-    return RememberingEngine(MetricFlowCompiler(shop_catalog))
+    return RememberingEngine(embedded_engine(shop_catalog))
 
 
 @pytest.fixture(scope="session")

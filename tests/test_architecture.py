@@ -163,11 +163,13 @@ WAYS = {
     # Runs a SELECT: the path of a read, and the first and last day of a staged copy before anybody reads it.
     ".execute_on_data": {"semantic.read", "semantic.measurement"},
     # Writes SQL: named where a door is put together, and nowhere else.
-    "MetricFlowCompiler": {
-        "agent_resources.metrics_resource",
-        "orchestration_assets.cli.place",
+    "MetricFlowCompiler": {"semantic.engines.embedded"},
+    "embedded_engine": {"agent_resources.metrics_resource", "orchestration_assets.cli.place"},
+    ".compile_of_engine": {
+        "semantic.plan",
+        "semantic.engines.stored",
+        "semantic.engines.simplifying",
     },
-    ".compile_of_engine": {"semantic.plan", "semantic.engines.stored"},
 }
 # The demonstration's own warehouse, which is what dbt reads and no agent does.
 DEMONSTRATION = "orchestration_assets.defs."

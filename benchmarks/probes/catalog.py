@@ -25,9 +25,9 @@ def main(target: Path) -> None:
     catalog = load_catalog(target)
     reached("load the catalogue")
     from semantic.engine import CompileRequest
-    from semantic.engines.metricflow import MetricFlowCompiler
+    from semantic.engines.embedded import embedded_engine
 
-    engine = MetricFlowCompiler(catalog)
+    engine = embedded_engine(catalog)
     metric = next(iter(catalog.metrics))
     engine.compile(CompileRequest(metrics=(metric,), group_by=()))
     reached("make the engine and compile the first query")

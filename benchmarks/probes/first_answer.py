@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks.door import POLICY, READER
 from semantic.answer import MetricAnswer
 from semantic.dbt_manifest import load_catalog
-from semantic.engines.metricflow import MetricFlowCompiler
+from semantic.engines.embedded import embedded_engine
 from semantic.engines.stored import PLANS_FOLDER, StoredEngine
 from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import Ledger
@@ -24,7 +24,7 @@ def main(target: Path, state: Path, query: str) -> None:
         policy=parse_policy(POLICY),
         ledger=Ledger.open(state / "ledger.db"),
         snapshots=SnapshotStore(state),
-        engine=lambda catalog: StoredEngine(catalog, MetricFlowCompiler, state / PLANS_FOLDER),
+        engine=lambda catalog: StoredEngine(catalog, embedded_engine, state / PLANS_FOLDER),
         mask_key="bench",
     )
     with door:

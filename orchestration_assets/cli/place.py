@@ -7,7 +7,7 @@ from pathlib import Path
 
 from semantic.catalog import Catalog
 from semantic.engine import MetricEngine
-from semantic.engines.metricflow import MetricFlowCompiler
+from semantic.engines.embedded import embedded_engine
 from semantic.engines.stored import PLANS_FOLDER, StoredEngine
 from semantic.errors import LedgerUnavailable, PolicyError
 from semantic.governed_metrics import GovernedMetrics
@@ -83,7 +83,7 @@ class Place:
     @cached_property
     def engine(self) -> MetricEngine:
         """The engine for what is published, with what it said before on file."""
-        return StoredEngine(self.catalog, MetricFlowCompiler, self.state / PLANS_FOLDER)
+        return StoredEngine(self.catalog, embedded_engine, self.state / PLANS_FOLDER)
 
     @cached_property
     def metrics(self) -> GovernedMetrics:

@@ -9,7 +9,7 @@ import pytest
 from orchestration_assets.definitions import HERE
 from semantic.catalog import Catalog
 from semantic.dbt_manifest import load_catalog
-from semantic.engines.metricflow import MetricFlowCompiler
+from semantic.engines.embedded import embedded_engine
 from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import Ledger, ReadContext
 from semantic.measurement import measure
@@ -34,7 +34,7 @@ def flights_catalog(year: BuiltProject) -> Catalog:
 
 @pytest.fixture(scope="session")
 def flights_engine(flights_catalog: Catalog) -> RememberingEngine:
-    return RememberingEngine(MetricFlowCompiler(flights_catalog))
+    return RememberingEngine(embedded_engine(flights_catalog))
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from semantic.answer import MetricAnswer, Refusal
 from semantic.canonical import canonical_value
 from semantic.catalog import Catalog
 from semantic.dbt_manifest import load_catalog
-from semantic.engines.metricflow import MetricFlowCompiler
+from semantic.engines.embedded import embedded_engine
 from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import Ledger
 from semantic.policy import Reader
@@ -62,7 +62,7 @@ def catalog(depot: BuiltProject) -> Catalog:
 
 @pytest.fixture(scope="module")
 def engine(catalog: Catalog) -> RememberingEngine:
-    return RememberingEngine(MetricFlowCompiler(catalog))
+    return RememberingEngine(embedded_engine(catalog))
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import pytest
 from semantic.answer import Explanation, MetricAnswer, Reason, Refusal
 from semantic.catalog import Catalog
 from semantic.engine import CompileRequest
-from semantic.engines.metricflow import MetricFlowCompiler
+from semantic.engines.embedded import embedded_engine
 from semantic.errors import MetricCompileError
 from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import Ledger, ReadContext, ReadQuestion, RecordKind, find_reads
@@ -465,7 +465,7 @@ def test_a_dimension_that_means_something_else_since_is_not_read(
 def test_a_query_that_cannot_be_compiled_is_no_noise(
     shop_catalog: Catalog, caplog: pytest.LogCaptureFixture
 ) -> None:
-    engine = MetricFlowCompiler(shop_catalog)
+    engine = embedded_engine(shop_catalog)
     nowhere = Dimension(name="order__nowhere", kind=DimensionKind.CATEGORICAL)
     request = CompileRequest(metrics=("orders",), group_by=(NamedDimension(dimension=nowhere),))
     with pytest.raises(MetricCompileError, match="cannot build orders by order__nowhere"):

@@ -136,10 +136,10 @@ import sys
 from pathlib import Path
 from semantic.dbt_manifest import load_catalog
 from semantic.engine import CompileRequest
-from semantic.engines.metricflow import MetricFlowCompiler
+from semantic.engines.embedded import embedded_engine
 from semantic.engines.stored import StoredEngine
 
-engine = StoredEngine(load_catalog(Path({str(shop.target)!r})), MetricFlowCompiler, Path({str(tmp_path)!r}))
+engine = StoredEngine(load_catalog(Path({str(shop.target)!r})), embedded_engine, Path({str(tmp_path)!r}))
 print(engine.compile(CompileRequest(metrics=("orders",), group_by=())) == {sql!r}, "metricflow" in sys.modules)
 """
     done = subprocess.run(

@@ -20,7 +20,7 @@ import pytest
 from semantic.answer import MetricAnswer, Reason, Refusal
 from semantic.catalog import Catalog
 from semantic.dbt_manifest import build_catalog
-from semantic.engines.metricflow import MetricFlowCompiler
+from semantic.engines.embedded import embedded_engine
 from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import Ledger
 from semantic.policy import Reader
@@ -127,7 +127,7 @@ def catalog(shop_catalog: Catalog) -> Catalog:
 
 @pytest.fixture(scope="module")
 def engine(catalog: Catalog) -> RememberingEngine:
-    return RememberingEngine(MetricFlowCompiler(catalog))
+    return RememberingEngine(embedded_engine(catalog))
 
 
 @pytest.fixture(scope="module")

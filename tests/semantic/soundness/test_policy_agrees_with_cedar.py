@@ -151,7 +151,12 @@ bars_metrics = st.builds(
     lambda metrics: {"forbid": "", **EVERYBODY, "metrics": metrics}, patterns(METRICS)
 )
 needs_attributes = st.builds(
-    lambda exempt: {"restrict": "", **EVERYBODY, "rows": {"region": ["{region}"]}, "exempt": exempt},
+    lambda exempt: {
+        "restrict": "",
+        **EVERYBODY,
+        "rows": {"region": ["{region}"]},
+        "exempt": exempt,
+    },
     st.lists(st.sampled_from(METRICS), max_size=2),
 )
 single_bars = documents_of(

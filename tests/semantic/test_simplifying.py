@@ -1,0 +1,109 @@
+"""SQL that scans and joins less gives the same rows."""
+
+from collections.abc import Iterator
+from itertools import combinations
+
+import duckdb
+import pytest
+import sqlglot
+
+from semantic.canonical import canonical_value
+from semantic.catalog import Catalog
+from semantic.engine import CompileRequest
+from semantic.engines.metricflow import MetricFlowCompiler
+from semantic.engines.simplifying import simplified
+from semantic.metric import NamedDimension
+from tests.dbt_build import BuiltProject
+
+
+@pytest.fixture(scope="module")
+def compiler(shop_catalog: Catalog) -> MetricFlowCompiler:
+    return MetricFlowCompiler(shop_catalog)
+
+
+@pytest.fixture(scope="module")
+def warehouse(shop: BuiltProject) -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect(str(shop.warehouse), read_only=True) as connection:
+        yield connection
+
+
+def rows(warehouse: duckdb.DuckDBPyConnection, sql: str) -> list[tuple[object, ...]]:
+    found = warehouse.execute(sql).fetchall()
+    return sorted((tuple(map(canonical_value, row)) for row in found), key=repr)
+
+
+def joins(sql: str) -> int:
+    return len(list(sqlglot.parse_one(sql, dialect="duckdb").find_all(sqlglot.exp.Join)))
+
+
+GROUPS = ((), ("metric_time",), ("customer__region",), ("metric_time", "customer__region"))
+
+
+@pytest.mark.parametrize("group_by", GROUPS, ids=str)
+def test_any_metrics_by_anything(
+    group_by: tuple[str, ...],
+    compiler: MetricFlowCompiler,
+    shop_catalog: Catalog,
+    warehouse: duckdb.DuckDBPyConnection,
+) -> None:
+    fewer = 0
+    for metrics in combinations(sorted(shop_catalog.metrics), 3):
+        legal = compiler.dimensions(metrics)
+        needs_time = any(shop_catalog.metrics[name].needs_time for name in metrics)
+        if not set(group_by) <= set(legal) or (needs_time and "metric_time" not in group_by):
+            continue
+        named = tuple(
+            NamedDimension(dimension=legal[name], grain=legal[name].day_grain) for name in group_by
+        )
+        sql = compiler.compile(CompileRequest(metrics=metrics, group_by=named))
+        assert rows(warehouse, simplified(sql)) == rows(warehouse, sql), sql
+        fewer += joins(simplified(sql)) < joins(sql)
+    assert fewer
+
+
+def test_a_ratio_and_its_parts_are_one_scan(compiler: MetricFlowCompiler) -> None:
+    metrics = ("orders", "return_rate", "returned_orders")
+    region = NamedDimension(dimension=compiler.dimensions(metrics)["customer__region"])
+    sql = compiler.compile(CompileRequest(metrics=metrics, group_by=(region,)))
+    assert joins(sql) > 1
+    assert joins(simplified(sql)) == 1
+
+
+def test_a_window_is_joined_to_days_and_not_to_rows(compiler: MetricFlowCompiler) -> None:
+    time = compiler.dimensions(["revenue_running"])["metric_time"]
+    day = NamedDimension(dimension=time, grain="day")
+    sql = compiler.compile(CompileRequest(metrics=("revenue_running",), group_by=(day,)))
+    assert "GROUP BY\n    metric_time__day" in simplified(sql)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        # Other rows on the two sides
+        "SELECT COALESCE(a.k, b.k) AS k, MAX(a.x) AS x, MAX(b.y) AS y FROM (SELECT k AS k, SUM(v) AS x FROM t AS t_src_1 WHERE v > 0 GROUP BY k) AS a "
+        "FULL OUTER JOIN (SELECT k AS k, SUM(v) AS y FROM t AS t_src_2 GROUP BY k) AS b ON a.k = b.k GROUP BY COALESCE(a.k, b.k)",
+        # Other keys
+        "SELECT COALESCE(a.k, b.k) AS k, MAX(a.x) AS x, MAX(b.y) AS y FROM (SELECT k AS k, SUM(v) AS x FROM t GROUP BY k) AS a "
+        "FULL OUTER JOIN (SELECT j AS k, SUM(v) AS y FROM t GROUP BY j) AS b ON a.k = b.k GROUP BY COALESCE(a.k, b.k)",
+        # Only groups of both
+        "SELECT a.k AS k, a.x AS x, b.y AS y FROM (SELECT k AS k, SUM(v) AS x FROM t GROUP BY k) AS a "
+        "JOIN (SELECT k AS k, SUM(v) AS y FROM t GROUP BY k) AS b ON a.k = b.k",
+        # A count of the rows of both sides
+        "SELECT COALESCE(a.k, b.k) AS k, COUNT(a.x) AS x, MAX(b.y) AS y FROM (SELECT k AS k, SUM(v) AS x FROM t GROUP BY k) AS a "
+        "FULL OUTER JOIN (SELECT k AS k, SUM(v) AS y FROM t GROUP BY k) AS b ON a.k = b.k GROUP BY COALESCE(a.k, b.k)",
+        # Values that cannot be put together from those of days
+        "SELECT d.k AS k, COUNT(DISTINCT s.v) AS n FROM days AS d JOIN (SELECT k AS k, v AS v FROM t) AS s ON s.k <= d.k GROUP BY d.k",
+        "SELECT d.k AS k, AVG(s.v) AS n FROM days AS d JOIN (SELECT k AS k, v AS v FROM t) AS s ON s.k <= d.k GROUP BY d.k",
+        "SELECT d.k AS k, SUM(s.v) AS n, COUNT(*) AS c FROM days AS d JOIN (SELECT k AS k, v AS v FROM t) AS s ON s.k <= d.k GROUP BY d.k",
+        "SELECT d.k AS k, SUM(s.v) AS n, MIN(s.v) AS m FROM days AS d JOIN (SELECT k AS k, v AS v FROM t) AS s ON s.k <= d.k GROUP BY d.k",
+        "SELECT d.k AS k, SUM(v) AS n FROM days AS d JOIN (SELECT k AS k, v AS v FROM t) AS s ON s.k <= d.k GROUP BY d.k",
+    ],
+)  # fmt: skip
+def test_what_may_be_another_answer_stays_as_it_is(sql: str) -> None:
+    assert simplified(sql) == sqlglot.parse_one(sql, dialect="duckdb").sql(
+        dialect="duckdb", pretty=True
+    )
+
+
+def test_what_cannot_be_parsed_is_left_to_be_refused() -> None:
+    assert simplified("SELECT (") == "SELECT ("
