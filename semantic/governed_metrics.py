@@ -22,11 +22,15 @@ from semantic.metric import Dimension, Metric
 from semantic.plan import Planner
 from semantic.policy import Policy, Reader
 from semantic.query import MetricQuery
+from semantic.read import Decided, DecisionKey
 from semantic.read_session import ReadSession
+from semantic.recent import Recent
 from semantic.resolve import TIME, readable_saved_queries
 from semantic.result_cache import ResultCache
 from semantic.saved_query import SavedQuery
 from semantic.snapshot import OpenSnapshot, SnapshotRecord, SnapshotStore
+
+_DECISIONS = 512
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +66,7 @@ class GovernedMetrics:
         self._make_engine = engine
         self.mask_key = mask_key
         self.results = results
+        self.decided: Recent[DecisionKey, Decided] = Recent(_DECISIONS)
         self._now = now
         self._made: tuple[MetricEngine, Planner] | None = None
         self._opened: tuple[str, OpenSnapshot] | None = None

@@ -7,8 +7,6 @@ conversion metric.
 """
 
 import hashlib
-import threading
-from collections import OrderedDict
 from dataclasses import dataclass
 
 from semantic.binding import condition_texts, padded, parameter_names, span_condition
@@ -20,6 +18,7 @@ from semantic.generalisation import Band, FirstCharacters
 from semantic.outer_select import columns_of, outer_select
 from semantic.plan_request import Condition, Junction, PlanRequest
 from semantic.policy import Permit, RowRestriction
+from semantic.recent import Recent
 
 _CACHED_PLANS = 512
 
@@ -60,21 +59,15 @@ class Planner:
     def __init__(self, catalog: Catalog, engine: MetricEngine) -> None:
         self._catalog = catalog
         self._engine = engine
-        self._plans: OrderedDict[tuple[object, ...], QueryPlan] = OrderedDict()
-        self._lock = threading.Lock()
+        self._plans: Recent[tuple[object, ...], QueryPlan] = Recent(_CACHED_PLANS)
 
     def plan(self, request: PlanRequest) -> QueryPlan:
         """The plan for this shape of query. Raises `MetricCompileError`, `RowsNotRestrictable`, `MixedRestrictions`."""
         shape = shape_of(request)
-        with self._lock:
-            if shape in self._plans:
-                self._plans.move_to_end(shape)
-                return self._plans[shape]
-        plan = self._build(request, shape)
-        with self._lock:
-            self._plans[shape] = plan
-            while len(self._plans) > _CACHED_PLANS:
-                self._plans.popitem(last=False)
+        plan = self._plans.get(shape)
+        if plan is None:
+            plan = self._build(request, shape)
+            self._plans.put(shape, plan)
         return plan
 
     def _build(self, request: PlanRequest, shape: tuple[object, ...]) -> QueryPlan:

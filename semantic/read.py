@@ -31,6 +31,7 @@ from semantic.plan import MixedRestrictions, Planner, QueryPlan, RowsNotRestrict
 from semantic.plan_request import PlanRequest
 from semantic.policy import Policy, Reader
 from semantic.query import MetricQuery
+from semantic.recent import Recent
 from semantic.refused import Refused
 from semantic.resolve import Resolver
 from semantic.result_cache import ResultCache
@@ -38,6 +39,19 @@ from semantic.snapshot import OpenSnapshot, SnapshotRecord
 from semantic.suppression import suppressed
 
 Rows = list[tuple[Any, ...]]
+
+
+# The policy, who asks, what exactly, whether for values only, and of which snapshot: all that a decision comes from.
+DecisionKey = tuple[str, Reader, str, bool, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decided:
+    """What a query comes to under a policy: names that are looked up, and a plan. `limit` is how many rows it asks for."""
+
+    request: PlanRequest
+    plan: QueryPlan
+    limit: int | None
 
 
 class Door(Protocol):
@@ -48,6 +62,7 @@ class Door(Protocol):
     ledger: Ledger
     mask_key: str
     results: ResultCache | None
+    decided: Recent[DecisionKey, Decided]
 
     @property
     def engine(self) -> MetricEngine: ...
@@ -100,7 +115,11 @@ class Read:
 
     def run(self) -> MetricAnswer:
         """The answer, on record. Raises `Refused`, and `LedgerUnavailable` where it cannot be recorded."""
-        ready = self._prepare()
+        try:
+            ready = self._prepare()
+        except Refused:
+            self._refuse_other_policy()
+            raise
         self._record_intent(ready)
         started = time.perf_counter()
         found = self._execute(ready)
@@ -115,6 +134,7 @@ class Read:
 
     def explain(self) -> Explanation:
         """The plan that `run` would run, and nothing of the data. Raises `Refused`."""
+        self._refuse_other_policy()
         ready = self._prepare()
         return Explanation(
             sql=ready.plan.sql,
@@ -124,7 +144,39 @@ class Read:
         )
 
     def _prepare(self) -> _Prepared:
-        self._refuse_other_policy()
+        decided = self._decided()
+        request, plan = decided.request, decided.plan
+        snapshot, data = self._held()
+        refuse_closed(request, plan, self._reader, snapshot, self._door.catalog, self._door.now())
+        return _Prepared(
+            request=request,
+            plan=plan,
+            snapshot=snapshot,
+            data=data,
+            limit=min(decided.limit or request.max_rows, request.max_rows),
+            versions=self._versions(request, snapshot),
+        )
+
+    def _decided(self) -> Decided:
+        """What was decided on this query of this reader before, or is now. Refusals are decided each time."""
+        key = self._decision_key()
+        found = self._door.decided.get(key) if key else None
+        if found is None:
+            found = self._decide()
+            if key:
+                self._door.decided.put(key, found)
+        return found
+
+    def _decision_key(self) -> DecisionKey | None:
+        """All that a decision comes from. None where nothing is published to decide upon."""
+        try:
+            record, _ = self._hold()
+        except SnapshotUnavailable:
+            return None
+        data = f"{record.version} {record.published_at}"
+        return self._door.policy.hash, self._reader, repr(self._query), self._values_only, data
+
+    def _decide(self) -> Decided:
         resolver = Resolver(
             self._door,
             self._reader,
@@ -133,18 +185,7 @@ class Read:
             values_only=self._values_only,
         )
         request = resolver.resolve()
-        plan = self._plan(request)
-        snapshot, data = self._held()
-        refuse_closed(request, plan, self._reader, snapshot, self._door.catalog, self._door.now())
-        asked = resolver.limit or request.max_rows
-        return _Prepared(
-            request=request,
-            plan=plan,
-            snapshot=snapshot,
-            data=data,
-            limit=min(asked, request.max_rows),
-            versions=self._versions(request, snapshot),
-        )
+        return Decided(request=request, plan=self._plan(request), limit=resolver.limit)
 
     def _held(self) -> tuple[SnapshotRecord, OpenSnapshot]:
         try:

@@ -6,7 +6,6 @@ All imports of MetricFlow are in this file, inside the constructor: they take ab
 import json
 import logging
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime
@@ -19,6 +18,7 @@ from semantic.engines.generalised_element import GeneralisedElement, with_elemen
 from semantic.engines.time_span import with_span_parameters
 from semantic.errors import MetricCompileError
 from semantic.metric import GRAINS, Dimension, DimensionKind, NamedDimension
+from semantic.recent import Recent
 from semantic.time_range import DaySpan
 
 _KEPT_ENGINES = 8
@@ -40,7 +40,7 @@ class MetricFlowCompiler:
         self._catalog = catalog
         self._lock = threading.RLock()
         self._engine, self._request = _load_engine(catalog.semantic_manifest)
-        self._generalised: OrderedDict[frozenset[GeneralisedElement], Any] = OrderedDict()
+        self._generalised: Recent[frozenset[GeneralisedElement], Any] = Recent(_KEPT_ENGINES)
         self._dimensions: dict[tuple[str, ...], Mapping[str, Dimension]] = {}
         self._spine_grains = _custom_grains_of(catalog.semantic_manifest)
 
@@ -115,13 +115,11 @@ class MetricFlowCompiler:
         """The engine that knows these generalised elements as dimensions of their own. The last few stay."""
         if not elements:
             return self._engine
-        if elements not in self._generalised:
-            manifest = with_elements(self._catalog.semantic_manifest, elements)
-            self._generalised[elements], _ = _load_engine(manifest)
-        self._generalised.move_to_end(elements)
-        while len(self._generalised) > _KEPT_ENGINES:
-            self._generalised.popitem(last=False)
-        return self._generalised[elements]
+        found = self._generalised.get(elements)
+        if found is None:
+            found, _ = _load_engine(with_elements(self._catalog.semantic_manifest, elements))
+            self._generalised.put(elements, found)
+        return found
 
     def _legal_dimensions(self, metrics: tuple[str, ...]) -> dict[str, Dimension]:
         try:

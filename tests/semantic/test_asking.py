@@ -15,7 +15,7 @@ from semantic.engine import CompileRequest
 from semantic.engines.embedded import embedded_engine
 from semantic.errors import MetricCompileError
 from semantic.governed_metrics import GovernedMetrics
-from semantic.ledger import Ledger, ReadContext, ReadQuestion, RecordKind, find_reads
+from semantic.ledger import Ledger, ReadContext, ReadQuestion, Record, RecordKind, find_reads
 from semantic.metric import Dimension, DimensionKind, NamedDimension
 from semantic.policy import Reader
 from semantic.result_cache import ResultCache
@@ -375,6 +375,25 @@ def test_a_restriction_by_values_of_another_type_shows_nothing(
     assert "another type" in refused.message
 
 
+def test_what_was_decided_on_a_query_holds_for_this_query_of_this_reader_alone(
+    open_door: OpenDoor,
+) -> None:
+    """To Python 1 is True and 1.0, and a reader who asks for itself is another than one who asks for somebody."""
+    door = open_door(policy=f"{PERMIT}  - {{forbid: f, readers: [ben], metrics: '*'}}\n")
+
+    def asked(value: object, reader: Reader = READER) -> MetricAnswer | Refusal:
+        filters = {"dimension": "customer", "values": value}
+        return door.query({"metrics": "orders", "filters": filters}, reader=reader)
+
+    for _ in range(2):
+        assert isinstance(asked(1), MetricAnswer)
+        assert isinstance(asked(True), Refusal)
+        assert isinstance(asked("1"), MetricAnswer)
+        assert isinstance(asked(1, Reader(name="ana", acting_for="ben")), Refusal)
+        assert isinstance(asked(1, Reader(name="ana", asks=frozenset({"revenue"}))), Refusal)
+        assert isinstance(asked(1, Reader(name="eve")), Refusal)
+
+
 # The record and the gates
 
 
@@ -425,12 +444,12 @@ def test_a_policy_that_is_revoked_while_a_read_is_prepared_releases_nothing(
     data = WatchedSnapshot(snapshot_file(door.snapshots, door.snapshots.current()))
 
     class Revoking(Ledger):
-        """A ledger in which another policy is published as soon as somebody has looked at the current one."""
+        """A ledger in which another policy is published just before what is about to be read is written."""
 
-        def current_policy_hash(self) -> str | None:
-            found = super().current_policy_hash()
-            self.publish_policy("another", "{}", by="owner", run_id=None)
-            return found
+        def append(self, record: Record, *, under_policy: str | None = None) -> bool:
+            if record.kind is RecordKind.INTENT:
+                self.publish_policy("another", "{}", by="owner", run_id=None)
+            return super().append(record, under_policy=under_policy)
 
     door.ledger = Revoking(ledger.path)
     with door.session(BOSS, data=data) as session:

@@ -15,7 +15,7 @@ from semantic.engines.metricflow import MetricFlowCompiler
 from semantic.engines.time_span import SPANS, with_span_parameters
 from semantic.metric import NamedDimension
 from semantic.time_range import DaySpan
-from tests.semantic.shop import Shop
+from tests.dbt_build import BuiltProject
 
 RANGES = {
     "day": [("2024-03-01", "2024-03-02"), ("2024-02-29", "2024-03-05"), ("2023-12-30", "2024-01-02")],
@@ -62,7 +62,7 @@ def compiler(shop_catalog: Catalog) -> MetricFlowCompiler:
 
 
 @pytest.fixture(scope="module")
-def warehouse(shop: Shop) -> Iterator[duckdb.DuckDBPyConnection]:
+def warehouse(shop: BuiltProject) -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect(str(shop.warehouse), read_only=True) as connection:
         yield connection
 
