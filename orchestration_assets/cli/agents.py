@@ -10,13 +10,14 @@ from orchestration_assets.cli.place import Place
 
 
 def agents(
+    context: typer.Context,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Every agent that has run or that a sensor has seen: owner, model, what it asks for, what it is given, its last run.
 
     Example: governed-agents agents
     """
-    rows = registry(Place.find())
+    rows = registry(Place.of(context))
     if as_json:
         print_json(rows)
         return

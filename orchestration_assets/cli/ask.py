@@ -25,6 +25,7 @@ _SEVERAL = frozenset({Operator.IN, Operator.NOT_IN, Operator.BETWEEN})
 
 
 def ask(
+    context: typer.Context,
     reader: Annotated[str, typer.Option("--as", help="The reader who asks.")],
     metrics: Annotated[list[str] | None, typer.Argument(help="One or more metrics.")] = None,
     saved: Annotated[
@@ -61,7 +62,7 @@ def ask(
 
     Example: governed-agents ask flights --as operations_watch --last "7 days" --compare
     """
-    place = Place.find()
+    place = Place.of(context)
     asked: dict[str, Any] = {
         "metrics": metrics or [],
         "saved_query": saved,
@@ -73,8 +74,8 @@ def ask(
         "limit": limit,
         "offset": offset,
     }
-    context = ReadContext(purpose="command line")
-    with place.metrics.session(place.reader(reader), context) as session:
+    purpose = ReadContext(purpose="command line")
+    with place.metrics.session(place.reader(reader), purpose) as session:
         result = session.explain(asked) if explain else session.query(asked)
     match result:
         case Refusal():

@@ -14,6 +14,7 @@ from semantic.saved_query import SavedQuery
 
 
 def catalog(
+    context: typer.Context,
     reader: Annotated[str, typer.Option("--as", help="The reader who looks.")],
     metric: Annotated[str | None, typer.Argument(help="A metric, for its dimensions.")] = None,
     text: Annotated[bool, typer.Option("--text", help="Print it as models are given it.")] = False,
@@ -27,7 +28,7 @@ def catalog(
 
     Example: governed-agents catalog on_time_rate --as analyst_dl
     """
-    place = Place.find()
+    place = Place.of(context)
     who = place.reader(reader)
     visible = place.metrics.readable_metrics(who)
     if metric is None and text:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import typer
+
 from semantic.catalog import Catalog
 from semantic.engine import MetricEngine
 from semantic.engines.embedded import embedded_engine
@@ -29,6 +31,13 @@ class Place:
     state_dir: Path | None = None
 
     @classmethod
+    def of(cls, command: typer.Context) -> "Place":
+        """The place that a command works on, closed when it ends. Raises `LedgerUnavailable`."""
+        place = cls.find()
+        command.call_on_close(place.close)
+        return place
+
+    @classmethod
     def find(cls) -> "Place":
         """The home that DAGSTER_HOME names, or the demonstration's where that is unset, with the folder that
         GOVERNED_AGENTS_STATE names. Raises `LedgerUnavailable`.
@@ -46,6 +55,11 @@ class Place:
             "DAGSTER_HOME is not set, and there is no demonstration here",
             hint="set DAGSTER_HOME to the home of your Dagster instance, or run `make demo` first",
         )
+
+    def close(self) -> None:
+        """Closes the record, if it was opened."""
+        if "ledger" in vars(self):
+            self.ledger.close()
 
     @property
     def state(self) -> Path:

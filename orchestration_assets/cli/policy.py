@@ -27,13 +27,14 @@ def policy() -> None:
 
 @app.command()
 def publish(
+    context: typer.Context,
     file: Annotated[Path, typer.Argument(help="The policy.yaml of the platform team.")],
 ) -> None:
     """Makes a policy the current one. From then on, a process that presents another is refused.
 
     Example: governed-agents policy publish policy.yaml
     """
-    place = Place.find()
+    place = Place.of(context)
     loaded = load_policy(file)
     if place.snapshots.current_version():
         _check(loaded, place)
@@ -45,13 +46,14 @@ def publish(
 
 @app.command()
 def check(
+    context: typer.Context,
     file: Annotated[Path, typer.Argument(help="The policy.yaml of the platform team.")],
 ) -> None:
     """Says whether a policy speaks of what there is: metrics, dimensions by every path, elements, attributes.
 
     Example: governed-agents policy check policy.yaml
     """
-    place = Place.find()
+    place = Place.of(context)
     loaded = load_policy(file)
     _check(loaded, place)
     current = place.ledger.current_policy_hash() == loaded.hash
@@ -63,6 +65,7 @@ def check(
 
 @app.command()
 def why(
+    context: typer.Context,
     metrics: Annotated[list[str], typer.Argument(help="One or more metrics.")],
     reader: Annotated[str, typer.Option("--as", help="The reader who would ask.")],
     by: Annotated[list[str] | None, typer.Option("--by", help="Group by; may be repeated.")] = None,
@@ -79,7 +82,7 @@ def why(
 
     Example: governed-agents policy why flights --as analyst_dl --by plane
     """
-    place = Place.find()
+    place = Place.of(context)
     judge = _judge(load_policy(file) if file else place.policy, place)
     who = place.reader(reader)
     query = asked_query(metrics, by, where)
@@ -101,6 +104,7 @@ def why(
 
 @app.command()
 def diff(
+    context: typer.Context,
     file: Annotated[Path, typer.Argument(help="The policy.yaml that is to be published.")],
     days: Annotated[int, typer.Option(help="Look at what was asked in the last days.", min=1)] = 30,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -109,7 +113,7 @@ def diff(
 
     Example: governed-agents policy diff policy.yaml --days 7
     """
-    place = Place.find()
+    place = Place.of(context)
     loaded = load_policy(file)
     _check(loaded, place)
     since = datetime.now(UTC) - timedelta(days=days)

@@ -17,6 +17,7 @@ SHOWN = 50
 
 
 def reads(
+    context: typer.Context,
     metric: Annotated[str | None, typer.Option(help="Reads of this metric.")] = None,
     agent: Annotated[str | None, typer.Option(help="Reads of this agent or other reader.")] = None,
     run: Annotated[
@@ -46,7 +47,7 @@ def reads(
 
     Example: governed-agents reads --covering 2013-02-09 --json
     """
-    place = Place.find()
+    place = Place.of(context)
     _refuse_unknown(place, metric, agent)
     day = parse_day(on) if on else None
     question = ReadQuestion(

@@ -1,16 +1,19 @@
 """The demonstration, told once per test session, and the command line on its instance."""
 
+import io
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from orchestration_assets.cli.app import main
 from tests.dbt_build import build_once
 
 ROOT = Path(__file__).parents[2]
@@ -60,12 +63,21 @@ def told(shared_folder: Path) -> Told:
 
 @pytest.fixture(scope="session")
 def command(told: Told) -> Callable[..., Said]:
-    """Runs `governed-agents` on the demonstration's instance."""
+    """Runs `governed-agents` on the demonstration's instance, within this process. What a process of its own does differently has
+    tests elsewhere.
+    """
 
     def run(*arguments: str, home: Path | None = None) -> Said:
-        return _run(
-            "-m", "orchestration_assets.cli", *arguments, DAGSTER_HOME=str(home or told.home)
-        )
+        out, err, code = io.StringIO(), io.StringIO(), 0
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+            patch.setattr(sys, "argv", ["governed-agents", *arguments])
+            patch.setenv("DAGSTER_HOME", str(home or told.home))
+            patch.setenv("COLUMNS", "200")
+            try:
+                main()
+            except SystemExit as exit_:
+                code = exit_.code if isinstance(exit_.code, int) else 0
+        return Said(out=out.getvalue(), err=err.getvalue(), code=code)
 
     return run
 
