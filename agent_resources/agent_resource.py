@@ -13,7 +13,7 @@ from agent_resources.errors import ModelUnavailable
 from agent_resources.metrics_resource import GovernedMetricsResource
 from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import ReadContext
-from semantic.snapshot import SnapshotRecord
+from semantic.snapshot_record import SnapshotRecord
 
 
 class AgentResource(dg.ConfigurableResource[None]):

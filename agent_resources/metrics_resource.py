@@ -1,4 +1,4 @@
-"""The door as a Dagster resource."""
+"""The door as a Dagster resource, with what an operator may set."""
 
 import threading
 from pathlib import Path
@@ -15,12 +15,44 @@ from semantic.errors import LedgerUnavailable
 from semantic.governed_metrics import GovernedMetrics
 from semantic.keys import load_mask_key
 from semantic.ledger import STATE_FOLDER, Ledger
+from semantic.open_snapshot import QueryLimits
 from semantic.policy_file import load_policy
-from semantic.snapshot import SnapshotStore
+from semantic.result_cache import ResultCache
+from semantic.snapshot import KEPT_VERSIONS, SnapshotStore
 
 _TEMPORARY_HOME = ".tmp_dagster_home_"
 _engines: dict[str, MetricEngine] = {}
 _making_engine = threading.Lock()
+_answers: dict[Path, ResultCache] = {}
+
+
+class ReadSettings(dg.Config, dg.Resolvable):
+    """What queries may use, how many snapshots are kept, and whether answers are kept in memory.
+
+    A cached answer is on record like any other read, and falls with the policy, the snapshot and the definition.
+    """
+
+    query_seconds: float = Field(
+        default=QueryLimits.seconds, gt=0, description="A query that takes longer is cancelled."
+    )
+    query_memory_mb: int | None = Field(
+        default=None,
+        ge=64,
+        description="Queries of one process that together need more megabytes are cancelled; by default 80% of the machine's memory.",
+    )
+    kept_snapshots: int = Field(
+        default=KEPT_VERSIONS,
+        ge=1,
+        description="How many of the newest snapshots stay, beside the newest in which every check passed.",
+    )
+    cache_answers: bool = Field(
+        default=False,
+        description="Serve a question that was asked before from memory, for as long as nothing has changed.",
+    )
+
+    @property
+    def limits(self) -> QueryLimits:
+        return QueryLimits(seconds=self.query_seconds, memory_mb=self.query_memory_mb)
 
 
 class GovernedMetricsResource(dg.ConfigurableResource[None]):
@@ -43,6 +75,9 @@ class GovernedMetricsResource(dg.ConfigurableResource[None]):
         default=False,
         description="Allow reads although the record is lost with this process: for tests and trials",
     )
+    reading: ReadSettings = Field(
+        default_factory=ReadSettings, description="What queries may use, and what is kept"
+    )
 
     def open(self, instance: DagsterInstance) -> GovernedMetrics:
         """The door with its ledger, as a context manager. Raises `GovernedMetricsError` that says what to mend."""
@@ -51,9 +86,16 @@ class GovernedMetricsResource(dg.ConfigurableResource[None]):
             catalog=self.load_catalog(),
             policy=load_policy(Path(self.policy)),
             ledger=Ledger.open(folder / "ledger.db"),
-            snapshots=SnapshotStore(folder / "snapshots"),
+            snapshots=SnapshotStore(
+                folder / "snapshots",
+                keep=self.reading.kept_snapshots,
+                limits=self.reading.limits,
+            ),
             engine=lambda catalog: StoredEngine(catalog, _engine_of, folder / PLANS_FOLDER),
             mask_key=load_mask_key(folder),
+            results=_answers.setdefault(folder, ResultCache())
+            if self.reading.cache_answers
+            else None,
         )
 
     def load_catalog(self) -> Catalog:

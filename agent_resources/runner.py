@@ -21,7 +21,7 @@ from agent_resources.models import SCRIPTED
 from semantic.answer import MetricAnswer
 from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import ReadContext
-from semantic.snapshot import SnapshotRecord
+from semantic.snapshot_record import SnapshotRecord
 
 ResultT = TypeVar("ResultT")
 

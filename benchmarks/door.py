@@ -11,7 +11,8 @@ from semantic.ledger import Ledger, ReadContext
 from semantic.measurement import measure
 from semantic.policy import Reader
 from semantic.policy_file import parse_policy, policy_text
-from semantic.snapshot import ModelState, SnapshotRecord, SnapshotStore, StagedSnapshot, State
+from semantic.snapshot import SnapshotStore, StagedSnapshot
+from semantic.snapshot_record import ModelState, SnapshotRecord, State
 
 READER = Reader(name="bench")
 POLICY = """

@@ -30,7 +30,7 @@ from semantic.errors import LedgerUnavailable
 from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import ReadContext
 from semantic.policy import Permit, Policy, Reader
-from semantic.snapshot import SnapshotRecord
+from semantic.snapshot_record import SnapshotRecord
 
 AGENT = "governed_agents/name"
 BASIS = "basis"

@@ -19,7 +19,7 @@ from semantic.ledger import ReadContext
 from semantic.measurement import measure
 from semantic.policy_check import check_policy, check_reach
 from semantic.policy_file import policy_text
-from semantic.snapshot import SnapshotRecord, State
+from semantic.snapshot_record import SnapshotRecord, State
 
 SNAPSHOT_KEY = dg.AssetKey("governed_snapshot")
 LOOKED_AT = "looked_at"

@@ -10,7 +10,7 @@ from orchestration_assets.governed_snapshot import SNAPSHOT_KEY
 from orchestration_assets.translator import MetricTranslator, MetricTranslatorData
 from semantic.catalog import Catalog
 from semantic.metric import Metric
-from semantic.snapshot import MetricState, SnapshotRecord, State
+from semantic.snapshot_record import MetricState, SnapshotRecord, State
 
 METRIC = "governed_agents/metric"
 READABLE = "may_be_read"

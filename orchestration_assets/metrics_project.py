@@ -8,7 +8,7 @@ from pathlib import Path
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DbtProject
 
-from agent_resources.metrics_resource import GovernedMetricsResource
+from agent_resources.metrics_resource import GovernedMetricsResource, ReadSettings
 from orchestration_assets.dbt_project import DbtAssets, load_dbt_assets, locate_warehouse
 from orchestration_assets.governed_snapshot import (
     SNAPSHOT_KEY,
@@ -64,6 +64,7 @@ def load_metrics_project(
     translator: MetricTranslator | None = None,
     state_dir: str = "",
     allow_ephemeral_record: bool = False,
+    reading: ReadSettings | None = None,
 ) -> MetricsProject:
     """Reads the dbt artifacts and the policy. Opens no warehouse, no ledger and no engine.
 
@@ -77,6 +78,7 @@ def load_metrics_project(
         dbt_project_dir=str(folder),
         state_dir=str(Path(state_dir).resolve()) if state_dir else "",
         allow_ephemeral_record=allow_ephemeral_record,
+        reading=reading or ReadSettings(),
     )
     named = warehouse.resolve() if warehouse else None
     catalog = resource.load_catalog()

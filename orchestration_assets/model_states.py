@@ -12,7 +12,7 @@ from dagster import DagsterInstance
 
 from orchestration_assets.dbt_project import DbtAssets, DbtTest
 from semantic.catalog import Catalog
-from semantic.snapshot import ModelState, State
+from semantic.snapshot_record import ModelState, State
 
 _OBSERVATIONS_LOOKED_AT = 500
 # A test may warn up to one number of rows and fail above it.

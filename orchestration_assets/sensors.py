@@ -30,7 +30,7 @@ from orchestration_assets.lineage import AGENT_TAG, ran_tag
 from semantic.errors import GovernedMetricsError, SnapshotUnavailable
 from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import Ledger
-from semantic.snapshot import SnapshotRecord
+from semantic.snapshot_record import SnapshotRecord
 
 DEFAULT_INTERVAL_SECONDS = 30
 _RUN_KEY_TAG = "dagster/run_key"

@@ -23,6 +23,7 @@ class Reason(StrEnum):
     NOTHING_PUBLISHED = "nothing_published"
     QUERY_FAILED = "query_failed"
     TIMED_OUT = "timed_out"
+    OUT_OF_MEMORY = "out_of_memory"
     LEDGER_UNAVAILABLE = "ledger_unavailable"
 
 

@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime
 
 from semantic.filters import TEXT_ONLY, Filter
 from semantic.metric import Dimension, NamedDimension
-from semantic.snapshot import SnapshotRecord
+from semantic.snapshot_record import SnapshotRecord
 from semantic.time_range import period_start
 from semantic.value_types import ValueType, as_time, as_type, value_type
 

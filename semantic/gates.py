@@ -11,7 +11,7 @@ from semantic.plan import QueryPlan
 from semantic.plan_request import PlanRequest
 from semantic.policy import Permit, Reader
 from semantic.refused import Refused
-from semantic.snapshot import SnapshotRecord, State, state_of_model
+from semantic.snapshot_record import SnapshotRecord, State, state_of_model
 from semantic.value_types import can_be_compared, value_type
 
 _REFRESH = "materialize governed_snapshot"

@@ -19,6 +19,7 @@ from semantic.engine import MetricEngine
 from semantic.errors import MetricCompileError
 from semantic.ledger import Ledger, ReadContext
 from semantic.metric import Dimension, Metric
+from semantic.open_snapshot import OpenSnapshot
 from semantic.plan import Planner
 from semantic.policy import Policy, Reader
 from semantic.query import MetricQuery
@@ -28,7 +29,8 @@ from semantic.recent import Recent
 from semantic.resolve import TIME, readable_saved_queries
 from semantic.result_cache import ResultCache
 from semantic.saved_query import SavedQuery
-from semantic.snapshot import OpenSnapshot, SnapshotRecord, SnapshotStore
+from semantic.snapshot import SnapshotStore
+from semantic.snapshot_record import SnapshotRecord
 
 _DECISIONS = 512
 

@@ -22,13 +22,13 @@ from semantic.errors import LedgerUnavailable, MetricCompileError, PolicyError
 from semantic.governed_metrics import TIME, GovernedMetrics, ReadSession
 from semantic.ledger import Ledger, ReadContext, RecordKind
 from semantic.metric import DimensionKind, Metric
+from semantic.open_snapshot import OpenSnapshot
 from semantic.policy import REFRESH, Permit, Reader
-from semantic.snapshot import (
+from semantic.snapshot import StagedSnapshot
+from semantic.snapshot_record import (
     MetricState,
     ModelState,
-    OpenSnapshot,
     SnapshotRecord,
-    StagedSnapshot,
     State,
     VersionAsRead,
     state_of_model,

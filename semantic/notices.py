@@ -7,7 +7,7 @@ from semantic.answer import Notice
 from semantic.catalog import Catalog
 from semantic.plan_request import PlanRequest
 from semantic.policy import Mask
-from semantic.snapshot import SnapshotRecord
+from semantic.snapshot_record import SnapshotRecord
 
 _PERIODS = ("week", "month", "quarter", "year")
 

@@ -12,7 +12,7 @@ from semantic.policy import ForbidRule, Mask, PermitRule, Policy, Reader
 from semantic.query import MetricQuery
 from semantic.refused import Refused
 from semantic.resolve import Resolver
-from semantic.snapshot import SnapshotRecord
+from semantic.snapshot_record import SnapshotRecord
 
 
 @dataclass(frozen=True, kw_only=True)

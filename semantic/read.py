@@ -27,6 +27,7 @@ from semantic.gates import refuse_closed
 from semantic.ledger import Ledger, MetricRead, ReadContext, Record, RecordKind
 from semantic.metric import Metric
 from semantic.notices import last_day, notices_of
+from semantic.open_snapshot import OpenSnapshot
 from semantic.plan import MixedRestrictions, Planner, QueryPlan, RowsNotRestrictable
 from semantic.plan_request import PlanRequest
 from semantic.policy import Policy, Reader
@@ -35,7 +36,7 @@ from semantic.recent import Recent
 from semantic.refused import Refused
 from semantic.resolve import Resolver
 from semantic.result_cache import ResultCache
-from semantic.snapshot import OpenSnapshot, SnapshotRecord
+from semantic.snapshot_record import SnapshotRecord
 from semantic.suppression import suppressed
 
 Rows = list[tuple[Any, ...]]
@@ -173,8 +174,13 @@ class Read:
             record, _ = self._hold()
         except SnapshotUnavailable:
             return None
-        data = f"{record.version} {record.published_at}"
-        return self._door.policy.hash, self._reader, repr(self._query), self._values_only, data
+        return (
+            self._door.policy.hash,
+            self._reader,
+            repr(self._query),
+            self._values_only,
+            record.identity,
+        )
 
     def _decide(self) -> Decided:
         resolver = Resolver(
@@ -250,7 +256,7 @@ class Read:
         results = self._door.results
         if results is None:
             return self._asked_of_data(ready, values, most)
-        key = results.key(self._door.policy.hash, ready.snapshot.version, plan.hash, values)
+        key = results.key(self._door.policy.hash, ready.snapshot.identity, plan.hash, values)
         found = results.get(key)
         if found is None:
             found = self._asked_of_data(ready, values, most)
@@ -460,6 +466,8 @@ def _failure(error: duckdb.Error) -> tuple[Reason, str]:
     match error:
         case duckdb.InterruptException():
             return Reason.TIMED_OUT, "The query took too long and was stopped"
+        case duckdb.OutOfMemoryException():
+            return Reason.OUT_OF_MEMORY, "The query needed too much memory and was stopped"
         case duckdb.ConversionException():
             return Reason.INVALID_QUERY, "A filter value has another type than its dimension"
         case _:

@@ -13,11 +13,13 @@ from pydantic import ValidationError
 from semantic.answer import Explanation, MetricAnswer, Reason, Refusal
 from semantic.errors import LedgerUnavailable, SnapshotUnavailable
 from semantic.ledger import MetricRead, ReadContext, Record, RecordKind, new_read_id
+from semantic.open_snapshot import OpenSnapshot
 from semantic.policy import Reader
 from semantic.query import MetricQuery
 from semantic.read import Door, Read
 from semantic.refused import Refused
-from semantic.snapshot import OpenSnapshot, SnapshotRecord, SnapshotStore
+from semantic.snapshot import SnapshotStore
+from semantic.snapshot_record import SnapshotRecord
 
 _LONGEST_RECORDED_REQUEST = 10_000
 _LONGEST_NAME = 300

@@ -17,7 +17,7 @@ from semantic.policy import Clause, Denial, Permit, Policy, Reader, Use
 from semantic.query import MetricQuery
 from semantic.refused import Refused
 from semantic.saved_query import SavedQuery
-from semantic.snapshot import SnapshotRecord
+from semantic.snapshot_record import SnapshotRecord
 from semantic.time_range import DaySpan
 
 TIME = "metric_time"

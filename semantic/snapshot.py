@@ -15,151 +15,41 @@ import fcntl
 import json
 import os
 import shutil
-import threading
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, date, datetime
-from enum import StrEnum
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import duckdb
 
 from semantic.catalog import Catalog
 from semantic.dbt_manifest import load_catalog
 from semantic.errors import SnapshotUnavailable, WarehouseUnavailable
+from semantic.open_snapshot import OpenSnapshot, QueryLimits
+from semantic.snapshot_record import (
+    MetricState,
+    ModelState,
+    SnapshotRecord,
+    State,
+    record_from_json,
+    record_to_json,
+)
 
 KEPT_VERSIONS = 5
-QUERY_TIMEOUT_MS = 30_000
 _CURRENT = "CURRENT"
 _RECORD = "snapshot.json"
-_DAYS = ("first_day", "last_day", "until_day")
-
-
-class State(StrEnum):
-    """Whether what a metric is built from may be read. Unknown is not passing."""
-
-    PASSING = "passing"
-    FAILING = "failing"
-    UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelState:
-    """The checks of one dbt model and of everything above it, when the snapshot was taken."""
-
-    state: State
-    reason: str = ""
-
-
-def state_of_model(models: Mapping[str, ModelState], unique_id: str) -> ModelState:
-    """The state of a dbt node. One that nobody looked at is unknown."""
-    return models.get(unique_id) or ModelState(
-        state=State.UNKNOWN, reason=f"nothing is known of the checks of {unique_id}"
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class MetricState:
-    """One metric in a snapshot.
-
-    `data_version` is the hash of its canonical rows over its declared scope; `since` is the snapshot with which this
-    version began. `value` is its total, or where it has none that of the last day; `series` is (day, value) over the
-    scope's days. Numbers are text without trailing zeros. `first_day` and `until_day` bound its data; `last_day` is the
-    last for which all that it is made of has data. `reason` is told to readers, `detail` only to those who mend it.
-    """
-
-    definition_hash: str
-    state: State
-    reason: str = ""
-    detail: str = ""
-    data_version: str = ""
-    since: str = ""
-    value: str | None = None
-    value_last_day: str | None = None
-    series: tuple[tuple[str, str | None], ...] = ()
-    first_day: date | None = None
-    last_day: date | None = None
-    until_day: date | None = None
-
-    @property
-    def why(self) -> str:
-        """The reason with its detail, for those who mend it."""
-        return f"{self.reason}: {self.detail}" if self.detail else self.reason
-
-
-@dataclass(frozen=True, kw_only=True)
-class VersionAsRead:
-    """The data version of a metric over the rows that some readers see, and the snapshot with which it began."""
-
-    data_version: str
-    since: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class SnapshotRecord:
-    """What a snapshot holds and how good it is. `as_read` is keyed by `Permit.rows_key`, then by metric.
-
-    By semantic model and element, `elements` are hashes of the definitions (`Catalog.element_hashes`) and `types` the DuckDB types.
-    """
-
-    version: str
-    published_at: datetime
-    run_id: str | None
-    database: str
-    manifest_hash: str
-    relations: Mapping[str, int]
-    models: Mapping[str, ModelState]
-    metrics: Mapping[str, MetricState]
-    as_read: Mapping[str, Mapping[str, VersionAsRead]] = field(default_factory=dict)
-    elements: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    types: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-
-
-class OpenSnapshot:
-    """A version of the data, open for hardened, read-only queries. Safe for threads: each has its own cursor."""
-
-    def __init__(self, path: Path, *, timeout_ms: int = QUERY_TIMEOUT_MS) -> None:
-        config = {
-            "enable_external_access": "false",
-            "autoinstall_known_extensions": "false",
-            "autoload_known_extensions": "false",
-            "allow_community_extensions": "false",
-            "max_execution_time": str(timeout_ms),
-        }
-        try:
-            self._connection = duckdb.connect(str(path), read_only=True, config=config)
-            _fix_settings(self._connection)
-        except duckdb.Error as error:
-            raise SnapshotUnavailable(
-                f"Cannot open the snapshot {path.parent.name}",
-                hint="materialize governed_snapshot again",
-            ) from error
-        self._local = threading.local()
-        self._parsed: dict[str, duckdb.Statement] = {}
-
-    def execute(self, sql: str, parameters: Mapping[str, Any], limit: int) -> list[tuple[Any, ...]]:
-        """At most `limit` rows of one SELECT. Raises `duckdb.Error`."""
-        cursor = getattr(self._local, "cursor", None)
-        if cursor is None:
-            cursor = self._local.cursor = self._connection.cursor()
-        statement = self._parsed.get(sql)
-        if statement is None:
-            statement = self._parsed[sql] = _one_select(cursor, sql)
-        return list(cursor.execute(statement, dict(parameters)).fetchmany(limit))
-
-    def close(self) -> None:
-        self._connection.close()
 
 
 class SnapshotStore:
-    """The versions under one folder."""
+    """The versions under one folder, of which the newest `keep` stay. `limits` bound the queries on those that it opens."""
 
-    def __init__(self, root: Path, *, keep: int = KEPT_VERSIONS) -> None:
+    def __init__(
+        self, root: Path, *, keep: int = KEPT_VERSIONS, limits: QueryLimits | None = None
+    ) -> None:
         self.root = root
         self._keep = keep
+        self.limits = limits
         self._records: dict[str, SnapshotRecord] = {}
 
     def current_version(self) -> str | None:
@@ -187,7 +77,7 @@ class SnapshotStore:
         """The record of a version. Raises `SnapshotUnavailable` where it is gone."""
         if version not in self._records:
             try:
-                self._records[version] = _record_from_json(
+                self._records[version] = record_from_json(
                     (self.root / version / _RECORD).read_text()
                 )
             except (OSError, ValueError, KeyError, TypeError) as error:
@@ -203,7 +93,9 @@ class SnapshotStore:
 
     def open(self, record: SnapshotRecord) -> OpenSnapshot:
         """A version, open for reading. It can be read to the end even after it was retired."""
-        return OpenSnapshot(self.root / record.version / f"{record.database}.duckdb")
+        return OpenSnapshot(
+            self.root / record.version / f"{record.database}.duckdb", limits=self.limits
+        )
 
     def versions(self) -> tuple[str, ...]:
         """The names of all kept versions, oldest first."""
@@ -276,7 +168,9 @@ class StagedSnapshot:
         self.version = store._next_version()
 
     def open(self) -> OpenSnapshot:
-        return OpenSnapshot(self._folder / f"{self._catalog.database}.duckdb")
+        return OpenSnapshot(
+            self._folder / f"{self._catalog.database}.duckdb", limits=self._store.limits
+        )
 
     def unmeasured(
         self,
@@ -300,7 +194,7 @@ class StagedSnapshot:
 
     def publish(self, record: SnapshotRecord) -> None:
         """Makes this version the current one, durably and at once."""
-        (self._folder / _RECORD).write_text(json.dumps(_record_to_json(record), indent=1))
+        (self._folder / _RECORD).write_text(json.dumps(record_to_json(record), indent=1))
         for path in self._folder.iterdir():
             _sync(path)
         _sync(self._folder)
@@ -388,24 +282,6 @@ def _copy(connection: duckdb.DuckDBPyConnection, database: str, relation: str) -
     return int(counted[0]) if counted else 0
 
 
-def _fix_settings(connection: duckdb.DuckDBPyConnection) -> None:
-    """Days are those of UTC, not of the machine that happens to answer, and nothing can be set from here on.
-
-    A process that opens a file twice has one database behind both, and has fixed it already.
-    """
-    fixed = connection.execute("SELECT current_setting('lock_configuration')").fetchone()
-    if fixed != (True,):
-        connection.execute("SET GLOBAL TimeZone = 'UTC'")
-        connection.execute("SET GLOBAL lock_configuration = true")
-
-
-def _one_select(cursor: duckdb.DuckDBPyConnection, sql: str) -> duckdb.Statement:
-    statements = cursor.extract_statements(sql)
-    if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
-        raise SnapshotUnavailable("Only one SELECT can be run on a snapshot")
-    return statements[0]
-
-
 def _escaped(path: Path) -> str:
     return str(path).replace("'", "''")
 
@@ -416,47 +292,3 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _record_to_json(record: SnapshotRecord) -> dict[str, Any]:
-    plain = asdict(record)
-    plain["published_at"] = record.published_at.isoformat()
-    for metric in plain["metrics"].values():
-        for key in _DAYS:
-            metric[key] = metric[key].isoformat() if metric[key] else None
-    return plain
-
-
-def _record_from_json(text: str) -> SnapshotRecord:
-    plain = json.loads(text)
-    return SnapshotRecord(
-        version=plain["version"],
-        published_at=datetime.fromisoformat(plain["published_at"]),
-        run_id=plain["run_id"],
-        database=plain["database"],
-        manifest_hash=plain["manifest_hash"],
-        relations=plain["relations"],
-        models={
-            name: ModelState(state=State(item["state"]), reason=item["reason"])
-            for name, item in plain["models"].items()
-        },
-        metrics={name: _metric_from_json(item) for name, item in plain["metrics"].items()},
-        as_read={
-            key: {name: VersionAsRead(**item) for name, item in metrics.items()}
-            for key, metrics in plain["as_read"].items()
-        },
-        elements=plain.get("elements", {}),
-        types=plain.get("types", {}),
-    )
-
-
-def _metric_from_json(item: Mapping[str, Any]) -> MetricState:
-    series: Sequence[Sequence[str | None]] = item["series"]
-    return MetricState(
-        **{
-            **item,
-            "state": State(item["state"]),
-            "series": tuple((str(day), value) for day, value in series),
-            **{key: date.fromisoformat(item[key]) if item[key] else None for key in _DAYS},
-        }
-    )

@@ -15,6 +15,7 @@ from dagster_dbt.dbt_project_manager import DbtProjectManager, NoopDbtProjectMan
 from dagster_dbt.errors import DagsterDbtError
 from pydantic import BaseModel, Field
 
+from agent_resources.metrics_resource import ReadSettings
 from orchestration_assets.components.defs_folder import folder_of, load_component_in
 from orchestration_assets.errors import DefinitionsError, told_at_load
 from orchestration_assets.metrics_project import (
@@ -122,6 +123,13 @@ class SemanticMetricsComponent(dg.Component, dg.Resolvable):
             description="Allow reads although the record is lost with the process: for tests and trials."
         ),
     ] = False
+    reading: Annotated[
+        ReadSettings | None,
+        dg.Resolver.default(
+            description="What queries may use, how many snapshots are kept, whether answers are cached.",
+            examples=[{"query_seconds": 60, "query_memory_mb": 4096, "kept_snapshots": 10}],
+        ),
+    ] = None
     sensor_is_running: Annotated[
         bool,
         dg.Resolver.default(
@@ -151,6 +159,7 @@ class SemanticMetricsComponent(dg.Component, dg.Resolvable):
                 dbt_translator=translator,
                 state_dir=str(folder / self.state_dir) if self.state_dir else "",
                 allow_ephemeral_record=self.allow_ephemeral_record,
+                reading=self.reading,
             )
         return self._loaded[folder]
 

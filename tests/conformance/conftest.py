@@ -16,7 +16,8 @@ from semantic.measurement import measure
 from semantic.policy import Policy
 from semantic.policy_check import check_policy
 from semantic.policy_file import load_policy, policy_text
-from semantic.snapshot import ModelState, SnapshotStore, State
+from semantic.snapshot import SnapshotStore
+from semantic.snapshot_record import ModelState, State
 from tests.conformance.flights_year import build_flights_year, parquet_views
 from tests.dbt_build import BuiltProject
 from tests.semantic.door import RememberingEngine

@@ -13,7 +13,8 @@ import dagster as dg
 import duckdb
 
 from semantic.ledger import Ledger, Read, ReadQuestion, find_reads
-from semantic.snapshot import SnapshotRecord, SnapshotStore
+from semantic.snapshot import SnapshotStore
+from semantic.snapshot_record import SnapshotRecord
 
 REFRESH_SENSOR = "governed_snapshot_on_built_models"
 AGENTS_SENSOR = "agents_on_changed_values"

@@ -24,7 +24,8 @@ from orchestration_assets.dbt_project import load_dbt_assets, locate_warehouse
 from orchestration_assets.model_states import read_model_states
 from semantic.dbt_manifest import load_catalog
 from semantic.errors import WarehouseUnavailable
-from semantic.snapshot import State
+from semantic.open_snapshot import QueryLimits
+from semantic.snapshot_record import State
 from tests.orchestration_assets.till import (
     Till,
     edit,
@@ -299,6 +300,25 @@ def test_the_warehouse_and_the_place_of_the_record_can_be_named(running: Till) -
     assert run(running, "governed_snapshot").success
     assert (running.root / "record" / "snapshots" / "CURRENT").read_text() == "v000001"
     assert (running.root / "record" / "ledger.db").is_file()
+
+
+def test_what_reads_may_use_and_what_is_kept_is_set_in_yaml(running: Till) -> None:
+    edit(
+        running.defs / "governed" / "defs.yaml",
+        lambda text: (
+            text
+            + "  reading: {query_seconds: 0.5, query_memory_mb: 256, kept_snapshots: 1, cache_answers: true}\n"
+        ),
+    )
+    with opened(running) as tree, running.instance() as instance:
+        resource = tree.build_defs().resources["governed_metrics"]
+        with resource.open(instance) as first, resource.open(instance) as second:
+            assert first.snapshots.limits == QueryLimits(seconds=0.5, memory_mb=256)
+            assert first.results is not None
+            assert first.results is second.results
+
+    assert run(running, "governed_snapshot").success
+    assert running.published == ["CURRENT", "v000002"]
 
 
 PROFILES = """

@@ -8,7 +8,9 @@ import pytest
 
 from agent_resources.metrics_resource import GovernedMetricsResource
 from semantic.governed_metrics import GovernedMetrics
-from semantic.snapshot import OpenSnapshot, SnapshotRecord, SnapshotStore
+from semantic.open_snapshot import OpenSnapshot
+from semantic.snapshot import SnapshotStore
+from semantic.snapshot_record import SnapshotRecord
 from tests.orchestration_assets import scripts
 from tests.orchestration_assets.corner_shop import build_definitions, load_shop
 from tests.orchestration_assets.faults import ledger_writes

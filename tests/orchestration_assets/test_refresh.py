@@ -15,7 +15,9 @@ from orchestration_assets.metrics_project import build_metrics_definitions
 from semantic.catalog import Catalog
 from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import Ledger
-from semantic.snapshot import OpenSnapshot, SnapshotStore, StagedSnapshot, State
+from semantic.open_snapshot import OpenSnapshot
+from semantic.snapshot import SnapshotStore, StagedSnapshot
+from semantic.snapshot_record import State
 from tests.orchestration_assets.corner_shop import (
     CORNER,
     build_definitions,

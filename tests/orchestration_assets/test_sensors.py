@@ -16,7 +16,8 @@ from agent_resources.metrics_resource import GovernedMetricsResource
 from orchestration_assets.metrics_project import MetricsProject
 from orchestration_assets.sensors import WatchedAgent, evaluate
 from semantic.governed_metrics import GovernedMetrics
-from semantic.snapshot import SnapshotRecord, SnapshotStore
+from semantic.snapshot import SnapshotStore
+from semantic.snapshot_record import SnapshotRecord
 from tests.orchestration_assets import scripts
 from tests.orchestration_assets.corner_shop import (
     CORNER,

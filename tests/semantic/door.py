@@ -12,17 +12,12 @@ from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import Ledger, ReadContext
 from semantic.measurement import measure
 from semantic.metric import Dimension
+from semantic.open_snapshot import OpenSnapshot
 from semantic.policy import Reader
 from semantic.policy_check import check_policy
 from semantic.policy_file import parse_policy, policy_text
-from semantic.snapshot import (
-    MetricState,
-    ModelState,
-    OpenSnapshot,
-    SnapshotRecord,
-    SnapshotStore,
-    State,
-)
+from semantic.snapshot import SnapshotStore
+from semantic.snapshot_record import MetricState, ModelState, SnapshotRecord, State
 
 POLICY = """
 readers:

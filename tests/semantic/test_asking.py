@@ -17,9 +17,9 @@ from semantic.errors import MetricCompileError
 from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import Ledger, ReadContext, ReadQuestion, Record, RecordKind, find_reads
 from semantic.metric import Dimension, DimensionKind, NamedDimension
+from semantic.open_snapshot import OpenSnapshot
 from semantic.policy import Reader
 from semantic.result_cache import ResultCache
-from semantic.snapshot import OpenSnapshot
 from tests.conftest import OpenDoor
 from tests.semantic.door import BOSS, POLICY, WatchedSnapshot, answer, refusal, snapshot_file
 from tests.semantic.shop import seed_orders

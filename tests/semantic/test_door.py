@@ -7,6 +7,7 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -22,9 +23,11 @@ from semantic.engine import CompileRequest, MetricEngine
 from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import Ledger, ReadContext, ReadQuestion, Record, find_reads
 from semantic.metric import Dimension
+from semantic.open_snapshot import OpenSnapshot, QueryLimits
 from semantic.policy import Reader
 from semantic.query import MetricQuery
-from semantic.snapshot import ModelState, OpenSnapshot, SnapshotStore, State
+from semantic.snapshot import SnapshotStore
+from semantic.snapshot_record import ModelState, State
 from tests.conftest import OpenDoor
 from tests.dbt_build import BuiltProject
 from tests.semantic.door import (
@@ -702,34 +705,66 @@ def test_before_anything_is_published_there_is_nothing_to_read(
     assert refusal(door, metrics="secret").reason is Reason.NOT_AVAILABLE
 
 
-class TooSlow(OpenSnapshot):
-    """A snapshot whose queries all take longer than they may."""
+class Overburdened(OpenSnapshot):
+    """The published data in a file of its own, since DuckDB opens one file in one way only. Every query is `sql`."""
+
+    def __init__(self, path: Path, sql: str, limits: QueryLimits) -> None:
+        super().__init__(path, limits=limits)
+        self._sql = sql
 
     def execute(self, sql: str, parameters: Mapping[str, Any], limit: int) -> list[tuple[Any, ...]]:
-        endless = "SELECT count(*) FROM range(1_000_000) a, range(1_000_000) b WHERE a <> b"
-        return super().execute(endless, {}, limit)
+        return super().execute(self._sql, {}, limit)
+
+
+ENDLESS = "SELECT count(*) FROM range(1_000_000) a, range(1_000_000) b WHERE a <> b"
+LARGE = "SELECT count(*) FROM (SELECT DISTINCT md5(range::VARCHAR) FROM range(3_000_000))"
 
 
 @pytest.fixture
-def slow(published: SnapshotStore, tmp_path: Path) -> Iterator[TooSlow]:
-    """The published data in a file of its own: DuckDB opens one file in one way only."""
-    path = tmp_path / "slow.duckdb"
-    shutil.copy(snapshot_file(published, published.current()), path)
-    opened = TooSlow(path, timeout_ms=50)
-    yield opened
-    opened.close()
+def overburdened(
+    published: SnapshotStore, tmp_path: Path
+) -> Iterator[Callable[[str, QueryLimits], Overburdened]]:
+    with ExitStack() as stack:
+
+        def opened(sql: str, limits: QueryLimits) -> Overburdened:
+            path = tmp_path / "apart.duckdb"
+            shutil.copy(snapshot_file(published, published.current()), path)
+            data = Overburdened(path, sql, limits)
+            stack.callback(data.close)
+            return data
+
+        yield opened
 
 
-def test_a_query_that_takes_too_long_is_refused_and_on_record(
-    door: GovernedMetrics, slow: TooSlow, ledger: Ledger
+@pytest.fixture
+def slow(overburdened: Callable[[str, QueryLimits], Overburdened]) -> Overburdened:
+    return overburdened(ENDLESS, QueryLimits(seconds=0.05))
+
+
+@pytest.mark.parametrize(
+    ("sql", "limits", "reason"),
+    [
+        (ENDLESS, QueryLimits(seconds=0.05), Reason.TIMED_OUT),
+        (LARGE, QueryLimits(memory_mb=64), Reason.OUT_OF_MEMORY),
+    ],
+)
+def test_a_query_that_needs_more_than_it_may_is_cancelled_refused_and_on_record(
+    door: GovernedMetrics,
+    overburdened: Callable[[str, QueryLimits], Overburdened],
+    ledger: Ledger,
+    tmp_path: Path,
+    sql: str,
+    limits: QueryLimits,
+    reason: Reason,
 ) -> None:
-    with door.session(BOSS, data=slow) as session:
+    with door.session(BOSS, data=overburdened(sql, limits)) as session:
         refused = session.query({"metrics": "orders"})
 
     assert isinstance(refused, Refusal)
-    assert refused.reason is Reason.TIMED_OUT
+    assert refused.reason is reason
     [read] = find_reads(ledger, ReadQuestion())
-    assert (read.read_id, read.outcome, read.reason) == (refused.read_id, "refused", "timed_out")
+    assert (read.read_id, read.outcome, read.reason) == (refused.read_id, "refused", reason.value)
+    assert [path.name for path in tmp_path.glob("apart*")] == ["apart.duckdb"], "nothing is spilled"
 
 
 @pytest.mark.parametrize(
@@ -957,7 +992,7 @@ def test_a_call_that_is_tried_again_on_newer_data_is_another_read(
 
 
 def test_a_call_that_timed_out_and_then_was_answered_is_on_record_as_answered(
-    door: GovernedMetrics, slow: TooSlow, ledger: Ledger
+    door: GovernedMetrics, slow: Overburdened, ledger: Ledger
 ) -> None:
     with door.session(BOSS, CALL, data=slow) as session:
         assert isinstance(session.query({"metrics": "orders"}, call_id="turn-1"), Refusal)
@@ -970,7 +1005,7 @@ def test_a_call_that_timed_out_and_then_was_answered_is_on_record_as_answered(
 
 
 def test_of_two_tries_at_once_only_what_is_on_record_is_released(
-    door: GovernedMetrics, slow: TooSlow, ledger: Ledger
+    door: GovernedMetrics, slow: Overburdened, ledger: Ledger
 ) -> None:
     """While the first try runs, the second times out and is on record; then the first has its rows."""
 

@@ -17,7 +17,8 @@ from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import Ledger, ReadContext, ReadQuestion, find_reads
 from semantic.measurement import Measured, measure
 from semantic.policy import Reader
-from semantic.snapshot import ModelState, SnapshotRecord, SnapshotStore, State
+from semantic.snapshot import SnapshotStore
+from semantic.snapshot_record import ModelState, SnapshotRecord, State
 from tests.conftest import OpenDoor
 from tests.dbt_build import BuiltProject
 from tests.semantic.door import NORTH, POLICY, publish

@@ -15,14 +15,9 @@ import pytest
 
 from semantic.catalog import Catalog
 from semantic.errors import SnapshotUnavailable, WarehouseUnavailable
-from semantic.snapshot import (
-    MetricState,
-    OpenSnapshot,
-    SnapshotRecord,
-    SnapshotStore,
-    State,
-    VersionAsRead,
-)
+from semantic.open_snapshot import OpenSnapshot, QueryLimits
+from semantic.snapshot import SnapshotStore
+from semantic.snapshot_record import MetricState, SnapshotRecord, State, VersionAsRead
 from tests.dbt_build import BuiltProject
 from tests.semantic.door import all_passing, publish_unmeasured, snapshot_file
 from tests.semantic.shop import CUSTOMERS, DAYS, ORDERS
@@ -162,7 +157,7 @@ def test_the_connection_itself_is_locked(data: OpenSnapshot) -> None:
 def test_a_query_that_takes_too_long_is_interrupted_and_the_next_is_answered(
     store: SnapshotStore, first: SnapshotRecord
 ) -> None:
-    data = OpenSnapshot(snapshot_file(store, first), timeout_ms=100)
+    data = OpenSnapshot(snapshot_file(store, first), limits=QueryLimits(seconds=0.1))
     with pytest.raises(duckdb.InterruptException):
         rows(data, "SELECT count(*) FROM range(1_000_000) a, range(1_000_000) b WHERE a <> b")
     assert rows(data, COUNT_ORDERS) == [(9,)]

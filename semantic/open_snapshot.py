@@ -1,0 +1,85 @@
+"""A version of the data, open for reading."""
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from semantic.errors import SnapshotUnavailable
+from semantic.recent import Recent
+
+_STATEMENTS = 512
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueryLimits:
+    """What queries may use: each one `seconds`, and all that run at once on one open snapshot `memory_mb`, in megabytes.
+
+    Without `memory_mb` it is DuckDB's own limit, 80% of the machine's memory. A query that would need more is cancelled: nothing
+    is spilled to disk, so that readers write nothing beside what is published.
+    """
+
+    seconds: float = 30
+    memory_mb: int | None = None
+
+
+class OpenSnapshot:
+    """A version of the data, open for hardened, read-only queries. Safe for threads: each has its own cursor."""
+
+    def __init__(self, path: Path, *, limits: QueryLimits | None = None) -> None:
+        limits = limits or QueryLimits()
+        config = {
+            "enable_external_access": "false",
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+            "allow_community_extensions": "false",
+            "max_execution_time": str(round(limits.seconds * 1000)),
+            "temp_directory": "",
+        }
+        if limits.memory_mb is not None:
+            config["memory_limit"] = f"{limits.memory_mb}MB"
+        try:
+            self._connection = duckdb.connect(str(path), read_only=True, config=config)
+            _fix_settings(self._connection)
+        except duckdb.Error as error:
+            raise SnapshotUnavailable(
+                f"Cannot open the snapshot {path.parent.name}",
+                hint="materialize governed_snapshot again",
+            ) from error
+        self._local = threading.local()
+        self._parsed: Recent[str, duckdb.Statement] = Recent(_STATEMENTS)
+
+    def execute(self, sql: str, parameters: Mapping[str, Any], limit: int) -> list[tuple[Any, ...]]:
+        """At most `limit` rows of one SELECT. Raises `duckdb.Error`."""
+        cursor = getattr(self._local, "cursor", None)
+        if cursor is None:
+            cursor = self._local.cursor = self._connection.cursor()
+        statement = self._parsed.get(sql)
+        if statement is None:
+            statement = _one_select(cursor, sql)
+            self._parsed.put(sql, statement)
+        return list(cursor.execute(statement, dict(parameters)).fetchmany(limit))
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def _fix_settings(connection: duckdb.DuckDBPyConnection) -> None:
+    """Days are those of UTC, not of the machine that happens to answer, and nothing can be set from here on.
+
+    A process that opens a file twice has one database behind both, and has fixed it already.
+    """
+    fixed = connection.execute("SELECT current_setting('lock_configuration')").fetchone()
+    if fixed != (True,):
+        connection.execute("SET GLOBAL TimeZone = 'UTC'")
+        connection.execute("SET GLOBAL lock_configuration = true")
+
+
+def _one_select(cursor: duckdb.DuckDBPyConnection, sql: str) -> duckdb.Statement:
+    statements = cursor.extract_statements(sql)
+    if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+        raise SnapshotUnavailable("Only one SELECT can be run on a snapshot")
+    return statements[0]
