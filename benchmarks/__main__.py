@@ -12,7 +12,16 @@ from rich.console import Console
 from benchmarks.results import RESULTS, write_results
 from benchmarks.setting import Setting
 
-BENCHMARKS = ("governed_read", "planning", "publishing", "cold_start", "scale", "concurrency")
+BENCHMARKS = (
+    "governed_read",
+    "narrowed_read",
+    "planning",
+    "publishing",
+    "cold_start",
+    "scale",
+    "catalog_tokens",
+    "concurrency",
+)
 
 
 def main() -> None:

@@ -24,10 +24,15 @@ rules:
 
 
 def open_door(
-    catalog: Catalog, engine: MetricEngine | None, ledger: Any, snapshots: SnapshotStore
+    catalog: Catalog,
+    engine: MetricEngine | None,
+    ledger: Any,
+    snapshots: SnapshotStore,
+    *,
+    policy_source: str = POLICY,
 ) -> GovernedMetrics:
     """A door with the policy published. Without an engine it makes MetricFlow's when the first query needs one."""
-    policy = parse_policy(POLICY)
+    policy = parse_policy(policy_source)
     ledger.publish_policy(policy.hash, policy_text(policy), by="bench", run_id=None)
     return GovernedMetrics(
         catalog=catalog,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.data_sets.data_set import DataSet
-from benchmarks.door import open_door, publish
+from benchmarks.door import POLICY, open_door, publish
 from benchmarks.unkept import UnkeptLedger
 from semantic.dbt_manifest import load_catalog
 from semantic.engine import MetricEngine
@@ -41,7 +41,9 @@ class Published:
 
 
 @contextmanager
-def published(data_set: DataSet, state: Path) -> Iterator[Published]:
+def published(
+    data_set: DataSet, state: Path, *, policy_source: str = POLICY
+) -> Iterator[Published]:
     """The data set, published once into the folder `state`."""
     catalog = load_catalog(data_set.target)
     metricflow, snapshots = MetricFlowCompiler(catalog), SnapshotStore(state)
@@ -52,7 +54,8 @@ def published(data_set: DataSet, state: Path) -> Iterator[Published]:
         DURABLE: Ledger.open(state / "ledger.db"),
     }
     doors = {
-        name: open_door(catalog, engine, ledger, snapshots) for name, ledger in ledgers.items()
+        name: open_door(catalog, engine, ledger, snapshots, policy_source=policy_source)
+        for name, ledger in ledgers.items()
     }
     try:
         publish(doors[IN_MEMORY], data_set.warehouse)

@@ -34,9 +34,12 @@ def refuse_other_figures(name: str, answer: object, expected: list[Row]) -> None
 
 
 def _rows(answer: Any) -> Iterable[Iterable[object]]:
+    found: Iterable[Iterable[object]]
     if hasattr(answer, "itertuples"):
-        return answer.itertuples(index=False, name=None)
-    return answer.rows if hasattr(answer, "provenance") else answer
+        found = answer.itertuples(index=False, name=None)
+    else:
+        found = answer.rows if hasattr(answer, "provenance") else answer
+    return found
 
 
 def _cell(value: object) -> str | None:

@@ -40,4 +40,4 @@ def _of_count(count: int, setting: Setting) -> Iterator[Figure]:
 
 
 def _median(rounds: list[dict[str, Any]], step: str, key: str) -> float:
-    return statistics.median(found["steps"][step][key] for found in rounds)
+    return float(statistics.median(found["steps"][step][key] for found in rounds))

@@ -9,6 +9,7 @@ from benchmarks.question import Question
 from semantic.answer import MetricAnswer
 from semantic.engine import CompileRequest, ConditionText
 from semantic.governed_metrics import GovernedMetrics
+from semantic.policy import Reader
 from semantic.query import MetricQuery
 from semantic.resolve import Resolver
 
@@ -31,9 +32,9 @@ def governed_ways(question: Question, published: Published) -> dict[str, Way]:
     }
 
 
-def governed(query: Mapping[str, Any], door: GovernedMetrics) -> Way:
+def governed(query: Mapping[str, Any], door: GovernedMetrics, reader: Reader = READER) -> Way:
     """A query asked again and again in one session, as an agent does in one run. Raises `NotAnswered`."""
-    session = door.session(READER)
+    session = door.session(reader)
 
     def ask() -> MetricAnswer:
         answer = session.query(query)

@@ -4,21 +4,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.question import Question
+from tests.dbt_build import BuiltProject
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataSet:
-    """`project` is a folder of its own, with the artifacts in `target`. `variable` names the warehouse to dbt's profile."""
+    """`variable` names the warehouse to the profile of the dbt project."""
 
     name: str
-    project: Path
-    warehouse: Path
+    built: BuiltProject
     variable: str
     questions: tuple[Question, ...]
 
     @property
     def target(self) -> Path:
-        return self.project / "target"
+        return self.built.target
+
+    @property
+    def warehouse(self) -> Path:
+        return self.built.warehouse
 
     @property
     def environment(self) -> dict[str, str]:

@@ -9,11 +9,9 @@ from tests.conformance.flights_year import build_flights_year
 
 def build_flights(folder: Path) -> DataSet:
     """The flights in `folder`, landed and built with dbt unless that was done before."""
-    year = build_flights_year(folder / "flights")
     return DataSet(
         name="flights",
-        project=year.project,
-        warehouse=year.warehouse,
+        built=build_flights_year(folder / "flights"),
         variable="NYC_FLIGHTS_WAREHOUSE",
         questions=QUESTIONS,
     )

@@ -1,12 +1,11 @@
 """A dbt project with as many metrics as asked: per fact table ten, all of them joined to the same stores and customers."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from tests.dbt_build import run_dbt
 
 PER_MODEL = 10
 _DAY: dict[str, Any] = {
@@ -51,7 +50,7 @@ def parse_many_metrics(folder: Path, count: int) -> Path:
             "metrics": [metric for name in facts for metric in _metrics(name)],
         },
     )
-    _parse(folder)
+    run_dbt("parse", folder)
     return folder / "target"
 
 
@@ -114,16 +113,3 @@ def _metric(name: str, kind: str, parameters: dict[str, Any]) -> dict[str, Any]:
 
 def _write(path: Path, content: object) -> None:
     path.write_text(yaml.safe_dump(content, sort_keys=False))
-
-
-def _parse(folder: Path) -> None:
-    done = subprocess.run(
-        [str(Path(sys.executable).parent / "dbt"), "--quiet", "parse"],
-        cwd=folder,
-        env={**os.environ, "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise RuntimeError(done.stdout + done.stderr)

@@ -3,10 +3,6 @@
 333,333 orders of 20,000 customers in 20 stores over two years, and 200,000 visits that some of the orders follow.
 """
 
-import os
-import shutil
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +10,7 @@ import duckdb
 
 from benchmarks.data_sets.data_set import DataSet
 from benchmarks.question import Question
+from tests.dbt_build import BuiltProject, build_dbt_project
 
 PROJECT = Path(__file__).parents[1] / "shop"
 VARIABLE = "BIG_SHOP_WAREHOUSE"
@@ -79,35 +76,19 @@ def land_shop(connection: duckdb.DuckDBPyConnection, size: ShopSize | None = Non
 
 def build_shop(folder: Path) -> DataSet:
     """The shop in `folder`, generated and built with dbt unless that was done before."""
-    project = folder / "shop"
-    shop = DataSet(
+
+    def fill(built: BuiltProject) -> None:
+        with duckdb.connect(str(built.warehouse)) as connection:
+            land_shop(connection)
+
+    return DataSet(
         name="shop",
-        project=project,
-        warehouse=project / "big_shop.duckdb",
+        built=build_dbt_project(
+            PROJECT, folder / "shop", warehouse="big_shop.duckdb", variable=VARIABLE, fill=fill
+        ),
         variable=VARIABLE,
         questions=QUESTIONS,
     )
-    if not (folder / "shop_done").exists():
-        shutil.rmtree(project, ignore_errors=True)
-        shutil.copytree(PROJECT, project, ignore=shutil.ignore_patterns("target", "logs"))
-        with duckdb.connect(str(shop.warehouse)) as connection:
-            land_shop(connection)
-        _run_dbt(shop)
-        (folder / "shop_done").touch()
-    return shop
-
-
-def _run_dbt(shop: DataSet) -> None:
-    done = subprocess.run(
-        [str(Path(sys.executable).parent / "dbt"), "--quiet", "run"],
-        cwd=shop.project,
-        env={**os.environ, **shop.environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise RuntimeError(done.stdout + done.stderr)
 
 
 _THREE_BY_TWO = {

@@ -28,7 +28,7 @@ def run_mf_query(data_set: DataSet, question: Question, folder: Path) -> list[tu
         command += ["--where", condition]
     done = subprocess.run(
         command,
-        cwd=data_set.project,
+        cwd=data_set.built.folder,
         env={**os.environ, **_CLOSED, **data_set.environment},
         capture_output=True,
         text=True,

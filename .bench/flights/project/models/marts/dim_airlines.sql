@@ -1,0 +1,4 @@
+select
+    carrier_code,
+    airline_name
+from {{ ref('stg_airlines') }}

@@ -1,0 +1,11 @@
+
+    
+    
+
+
+
+select manufacturer
+from "nyc_flights"."main"."dim_planes"
+where manufacturer is null
+
+

@@ -1,0 +1,11 @@
+
+    
+    
+
+
+
+select seats
+from "nyc_flights"."main"."dim_planes"
+where seats is null
+
+

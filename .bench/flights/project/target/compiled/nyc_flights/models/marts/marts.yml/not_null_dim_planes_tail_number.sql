@@ -1,0 +1,11 @@
+
+    
+    
+
+
+
+select tail_number
+from "nyc_flights"."main"."dim_planes"
+where tail_number is null
+
+

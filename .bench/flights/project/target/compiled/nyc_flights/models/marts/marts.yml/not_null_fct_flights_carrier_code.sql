@@ -1,0 +1,11 @@
+
+    
+    
+
+
+
+select carrier_code
+from "nyc_flights"."main"."fct_flights"
+where carrier_code is null
+
+

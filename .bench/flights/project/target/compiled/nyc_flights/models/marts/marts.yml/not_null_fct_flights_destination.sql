@@ -1,0 +1,11 @@
+
+    
+    
+
+
+
+select destination
+from "nyc_flights"."main"."fct_flights"
+where destination is null
+
+

@@ -1,0 +1,11 @@
+
+    
+    
+
+
+
+select has_plane
+from "nyc_flights"."main"."fct_flights"
+where has_plane is null
+
+

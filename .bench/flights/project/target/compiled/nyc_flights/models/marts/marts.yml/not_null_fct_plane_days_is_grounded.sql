@@ -1,0 +1,11 @@
+
+    
+    
+
+
+
+select is_grounded
+from "nyc_flights"."main"."fct_plane_days"
+where is_grounded is null
+
+

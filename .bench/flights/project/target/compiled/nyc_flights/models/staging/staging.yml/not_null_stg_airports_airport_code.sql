@@ -1,0 +1,11 @@
+
+    
+    
+
+
+
+select airport_code
+from "nyc_flights"."main"."stg_airports"
+where airport_code is null
+
+

@@ -1,0 +1,11 @@
+
+    
+    
+
+
+
+select origin
+from "nyc_flights"."main"."stg_flights"
+where origin is null
+
+

@@ -1,0 +1,11 @@
+
+    
+    
+
+
+
+select tail_number
+from "nyc_flights"."main"."stg_planes"
+where tail_number is null
+
+

@@ -1,0 +1,14 @@
+
+    
+    
+
+select
+    flight_key as unique_field,
+    count(*) as n_records
+
+from "nyc_flights"."main"."stg_flights"
+where flight_key is not null
+group by flight_key
+having count(*) > 1
+
+

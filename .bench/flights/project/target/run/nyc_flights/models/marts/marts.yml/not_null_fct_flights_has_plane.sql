@@ -1,0 +1,25 @@
+
+    
+    select
+      count(*) as failures,
+      count(*) != 0 as should_warn,
+      count(*) != 0 as should_error
+    from (
+      
+    
+  
+    
+    
+
+
+
+select has_plane
+from "nyc_flights"."main"."fct_flights"
+where has_plane is null
+
+
+
+  
+  
+      
+    ) dbt_internal_test

@@ -1,0 +1,25 @@
+
+    
+    select
+      count(*) as failures,
+      count(*) != 0 as should_warn,
+      count(*) != 0 as should_error
+    from (
+      
+    
+  
+    
+    
+
+
+
+select scheduled_hour
+from "nyc_flights"."main"."fct_flights"
+where scheduled_hour is null
+
+
+
+  
+  
+      
+    ) dbt_internal_test

@@ -1,0 +1,25 @@
+
+    
+    select
+      count(*) as failures,
+      count(*) != 0 as should_warn,
+      count(*) != 0 as should_error
+    from (
+      
+    
+  
+    
+    
+
+
+
+select observed_date
+from "nyc_flights"."main"."fct_weather_hours"
+where observed_date is null
+
+
+
+  
+  
+      
+    ) dbt_internal_test

@@ -1,0 +1,39 @@
+
+    
+    select
+      count(*) as failures,
+      count(*) != 0 as should_warn,
+      count(*) != 0 as should_error
+    from (
+      
+    
+  
+    
+    
+
+with child as (
+    select weather_key as from_field
+    from "nyc_flights"."main"."fct_flights"
+    where weather_key is not null
+),
+
+parent as (
+    select weather_key as to_field
+    from "nyc_flights"."main"."fct_weather_hours"
+)
+
+select
+    from_field
+
+from child
+left join parent
+    on child.from_field = parent.to_field
+
+where parent.to_field is null
+
+
+
+  
+  
+      
+    ) dbt_internal_test

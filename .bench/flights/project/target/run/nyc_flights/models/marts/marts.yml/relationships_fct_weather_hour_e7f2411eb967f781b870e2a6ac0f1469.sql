@@ -1,0 +1,39 @@
+
+    
+    select
+      count(*) as failures,
+      count(*) != 0 as should_warn,
+      count(*) != 0 as should_error
+    from (
+      
+    
+  
+    
+    
+
+with child as (
+    select observed_date as from_field
+    from "nyc_flights"."main"."fct_weather_hours"
+    where observed_date is not null
+),
+
+parent as (
+    select date_day as to_field
+    from "nyc_flights"."main"."time_spine_day"
+)
+
+select
+    from_field
+
+from child
+left join parent
+    on child.from_field = parent.to_field
+
+where parent.to_field is null
+
+
+
+  
+  
+      
+    ) dbt_internal_test

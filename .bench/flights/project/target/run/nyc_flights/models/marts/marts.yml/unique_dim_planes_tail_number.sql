@@ -1,0 +1,28 @@
+
+    
+    select
+      count(*) as failures,
+      count(*) != 0 as should_warn,
+      count(*) != 0 as should_error
+    from (
+      
+    
+  
+    
+    
+
+select
+    tail_number as unique_field,
+    count(*) as n_records
+
+from "nyc_flights"."main"."dim_planes"
+where tail_number is not null
+group by tail_number
+having count(*) > 1
+
+
+
+  
+  
+      
+    ) dbt_internal_test

@@ -1,0 +1,17 @@
+{{ config(meta={'dagster': {'ref': {'name': 'fct_weather_hours'}}}) }}
+
+with landed as (
+    select origin, make_date(year, month, day) as observed_date, count(*) as hours
+    from {{ source('raw', 'weather') }}
+    group by all
+),
+
+kept as (
+    select origin, observed_date, count(*) as hours
+    from {{ ref('fct_weather_hours') }}
+    group by all
+)
+
+select * from landed
+full join kept using (origin, observed_date)
+where landed.hours is distinct from kept.hours

@@ -1,0 +1,1 @@
+select store_id, region, city from {{ source('till', 'stores') }}
