@@ -139,7 +139,7 @@ def prompt(name: str) -> str:
 def _described(dimension: Dimension) -> dict[str, Any]:
     described: dict[str, Any] = {"name": dimension.name, "kind": dimension.kind.value}
     if dimension.grains:
-        described["write_as"] = [f"{dimension.name}__{grain}" for grain in dimension.grains]
+        described["write_as"] = list(dimension.written)
     if dimension.description:
         described["description"] = dimension.description
     return described

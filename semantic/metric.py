@@ -51,6 +51,13 @@ class Dimension:
         return self.name.rpartition("__")[2]
 
     @property
+    def written(self) -> tuple[str, ...]:
+        """Every name by which a query can mean it: a time with a grain, or with a part of the date."""
+        grains = [NamedDimension(dimension=self, grain=grain) for grain in self.grains]
+        parts = [NamedDimension(dimension=self, date_part=part) for part in self.date_parts]
+        return tuple(named.column for named in (*grains, *parts)) or (self.name,)
+
+    @property
     def day_grain(self) -> str | None:
         """What its name means without a grain: its days, or its own grain where that is coarser. None where it is no time."""
         return "day" if "day" in self.grains else self.grains[0] if self.grains else None

@@ -9,7 +9,7 @@ from pydantic_ai import models
 from pydantic_ai.messages import ModelResponse, TextPart
 from pydantic_ai.models.function import FunctionModel
 
-from agent_resources.agent import AgentDefinition
+from agent_resources.agent import AgentDefinition, Limits
 from agent_resources.decision import Decision, Figure, Finding
 from agent_resources.errors import AgentRunFailed, ModelUnavailable
 from agent_resources.models import (
@@ -70,6 +70,26 @@ def test_a_script_runs_to_a_decision_with_the_reads_it_rests_on(door: GovernedMe
     on_record = {read.read_id: read for read in find_reads(door.ledger, ReadQuestion(run="run-1"))}
     assert on_record[figure.read_id].outcome == "allowed"
     assert on_record[run.refusals()[0].read_id or ""].outcome == "refused"
+
+
+def by_every_name() -> Steps:
+    described = yield describe_metric("orders")
+    names = [
+        name
+        for item in described.content["group_by"]
+        for name in item.get("write_as", [item["name"]])
+    ]
+    for name in names:
+        yield query_metrics("orders", group_by=name)
+    return Decision(answer=", ".join(names), confidence=1)
+
+
+def test_every_name_that_a_model_is_told_can_be_asked(door: GovernedMetrics) -> None:
+    patient = ANALYST.model_copy(update={"limits": Limits(turns=100, tool_calls=100)})
+    run = run_agent(patient, ScriptedModel(by_every_name), door, CONTEXT)
+    asked = run.decision.answer.split(", ")
+    assert {"customer__region", "metric_time__week", "metric_time__extract_dow"} <= set(asked)
+    assert [answer.columns[0] for answer in run.answers()] == asked
 
 
 def test_a_run_that_is_tried_again_reads_under_the_same_ids(door: GovernedMetrics) -> None:
