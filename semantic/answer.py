@@ -101,11 +101,12 @@ class Explanation:
 class MetricAnswer:
     """Rows of a governed read and their provenance.
 
-    `columns` are the group-by names in the order asked, then the metrics. A cell is a str, int, float, Decimal, bool,
-    date, datetime or None.
+    `columns` are the group-by names in the order asked, then the metrics; `types` the DuckDB type of each. A cell is a str, int,
+    float, Decimal, bool, date, datetime or None.
     """
 
     columns: tuple[str, ...]
+    types: tuple[str, ...]
     rows: tuple[tuple[Any, ...], ...]
     provenance: Provenance = field(repr=False)
 

@@ -374,8 +374,8 @@ def _days_of_models(
             continue
         day = f"TRY_CAST({expression} AS DATE)"
         try:
-            rows = data.execute(f"SELECT min({day}), max({day}) FROM {model.relation}", {}, 1)
+            day_range = data.execute(f"SELECT min({day}), max({day}) FROM {model.relation}", {}, 1)
         except duckdb.Error:
             continue
-        found[name] = rows[0]
+        found[name] = day_range.rows[0]
     return found

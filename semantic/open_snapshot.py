@@ -26,6 +26,14 @@ class QueryLimits:
     memory_mb: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """Rows of a SELECT, and by column the name of its DuckDB type."""
+
+    rows: list[tuple[Any, ...]]
+    types: tuple[str, ...]
+
+
 class OpenSnapshot:
     """A version of the data, open for hardened, read-only queries. Safe for threads: each has its own cursor."""
 
@@ -52,7 +60,7 @@ class OpenSnapshot:
         self._local = threading.local()
         self._parsed: Recent[str, duckdb.Statement] = Recent(_STATEMENTS)
 
-    def execute(self, sql: str, parameters: Mapping[str, Any], limit: int) -> list[tuple[Any, ...]]:
+    def execute(self, sql: str, parameters: Mapping[str, Any], limit: int) -> Fetched:
         """At most `limit` rows of one SELECT. Raises `duckdb.Error`."""
         cursor = getattr(self._local, "cursor", None)
         if cursor is None:
@@ -61,7 +69,9 @@ class OpenSnapshot:
         if statement is None:
             statement = _one_select(cursor, sql)
             self._parsed.put(sql, statement)
-        return list(cursor.execute(statement, dict(parameters)).fetchmany(limit))
+        found = cursor.execute(statement, dict(parameters))
+        types = tuple(str(column[1]) for column in found.description)
+        return Fetched(list(found.fetchmany(limit)), types)
 
     def close(self) -> None:
         self._connection.close()

@@ -27,7 +27,7 @@ from semantic.gates import refuse_closed
 from semantic.ledger import Ledger, MetricRead, ReadContext, Record, RecordKind
 from semantic.metric import Metric
 from semantic.notices import last_day, notices_of
-from semantic.open_snapshot import OpenSnapshot
+from semantic.open_snapshot import Fetched, OpenSnapshot
 from semantic.plan import MixedRestrictions, Planner, QueryPlan, RowsNotRestrictable
 from semantic.plan_request import PlanRequest
 from semantic.policy import Policy, Reader
@@ -125,10 +125,11 @@ class Read:
         started = time.perf_counter()
         found = self._execute(ready)
         elapsed = int((time.perf_counter() - started) * 1_000_000)
-        rows, notices = self._told(ready, found)
+        rows, notices = self._told(ready, found.rows)
         self._record_outcome(ready.plan, rows, notices, elapsed)
         return MetricAnswer(
             columns=ready.plan.columns,
+            types=found.types[: len(ready.plan.columns)],
             rows=tuple(rows),
             provenance=self._provenance(ready, notices),
         )
@@ -242,7 +243,7 @@ class Read:
                 detail=str(error),
             ) from error
 
-    def _execute(self, ready: _Prepared) -> Rows:
+    def _execute(self, ready: _Prepared) -> Fetched:
         """All rows that were found: one more than the limit where there are more, every group where these are counted."""
         plan, request = ready.plan, ready.request
         most = MAX_ROWS + 1 if plan.counts else ready.limit + 1
@@ -263,7 +264,7 @@ class Read:
             results.put(key, found)
         return found
 
-    def _asked_of_data(self, ready: _Prepared, values: Mapping[str, Any], most: int) -> Rows:
+    def _asked_of_data(self, ready: _Prepared, values: Mapping[str, Any], most: int) -> Fetched:
         try:
             return ready.data.execute(ready.plan.sql, values, most)
         except duckdb.Error as error:

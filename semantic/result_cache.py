@@ -9,6 +9,8 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
+from semantic.open_snapshot import Fetched
+
 _MOST_CELLS = 2_000_000
 
 
@@ -18,7 +20,7 @@ class ResultCache:
     def __init__(self, *, cells: int = _MOST_CELLS) -> None:
         self._most = cells
         self._kept = 0
-        self._rows: OrderedDict[str, list[tuple[Any, ...]]] = OrderedDict()
+        self._found: OrderedDict[str, Fetched] = OrderedDict()
         self._lock = threading.Lock()
 
     @staticmethod
@@ -29,26 +31,25 @@ class ResultCache:
         )
         return hashlib.sha256(repr((policy, snapshot, plan, written)).encode()).hexdigest()
 
-    def get(self, key: str) -> list[tuple[Any, ...]] | None:
+    def get(self, key: str) -> Fetched | None:
         with self._lock:
-            if key not in self._rows:
-                return None
-            self._rows.move_to_end(key)
-            return list(self._rows[key])
+            if key in self._found:
+                self._found.move_to_end(key)
+            return self._found.get(key)
 
-    def put(self, key: str, rows: list[tuple[Any, ...]]) -> None:
-        size = _cells(rows)
+    def put(self, key: str, found: Fetched) -> None:
+        size = _cells(found)
         if size > self._most // 4:
             return
         with self._lock:
-            if key in self._rows:
+            if key in self._found:
                 return
-            self._rows[key] = list(rows)
+            self._found[key] = found
             self._kept += size
             while self._kept > self._most:
-                _, dropped = self._rows.popitem(last=False)
+                _, dropped = self._found.popitem(last=False)
                 self._kept -= _cells(dropped)
 
 
-def _cells(rows: list[tuple[Any, ...]]) -> int:
-    return 1 + sum(map(len, rows))
+def _cells(found: Fetched) -> int:
+    return 1 + sum(map(len, found.rows))

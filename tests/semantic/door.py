@@ -12,7 +12,7 @@ from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import Ledger, ReadContext
 from semantic.measurement import measure
 from semantic.metric import Dimension
-from semantic.open_snapshot import OpenSnapshot
+from semantic.open_snapshot import Fetched, OpenSnapshot
 from semantic.policy import Reader
 from semantic.policy_check import check_policy
 from semantic.policy_file import parse_policy, policy_text
@@ -73,7 +73,7 @@ class WatchedSnapshot(OpenSnapshot):
         super().__init__(path)
         self.executed: list[tuple[str, dict[str, Any]]] = []
 
-    def execute(self, sql: str, parameters: Mapping[str, Any], limit: int) -> list[tuple[Any, ...]]:
+    def execute(self, sql: str, parameters: Mapping[str, Any], limit: int) -> Fetched:
         self.executed.append((sql, dict(parameters)))
         return super().execute(sql, parameters, limit)
 

@@ -17,7 +17,7 @@ from semantic.errors import MetricCompileError
 from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import Ledger, ReadContext, ReadQuestion, Record, RecordKind, find_reads
 from semantic.metric import Dimension, DimensionKind, NamedDimension
-from semantic.open_snapshot import OpenSnapshot
+from semantic.open_snapshot import Fetched, OpenSnapshot
 from semantic.policy import Reader
 from semantic.result_cache import ResultCache
 from tests.conftest import OpenDoor
@@ -92,7 +92,7 @@ def test_days_of_moments_are_those_of_utc_wherever_the_process_is(
     door: GovernedMetrics,
 ) -> None:
     data = OpenSnapshot(snapshot_file(door.snapshots, door.snapshots.current()))
-    [(zone,)] = data.execute("SELECT current_setting('TimeZone')", {}, 1)
+    [(zone,)] = data.execute("SELECT current_setting('TimeZone')", {}, 1).rows
     assert zone == "UTC"
 
 
@@ -492,6 +492,20 @@ def test_a_query_that_cannot_be_compiled_is_no_noise(
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
+# Types
+
+
+def test_an_answer_names_the_type_of_each_column_also_where_no_row_has_a_value(
+    open_door: OpenDoor,
+) -> None:
+    door = open_door(policy=POLICY)
+    by = {"group_by": ["metric_time__month", "customer__region"], "metrics": ["orders", "revenue"]}
+    found = answer(door, **by)
+    assert found.types[:3] == ("DATE", "VARCHAR", "HUGEINT")
+    none = answer(door, **by, filters={"dimension": "customer__region", "values": "nowhere"})
+    assert (none.rows, none.types) == ((), found.types)
+
+
 # Rows that were read before
 
 
@@ -524,10 +538,10 @@ def test_rows_are_kept_only_for_the_same_question_of_those_who_see_the_same(
 def test_the_cache_forgets_the_oldest_and_takes_nothing_that_is_too_large() -> None:
     cache = ResultCache(cells=40)
     for key in ("a", "b", "c", "d", "e"):
-        cache.put(key, [(1,) * 9])
+        cache.put(key, Fetched([(1,) * 9], ("INTEGER",) * 9))
     assert cache.get("a") is None
-    assert cache.get("e") == [(1,) * 9]
-    cache.put("large", [(1,)] * 20)
+    assert cache.get("e") == Fetched([(1,) * 9], ("INTEGER",) * 9)
+    cache.put("large", Fetched([(1,)] * 20, ("INTEGER",)))
     assert cache.get("large") is None
 
 

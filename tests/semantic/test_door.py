@@ -23,7 +23,7 @@ from semantic.engine import CompileRequest, MetricEngine
 from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import Ledger, ReadContext, ReadQuestion, Record, find_reads
 from semantic.metric import Dimension
-from semantic.open_snapshot import OpenSnapshot, QueryLimits
+from semantic.open_snapshot import Fetched, OpenSnapshot, QueryLimits
 from semantic.policy import Reader
 from semantic.query import MetricQuery
 from semantic.snapshot import SnapshotStore
@@ -712,7 +712,7 @@ class Overburdened(OpenSnapshot):
         super().__init__(path, limits=limits)
         self._sql = sql
 
-    def execute(self, sql: str, parameters: Mapping[str, Any], limit: int) -> list[tuple[Any, ...]]:
+    def execute(self, sql: str, parameters: Mapping[str, Any], limit: int) -> Fetched:
         return super().execute(self._sql, {}, limit)
 
 
@@ -870,7 +870,7 @@ class RecordedFirst(WatchedSnapshot):
         self._ledger = ledger
         self._events = events
 
-    def execute(self, sql: str, parameters: Mapping[str, Any], limit: int) -> list[tuple[Any, ...]]:
+    def execute(self, sql: str, parameters: Mapping[str, Any], limit: int) -> Fetched:
         kinds = [body["kind"] for body in bodies(self._ledger) if "kind" in body]
         self._events.append(f"run after {kinds[-1] if kinds else 'nothing'}")
         return super().execute(sql, parameters, limit)
@@ -1010,7 +1010,7 @@ def test_of_two_tries_at_once_only_what_is_on_record_is_released(
     """While the first try runs, the second times out and is on record; then the first has its rows."""
 
     class Overtaken(OpenSnapshot):
-        def execute(self, *asked: Any) -> list[tuple[Any, ...]]:
+        def execute(self, *asked: Any) -> Fetched:
             with door.session(BOSS, CALL, data=slow) as other:
                 assert isinstance(other.query({"metrics": "orders"}, call_id="turn-1"), Refusal)
             return super().execute(*asked)

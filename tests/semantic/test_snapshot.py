@@ -51,7 +51,7 @@ def publish_failing(store: SnapshotStore, catalog: Catalog, warehouse: Path) -> 
 
 
 def rows(data: OpenSnapshot, sql: str) -> list[tuple[object, ...]]:
-    return data.execute(sql, {}, 1_000)
+    return data.execute(sql, {}, 1_000).rows
 
 
 @contextmanager
@@ -165,7 +165,7 @@ def test_a_query_that_takes_too_long_is_interrupted_and_the_next_is_answered(
 
 
 def test_at_most_the_limit_is_fetched(data: OpenSnapshot) -> None:
-    assert len(data.execute(f"SELECT * FROM {ORDERS}", {}, 4)) == 4
+    assert len(data.execute(f"SELECT * FROM {ORDERS}", {}, 4).rows) == 4
 
 
 WRITES_TO_THE_WAREHOUSE = """
