@@ -1,0 +1,74 @@
+"""What the catalogue needs of dbt's `manifest.json`: what builds the data, and what of it is personal."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from semantic.catalog import DbtNode
+
+Json = Mapping[str, Any]
+
+_NODE_TYPES = frozenset({"model", "seed", "snapshot", "source"})
+
+
+def read_dbt_nodes(manifest: Json) -> dict[str, DbtNode]:
+    raw_nodes = {**manifest.get("nodes", {}), **manifest.get("sources", {})}
+    return {
+        unique_id: DbtNode(
+            unique_id=unique_id,
+            name=raw["name"],
+            resource_type=raw["resource_type"],
+            relation=raw.get("relation_name"),
+            parents=tuple(
+                parent
+                for parent in (raw.get("depends_on") or {}).get("nodes", ())
+                if parent in raw_nodes
+            ),
+        )
+        for unique_id, raw in raw_nodes.items()
+        if raw["resource_type"] in _NODE_TYPES
+    }
+
+
+def personal_columns(manifest: Json) -> dict[str, frozenset[str]]:
+    """By relation, the lower-case names of the columns that dbt YAML tags or marks as personal."""
+    return {
+        raw["relation_name"]: frozenset(
+            name.lower() for name, column in raw.get("columns", {}).items() if is_personal(column)
+        )
+        for raw in manifest.get("nodes", {}).values()
+        if raw.get("relation_name")
+    }
+
+
+def catalog_part(manifest: Json) -> dict[str, Any]:
+    """The part of `manifest.json` that a catalogue is built from."""
+    metadata = manifest.get("metadata", {})
+    kept = ("name", "resource_type", "relation_name")
+    return {
+        "metadata": {key: metadata.get(key) for key in ("adapter_type", "project_name")},
+        **{
+            group: {
+                unique_id: {
+                    **{key: raw.get(key) for key in kept},
+                    "depends_on": {"nodes": (raw.get("depends_on") or {}).get("nodes", [])},
+                    "columns": {
+                        name: {key: column.get(key) for key in ("meta", "tags", "config")}
+                        for name, column in raw.get("columns", {}).items()
+                    },
+                }
+                for unique_id, raw in manifest.get(group, {}).items()
+                if raw["resource_type"] in _NODE_TYPES
+            }
+            for group in ("nodes", "sources")
+        },
+    }
+
+
+def is_personal(item: Json) -> bool:
+    """Whether meta (`pii`, `contains_pii`) or a tag (`PII`) says so, on the item itself or in its config."""
+    config = item.get("config") or {}
+    metas = (item.get("meta") or {}, config.get("meta") or {})
+    tags = [item.get("tags") or (), config.get("tags") or ()]
+    words = [word for tag in tags for word in ((tag,) if isinstance(tag, str) else tag)]
+    marked = any(meta.get(key) for meta in metas for key in ("pii", "PII", "contains_pii"))
+    return marked or any(str(word).lower() == "pii" for word in words)
