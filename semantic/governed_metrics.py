@@ -26,7 +26,7 @@ from semantic.query import MetricQuery
 from semantic.read import Decided, DecisionKey
 from semantic.read_session import ReadSession
 from semantic.recent import Recent
-from semantic.resolve import TIME, readable_saved_queries
+from semantic.resolve import readable_saved_queries
 from semantic.result_cache import ResultCache
 from semantic.saved_query import SavedQuery
 from semantic.snapshot import SnapshotStore
@@ -170,4 +170,4 @@ class GovernedMetrics:
             return self._made
 
 
-__all__ = ["TIME", "GovernedMetrics", "MetricDescription", "ReadSession"]
+__all__ = ["GovernedMetrics", "MetricDescription", "ReadSession"]

@@ -19,9 +19,9 @@ from semantic.asked import MAX_METRICS
 from semantic.canonical import canonical_json, canonical_value
 from semantic.catalog import Catalog
 from semantic.errors import LedgerUnavailable, MetricCompileError, PolicyError
-from semantic.governed_metrics import TIME, GovernedMetrics, ReadSession
+from semantic.governed_metrics import GovernedMetrics, ReadSession
 from semantic.ledger import Ledger, ReadContext, RecordKind
-from semantic.metric import DimensionKind, Metric
+from semantic.metric import METRIC_TIME, DimensionKind, Metric
 from semantic.open_snapshot import OpenSnapshot
 from semantic.policy import REFRESH, Permit, Reader
 from semantic.snapshot import StagedSnapshot
@@ -204,17 +204,17 @@ def _scope_queries(
     names = [metric.name for metric in group]
     legal = metrics.engine.dimensions(names)
     last = snapshot.metrics[names[0]].last_day
-    timed = TIME in legal and last is not None
+    timed = METRIC_TIME in legal and last is not None
     if not any(metric.needs_time for metric in group):
         yield "total", {"metrics": names}
     if not timed or last is None:
         return
-    grain = legal[TIME].day_grain or "day"
+    grain = legal[METRIC_TIME].day_grain or "day"
     days = {
         "start": period_start(last - timedelta(days=group[0].scope.days - 1), grain).isoformat(),
         "end": period_end(last, grain).isoformat(),
     }
-    by_time = f"{TIME}__{grain}"
+    by_time = f"{METRIC_TIME}__{grain}"
     yield "by_day", {"metrics": names, "group_by": [by_time], "time_range": days}
     for name in group[0].scope.dimensions:
         if _may_measure_by(metrics, session.reader, group, name):

@@ -6,6 +6,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 EXTRACT = "extract_"
+METRIC_TIME = "metric_time"
 GRAINS = ("hour", "day", "week", "month", "quarter", "year")
 
 

@@ -19,7 +19,7 @@ from fnmatch import fnmatchcase
 from semantic.asked import MAX_ROWS
 from semantic.canonical import canonical_json
 from semantic.generalisation import Generalisation, fits
-from semantic.metric import GRAINS, Dimension, Metric
+from semantic.metric import GRAINS, METRIC_TIME, Dimension, Metric
 
 Scalar = str | int | bool
 # The reader that measures metrics. No agent and no person goes by this name.
@@ -357,7 +357,7 @@ def _coarsest(grains: Iterable[str | None]) -> str | None:
 def _allows(rule: PermitRule, use: Use) -> bool:
     """Personal dimensions are allowed only by their exact name; `metric_time` comes with every permit."""
     dimension, patterns = use.dimension, rule.dimensions.get(use.clause, frozenset())
-    if dimension.name in patterns or dimension.name == "metric_time":
+    if dimension.name in patterns or dimension.name == METRIC_TIME:
         return True
     return not dimension.pii and any(is_match(dimension.name, pattern) for pattern in patterns)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from semantic.catalog import Catalog
 from semantic.engine import MetricEngine
 from semantic.errors import MetricCompileError, PolicyError, did_you_mean
-from semantic.metric import DimensionKind
+from semantic.metric import METRIC_TIME, DimensionKind
 from semantic.policy import (
     PermitRule,
     Policy,
@@ -15,8 +15,6 @@ from semantic.policy import (
     is_match,
     names,
 )
-
-_TIME = "metric_time"
 
 
 def check_policy(policy: Policy, catalog: Catalog) -> None:
@@ -52,7 +50,7 @@ def _unknown_names(policy: Policy, catalog: Catalog) -> Iterator[tuple[str, str,
                 yield (
                     f"rule '{rule.name}' names an unknown dimension '{name}'",
                     wrong,
-                    sorted({*elements, _TIME}),
+                    sorted({*elements, METRIC_TIME}),
                 )
         if isinstance(rule, RestrictRule):
             yield from _unknown_in_rows(rule, policy, elements)
@@ -115,7 +113,7 @@ def _named_readers(rule: RestrictRule, policy: Policy) -> list[str]:
 
 def _wrong_part(name: str, elements: Iterable[str], entities: Iterable[str]) -> str | None:
     """The first part of a dimension's name that nothing is called by, or None. A pattern is right where it matches something."""
-    known = {*elements, _TIME}
+    known = {*elements, METRIC_TIME}
     *path, last = name.split("__")
     if "*" in name:
         joined = {f"{entity}__{element}" for entity in entities for element in known}

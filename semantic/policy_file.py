@@ -61,7 +61,6 @@ _NARROWING = (
     "finest_grain",
     "max_age_hours",
 )
-_TIME = "metric_time"
 
 
 def _as_list(value: object) -> object:

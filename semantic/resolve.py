@@ -10,7 +10,7 @@ from semantic.errors import MetricCompileError, did_you_mean, listed
 from semantic.filter_values import period_values, type_of, typed_values
 from semantic.filters import AllOf, AnyOf, Filter, MetricFilter, comparisons
 from semantic.limits import limited
-from semantic.metric import EXTRACT, Dimension, DimensionKind, Metric, NamedDimension
+from semantic.metric import EXTRACT, METRIC_TIME, Dimension, DimensionKind, Metric, NamedDimension
 from semantic.notices import last_day
 from semantic.plan_request import Comparison, Condition, Junction, PlanRequest, PreviousPeriod
 from semantic.policy import Clause, Denial, Permit, Policy, Reader, Use
@@ -20,7 +20,6 @@ from semantic.saved_query import SavedQuery
 from semantic.snapshot_record import SnapshotRecord
 from semantic.time_range import DaySpan
 
-TIME = "metric_time"
 _MONTHLY = frozenset({"month", "quarter", "year"})
 _SHOWN_NAMES = 30
 
@@ -77,7 +76,7 @@ class Resolver:
             conditions=conditions,
             fixed=self._saved.conditions if self._saved else (),
             fixed_dimensions=fixed_dimensions,
-            time=self._named(TIME, legal, query.metrics) if TIME in legal else None,
+            time=self._named(METRIC_TIME, legal, query.metrics) if METRIC_TIME in legal else None,
             order_by=self._order(asked),
             offset=query.offset,
             values_only=self._values_only,
@@ -273,7 +272,7 @@ class Resolver:
 
     def _refuse_missing_time(self, metrics: Sequence[Metric], request: PlanRequest) -> None:
         """A value per period has no total, and what adds up all that was before has none over some days."""
-        if any(named.grain and named.dimension.name == TIME for named in request.group_by):
+        if any(named.grain and named.dimension.name == METRIC_TIME for named in request.group_by):
             return
         compared = [item.operand for item in request.comparisons]
         is_ranged = self._query.time_range is not None or any(
@@ -288,7 +287,7 @@ class Resolver:
                 raise Refused(
                     Reason.INVALID_QUERY,
                     f"Metric '{metric.name}' has {what}",
-                    hint=f"add '{TIME}__day' (or another grain) to group_by",
+                    hint=f"add '{METRIC_TIME}__day' (or another grain) to group_by",
                 )
 
     def _timed(self, request: PlanRequest) -> PlanRequest:
