@@ -4,6 +4,7 @@ A refusal is a result like any other: it says what was refused and what the mode
 JSON values; nothing that is read becomes an instruction.
 """
 
+import math
 import threading
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
@@ -170,6 +171,8 @@ def _cell(cell: object) -> str | int | float | bool | None:
         return int(cell) if cell == cell.to_integral_value() else float(cell)
     if isinstance(cell, date | datetime):
         return cell.isoformat()
+    if isinstance(cell, float) and not math.isfinite(cell):
+        return str(cell)
     if cell is None or isinstance(cell, str | int | float | bool):
         return cell
     return str(cell)

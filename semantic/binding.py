@@ -126,7 +126,7 @@ def _names(request: PlanRequest) -> Iterator[str]:
         yield from ("from", "to")
     if request.previous:
         yield from ("from_previous", "to_previous")
-        if any(named.grain for named in request.group_by):
+        if any(request.by_time):
             yield "shift"
     for restriction in request.rows:
         yield from (f"r_{restriction.element}_{i}" for i in range(len(restriction.values)))

@@ -1,12 +1,20 @@
 """The values that a filter compares with, as values of the type that its dimension has in the data."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
+from typing import Any
 
 from semantic.filters import TEXT_ONLY, Filter
 from semantic.metric import Dimension, NamedDimension
 from semantic.snapshot_record import SnapshotRecord
 from semantic.time_range import period_start
 from semantic.value_types import ValueType, as_time, as_type, value_type
+
+# By grain, what is zero at the beginning of a period of it.
+_WITHIN_A_DAY: dict[str | None, dict[str, Any]] = {
+    "hour": {"minute": 0, "second": 0, "microsecond": 0},
+    "minute": {"second": 0, "microsecond": 0},
+    "second": {"microsecond": 0},
+}
 
 
 def period_values(item: Filter, named: NamedDimension) -> tuple[object, ...]:
@@ -35,9 +43,16 @@ def type_of(dimension: Dimension, record: SnapshotRecord) -> ValueType | None:
 def _period(value: date | datetime, named: NamedDimension) -> date | datetime:
     """A moment as the period that begins with it. Raises `ValueError` where none does: a comparison with it would mislead."""
     if isinstance(value, datetime) and value.tzinfo is not None:
-        value = value.astimezone(UTC).replace(tzinfo=None)
-    if named.grain == "hour":
-        return value
+        try:
+            value = value.astimezone(UTC).replace(tzinfo=None)
+        except OverflowError:
+            raise ValueError(f"{value} is no time of the years 1 to 9999 in UTC") from None
+    if named.grain in _WITHIN_A_DAY:
+        moment = value if isinstance(value, datetime) else datetime.combine(value, time.min)
+        start_of = moment.replace(**_WITHIN_A_DAY[named.grain])
+        if start_of != moment:
+            raise ValueError(f"no {named.grain} begins with {value}; write {start_of.isoformat()}")
+        return moment
     day = value.date() if isinstance(value, datetime) else value
     is_midnight = not isinstance(value, datetime) or value == datetime.combine(
         day, datetime.min.time()

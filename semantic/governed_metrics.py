@@ -121,8 +121,8 @@ class GovernedMetrics:
         )
 
     def saved_queries(self, reader: Reader) -> tuple[SavedQuery, ...]:
-        """The saved queries of which this reader may read every metric, by name."""
-        return readable_saved_queries(self.catalog, self.policy, reader)
+        """The saved queries of which this reader may use every metric and dimension, by name."""
+        return readable_saved_queries(self, reader)
 
     def describe(self, reader: Reader, metric: str) -> MetricDescription | None:
         """A metric as this reader may use it, or None where it may not or there is none.

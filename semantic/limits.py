@@ -1,6 +1,7 @@
 """What permits narrow beyond rows: masks, the widest range, the finest grain, the smallest group."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 from semantic.answer import Reason
 from semantic.catalog import Catalog
@@ -45,9 +46,12 @@ def _filtered(request: PlanRequest) -> Iterator[NamedDimension]:
 
 def _refuse_wide_range(request: PlanRequest, reader: Reader) -> None:
     most = min((item.max_days for item in request.permits if item.max_days), default=None)
-    if most is None or (request.span and request.span.days <= most):
+    spans = [span for span in (request.span, request.previous and request.previous.span) if span]
+    days = sum(span.days for span in spans)
+    if most is None or (spans and days <= most):
         return
-    asked = f"asks for {request.span.days:,} days" if request.span else "has no time_range"
+    also = ", with the period before" if request.previous else ""
+    asked = f"asks for {days:,} days{also}" if spans else "has no time_range"
     raise Refused(
         Reason.RANGE_TOO_WIDE,
         f"'{reader.name}' may read {most:,} days at once, and this query {asked}",
@@ -116,5 +120,14 @@ def _counted(request: PlanRequest, reader: Reader, catalog: Catalog) -> PlanRequ
             f"{request.smallest_group}",
             hint="ask for the metric by these dimensions instead",
         )
+    for name in request.metrics:
+        metric = catalog.metrics[name]
+        if metric.accumulates or metric.reach.before != timedelta(0):
+            raise Refused(
+                Reason.GROUPS_NOT_COUNTED,
+                f"'{name}' adds up or compares periods, so one that is not told could be worked out from those beside it, "
+                f"and '{reader.name}' may not see groups of fewer than {request.smallest_group}",
+                hint="ask for the metric that it is made of",
+            )
     counts = (str(catalog.metrics[name].count_metric) for name in request.metrics)
     return request.having(counts=tuple(dict.fromkeys(counts)))

@@ -167,13 +167,7 @@ def _measure_scope(
         if isinstance(answer, Refusal):
             if answer.reason is Reason.LEDGER_UNAVAILABLE:
                 raise LedgerUnavailable(answer.message, hint=answer.hint)
-            failed = Measured(
-                failure=answer.message
-                if part in _OF_ALL
-                else f"its values by {part} cannot be measured: {answer.message}",
-                detail=_detail(metrics.ledger, answer),
-            )
-            return dict.fromkeys(names, failed)
+            return dict.fromkeys(names, _failed(part, answer, metrics.ledger))
         if answer.truncated:
             reason = (
                 f"its scope has more than the {len(answer.rows):,} rows that '{REFRESH}' may have; "
@@ -183,6 +177,15 @@ def _measure_scope(
         for name, part_rows in _canonical_rows(part, answer, names):
             rows[name].extend(part_rows)
     return {name: Measured(rows=tuple(rows[name])) for name in names}
+
+
+def _failed(part: str, refusal: Refusal, ledger: Ledger) -> Measured:
+    """Why a part of the scope could not be measured. Which dimension it was, not every reader of the metric may know."""
+    detail = _detail(ledger, refusal)
+    if part in _OF_ALL:
+        return Measured(failure=refusal.message, detail=detail)
+    told = "its values by a dimension of its scope cannot be measured"
+    return Measured(failure=told, detail=f"by {part}: {refusal.message}; {detail}".rstrip("; "))
 
 
 def _detail(ledger: Ledger, refusal: Refusal) -> str:
@@ -373,8 +376,14 @@ def _days_of_models(
         if expression is None:
             continue
         day = f"TRY_CAST({expression} AS DATE)"
+        # Python has no day outside these years, and DuckDB has, infinity among them.
+        first, last = (
+            f"CASE WHEN {end} < DATE '0001-01-01' THEN DATE '0001-01-01' "
+            f"WHEN {end} > DATE '9999-12-31' THEN DATE '9999-12-31' ELSE {end} END"
+            for end in (f"min({day})", f"max({day})")
+        )
         try:
-            day_range = data.execute(f"SELECT min({day}), max({day}) FROM {model.relation}", {}, 1)
+            day_range = data.execute(f"SELECT {first}, {last} FROM {model.relation}", {}, 1)
         except duckdb.Error:
             continue
         found[name] = day_range.rows[0]

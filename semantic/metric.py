@@ -1,13 +1,14 @@
 """What a metric is: names, meaning and where it comes from. Frozen values, read from a dbt project's semantic manifest."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
 EXTRACT = "extract_"
 METRIC_TIME = "metric_time"
-GRAINS = ("hour", "day", "week", "month", "quarter", "year")
+GRAINS = ("second", "minute", "hour", "day", "week", "month", "quarter", "year")
+WITHIN_A_SECOND = ("nanosecond", "microsecond", "millisecond")
 
 
 class MetricType(StrEnum):
@@ -152,6 +153,8 @@ class Metric:
     `columns` are the columns of dbt models that its measures are made of, as far as dbt knows them: (unique id, column).
     `count_metric` counts what makes up a group of it, where small groups must not be told.
     `period_value` says which value a cumulative metric has in a period that is coarser than its own time: first, last or average.
+    `time_names` are the times that `metric_time` stands for, by their own group-by names: more than one where its inputs have several.
+    `is_ranged_by_filter` is set where MetricFlow's own time range gives something else than a filter on its time.
     `needs_time` is set where it has a value per period only, `accumulates` where it adds up all that was before: then it has no total
     over some days. `fresh_within` is the age after which its answers say that
     they are stale.
@@ -175,9 +178,23 @@ class Metric:
     filtered_by: tuple[str, ...]
     columns: tuple[tuple[str, str], ...] = ()
     reach: Reach
+    time_names: frozenset[str] = frozenset()
+    is_ranged_by_filter: bool = False
     needs_time: bool
     accumulates: bool = False
     period_value: str | None = None
     fresh_within: timedelta | None
     definition_hash: str
     meta: Mapping[str, object] = field(default_factory=dict, hash=False, compare=False)
+
+    def also_called(self, dimension: str) -> frozenset[str]:
+        """Every name by which this metric has a dimension: its time is `metric_time`, and has a name of its own."""
+        if dimension == METRIC_TIME:
+            return self.time_names | {METRIC_TIME}
+        return frozenset({dimension, METRIC_TIME} if dimension in self.time_names else {dimension})
+
+
+def times_of(metrics: Iterable[Metric]) -> frozenset[str]:
+    """The names that mean the time of all these metrics, each of which has one time."""
+    own = [item.time_names if len(item.time_names) == 1 else frozenset() for item in metrics]
+    return frozenset.intersection(*own) | {METRIC_TIME} if own else frozenset({METRIC_TIME})

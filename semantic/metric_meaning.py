@@ -8,13 +8,14 @@ from typing import Any
 
 from semantic.canonical import canonical_json
 from semantic.errors import ManifestError
-from semantic.metric import Metric, MetricType, Reach, Scope, SemanticModel
+from semantic.metric import GRAINS, WITHIN_A_SECOND, Metric, MetricType, Reach, Scope, SemanticModel
 from semantic.saved_query import names_in
 
 Json = Mapping[str, Any]
 
 _PROSE = frozenset({"description", "label", "config", "metadata"})
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_WITHIN_A_DAY = frozenset({*WITHIN_A_SECOND, *GRAINS[: GRAINS.index("day")]})
 _WINDOW_DAYS = {"day": 1, "week": 7, "month": 31, "quarter": 92, "year": 366}
 
 
@@ -62,6 +63,8 @@ class MetricMeanings:
             filtered_by=tuple(sorted(self._filter_names(raw))),
             columns=self._columns(raw),
             reach=self._reach(raw),
+            time_names=frozenset(self._time_names(raw)),
+            is_ranged_by_filter=self._is_ranged_by_filter(raw),
             needs_time=self._needs_time(raw),
             accumulates=self._accumulates(raw),
             period_value=_period_value(raw),
@@ -93,16 +96,14 @@ class MetricMeanings:
         for item in raw["type_params"].get("input_measures") or ():
             if item["name"] in self._measures:
                 yield self._measures[item["name"]]
-        for name in self._input_names(raw):
-            if name in self._raw_metrics:
-                yield from self._measures_of(self._raw_metrics[name])
+        for item in self._inputs(raw):
+            yield from self._measures_of(item)
 
     def _filter_names(self, raw: Json) -> set[str]:
         """What the filters of this metric, of its measures and of its inputs speak of."""
         found = names_in(_without_prose(raw))
-        for name in self._input_names(raw):
-            if name in self._raw_metrics:
-                found |= self._filter_names(self._raw_metrics[name])
+        for item in self._inputs(raw):
+            found |= self._filter_names(item)
         return found
 
     def _columns(self, raw: Json) -> tuple[tuple[str, str], ...]:
@@ -157,21 +158,43 @@ class MetricMeanings:
     def _reach(self, raw: Json) -> Reach:
         """How far around a day the data lies that makes up the value of that day."""
         own = _own_reach(raw)
-        inputs = [
-            self._reach(self._raw_metrics[name])
-            for name in self._input_names(raw)
-            if name in self._raw_metrics
-        ]
+        inputs = [self._reach(item) for item in self._inputs(raw)]
         return Reach(
             before=_sum_of_farthest(own.before, [item.before for item in inputs]),
             after=_sum_of_farthest(own.after, [item.after for item in inputs]),
         )
 
+    def _inputs(self, raw: Json) -> Iterator[Json]:
+        return (
+            self._raw_metrics[name] for name in self._input_names(raw) if name in self._raw_metrics
+        )
+
+    def _time_names(self, raw: Json) -> Iterator[str]:
+        for model, measure in self._measures_of(raw):
+            time = _time_dimension(model, measure)
+            if time is not None:
+                for entity in self._models[model["name"]].primary_entities:
+                    yield f"{entity}__{time['name']}"
+
+    def _is_ranged_by_filter(self, raw: Json) -> bool:
+        """MetricFlow ends a range at midnight, which is before the last hours of it; it moves the range with an offset but not the
+        window of a cumulative metric in it; and an offset to the beginning of a week or quarter does not compile with one.
+        """
+        times = [_time_dimension(model, measure) or {} for model, measure in self._measures_of(raw)]
+        grains = {str((item.get("type_params") or {}).get("time_granularity")) for item in times}
+        return not _WITHIN_A_DAY.isdisjoint(grains) or self._has_unranged_offset(raw)
+
+    def _has_unranged_offset(self, raw: Json) -> bool:
+        return any(
+            item.get("offset_to_grain")
+            or (item.get("offset_window") and self._accumulates(self._raw_metrics[item["name"]]))
+            for item in raw["type_params"].get("metrics") or ()
+            if item["name"] in self._raw_metrics
+        ) or any(map(self._has_unranged_offset, self._inputs(raw)))
+
     def _accumulates(self, raw: Json) -> bool:
         return raw["type"] == MetricType.CUMULATIVE or any(
-            self._accumulates(self._raw_metrics[name])
-            for name in self._input_names(raw)
-            if name in self._raw_metrics
+            map(self._accumulates, self._inputs(raw))
         )
 
     def _needs_time(self, raw: Json) -> bool:
@@ -185,11 +208,7 @@ class MetricMeanings:
                 item.get("offset_window") or item.get("offset_to_grain")
                 for item in params.get("metrics") or ()
             )
-            or any(
-                self._needs_time(self._raw_metrics[name])
-                for name in self._input_names(raw)
-                if name in self._raw_metrics
-            )
+            or any(map(self._needs_time, self._inputs(raw)))
         )
 
 

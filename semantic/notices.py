@@ -69,7 +69,7 @@ def _partial_periods(request: PlanRequest) -> Iterator[Notice]:
     """A time range that begins or ends within a period of a grain gives that period only some of its days."""
     if request.span is None or request.time is None:
         return
-    grains = {item.grain for item in request.group_by if item.dimension == request.time.dimension}
+    grains = {item.grain for item in request.by_time}
     for grain in _PERIODS:
         if grain in grains and not request.span.is_aligned(grain):
             yield Notice(
@@ -81,11 +81,7 @@ def _partial_periods(request: PlanRequest) -> Iterator[Notice]:
 
 def _period_values(request: PlanRequest, catalog: Catalog) -> Iterator[Notice]:
     """What adds up has many values within a period; one of them stands for it."""
-    times = [
-        item
-        for item in request.group_by
-        if item.grain and request.time and item.dimension == request.time.dimension
-    ]
+    times = [item for item in request.by_time if item.grain]
     coarser = [item.grain for item in times if item.grain != item.dimension.grains[0]]
     for name in request.metrics:
         which = catalog.metrics[name].period_value

@@ -1,11 +1,11 @@
 """Our own SELECT around the compiled one: it masks, sets beside the previous period, orders and cuts."""
 
-from semantic.metric import NamedDimension
+from semantic.metric import GRAINS, NamedDimension
 from semantic.plan_request import PlanRequest
 from semantic.policy import Mask, Masking
 
 PREVIOUS = "__previous"
-_DAY_OR_COARSER = frozenset({"day", "week", "month", "quarter", "year"})
+_DAY_OR_COARSER = frozenset(GRAINS[GRAINS.index("day") :])
 
 
 def outer_select(compiled: str, previous: str | None, request: PlanRequest, prefix: str) -> str:
@@ -61,15 +61,17 @@ def _count(name: str, previous: str | None) -> str:
 
 
 def _same_group(request: PlanRequest, prefix: str) -> str:
-    """What rows of the two periods have in common: all dimensions, times as far apart as the periods."""
+    """What rows of the two periods have in common: all dimensions, and the time as far apart as the periods."""
     unit = f"to_{request.previous.unit}" if request.previous else ""
+    shifted = set(request.by_time)
     parts = []
     for named in request.group_by:
         name = _quoted(named.column)
-        if named.grain:
+        if named in shifted:
+            kind = "DATE" if named.grain in _DAY_OR_COARSER else "TIMESTAMP"
             parts.append(
-                f"CAST(governed.{name} AS DATE) = "
-                f"CAST(CAST(previous.{name} AS DATE) + {unit}(${prefix}shift) AS DATE)"
+                f"CAST(governed.{name} AS {kind}) = "
+                f"CAST(CAST(previous.{name} AS {kind}) + {unit}(${prefix}shift) AS {kind})"
             )
         else:
             parts.append(f"governed.{name} IS NOT DISTINCT FROM previous.{name}")

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from semantic.engine import Operand
 from semantic.filters import Operator
 from semantic.generalisation import AtGrain
-from semantic.metric import GRAINS, Dimension, NamedDimension
+from semantic.metric import GRAINS, METRIC_TIME, Dimension, NamedDimension
 from semantic.policy import Mask, Masking, Permit, RowRestriction
 from semantic.time_range import DaySpan
 
@@ -47,7 +47,8 @@ class PlanRequest:
 
     `permits` hold for the metrics, and for those that rows are filtered by. `fixed` are the conditions of a saved query, as its
     definition writes them, and `fixed_dimensions` what they speak of. `dropped` are columns that were asked for and are left out;
-    `counts` the metrics that count groups. With `values_only` the answer is the distinct values of the dimensions.
+    `counts` the metrics that count groups. `times` are the names that mean `time`, and `is_ranged_by_filter` says that a range of it
+    can be nothing but a filter. With `values_only` the answer is the distinct values of the dimensions.
     """
 
     metrics: tuple[str, ...]
@@ -57,6 +58,8 @@ class PlanRequest:
     fixed: tuple[str, ...] = ()
     fixed_dimensions: tuple[NamedDimension, ...] = ()
     time: NamedDimension | None = None
+    times: frozenset[str] = frozenset({METRIC_TIME})
+    is_ranged_by_filter: bool = False
     span: DaySpan | None = None
     previous: PreviousPeriod | None = None
     order_by: tuple[tuple[str, bool], ...] = ()
@@ -84,15 +87,20 @@ class PlanRequest:
         return max((item.smallest_group or 0 for item in self.permits), default=0) or None
 
     @property
+    def by_time(self) -> Iterator[NamedDimension]:
+        """What it is grouped by of the time that its range is of."""
+        return (item for item in self.group_by if item.dimension.name in self.times)
+
+    @property
     def span_grain(self) -> str | None:
         """The coarsest grain of its time by which the query is grouped, where the time range holds whole periods of it."""
         if self.span is None or self.time is None:
             return None
-        named = [item for item in self.group_by if item.dimension == self.time.dimension]
+        named = list(self.by_time)
         grains = {str(item.grain) for item in (self.time, *named)}
         if any(not item.is_date for item in named) or not grains <= set(GRAINS):
             return None
-        if "hour" in self.time.dimension.grains or {"week"} < grains - {"day"}:
+        if self.is_ranged_by_filter or {"week"} < grains - {"day"}:
             return None
         spans = [self.span, *([self.previous.span] if self.previous else [])]
         if not all(span.is_aligned(grain) for grain in grains for span in spans):

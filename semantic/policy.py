@@ -301,7 +301,7 @@ class Policy:
                 RowRestriction(element=element, values=_distinct(rows[element]))
                 for element in sorted(rows)
             ),
-            masks=_all_masks(rule.masks for rule in restricts),
+            masks=_masks_of(metric, _all_masks(rule.masks for rule in restricts)),
             max_rows=_least(MAX_ROWS, *(rule.max_rows for rule in restricts)) or MAX_ROWS,
             smallest_group=_most(*(rule.smallest_group for rule in restricts)),
             max_days=_least(*(rule.max_days for rule in restricts)),
@@ -342,6 +342,18 @@ def _all_masks(several: Iterable[Mapping[str, Masking]]) -> dict[str, Masking]:
     return found
 
 
+def _masks_of(metric: Metric, masks: Mapping[str, Masking]) -> dict[str, Masking]:
+    """With the masks of the metric's time under each of its names: `metric_time` tells what its own time does."""
+    times = metric.also_called(METRIC_TIME)
+    under_another_name = [
+        {name: mask}
+        for pattern, mask in masks.items()
+        if any(names(pattern, time) for time in times)
+        for name in ({METRIC_TIME} if not names(pattern, METRIC_TIME) else times - {METRIC_TIME})
+    ]
+    return _all_masks((masks, *under_another_name))
+
+
 def _least(*values: int | None) -> int | None:
     return min((value for value in values if value is not None), default=None)
 
@@ -371,8 +383,9 @@ def _barred(rule: ForbidRule, metric: Metric, uses: tuple[Use, ...]) -> str | No
             use.dimension.name
             for use in uses
             if any(
-                names(pattern, use.dimension.name)
+                names(pattern, name)
                 for pattern in rule.dimensions.get(use.clause, ())
+                for name in metric.also_called(use.dimension.name)
             )
         ),
         None,

@@ -40,9 +40,12 @@ def _unknown_names(policy: Policy, catalog: Catalog) -> Iterator[tuple[str, str,
     } | {entity for model in catalog.semantic_models.values() for entity in model.primary_entities}
     for rule in policy.rules:
         exempt = rule.exempt if isinstance(rule, RestrictRule) else frozenset()
-        for name in sorted(rule.metrics.names | exempt):
-            if "*" not in name and name not in catalog.metrics:
-                yield f"rule '{rule.name}' names an unknown metric '{name}'", name, metrics
+        for name in sorted(rule.metrics.names):
+            if not any(is_match(metric, name) for metric in metrics):
+                what = "metrics, and none is called" if "*" in name else "an unknown metric"
+                yield f"rule '{rule.name}' names {what} '{name}'", name, metrics
+        for name in sorted(exempt - set(metrics)):
+            yield f"rule '{rule.name}' names an unknown metric '{name}'", name, metrics
         yield from _unknown_in_selector(rule, catalog)
         for name in sorted(_dimensions_named(rule)):
             wrong = _wrong_part(name, elements, entities)

@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 from semantic.asked import MAX_ROWS
 from semantic.catalog import Catalog
 from semantic.engine import MetricEngine
 from semantic.ledger import AskedQuery
+from semantic.plan import Planner
 from semantic.plan_request import PlanRequest
+from semantic.planned import planned
 from semantic.policy import ForbidRule, Mask, PermitRule, Policy, Reader
 from semantic.query import MetricQuery
 from semantic.refused import Refused
@@ -56,6 +59,7 @@ class Judge:
         """The decision on a query, gates and warehouse aside."""
         try:
             request = Resolver(self, reader, query, lambda: self.published).resolve()
+            planned(self._planner, request, reader)
         except Refused as refused:
             return Decision(
                 is_allowed=False, why="; ".join(filter(None, (refused.message, refused.detail)))
@@ -65,6 +69,10 @@ class Judge:
             rules=tuple(sorted({rule for permit in request.permits for rule in permit.rules})),
             narrowing=tuple(_narrowing(request)),
         )
+
+    @cached_property
+    def _planner(self) -> Planner:
+        return Planner(self.catalog, self.engine)
 
     def speaking_of(self, reader: Reader, metric: str) -> Iterator[tuple[str, str]]:
         """Every rule that speaks of this reader and metric, as its kind and its name."""

@@ -21,16 +21,21 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
     StrictBool,
     StrictInt,
     StrictStr,
+    StringConstraints,
+    Tag,
     model_validator,
 )
 
+from semantic.asked import plain_text
 from semantic.canonical import canonical_json
 from semantic.errors import PolicyError
 from semantic.generalisation import AtGrain, Band, FirstCharacters
@@ -64,12 +69,22 @@ _NARROWING = (
 
 
 def _as_list(value: object) -> object:
-    return [value] if isinstance(value, str | int | bool) else value
+    """A list, of one where a single value stands. Says what is wrong in one sentence, where each item would say it anew."""
+    found = value if isinstance(value, list) else [value]
+    for item in found:
+        if not isinstance(item, str | int | bool):
+            written = "null" if item is None else f"{item} ({type(item).__name__})"
+            raise ValueError(
+                f"holds {written}; a text is meant, or a whole number: put it in quotes"
+            )
+    return found
 
 
-Names = Annotated[list[str], BeforeValidator(_as_list)]
-Grain = Literal["hour", "day", "week", "month", "quarter", "year"]
-Values = Annotated[list[StrictBool | StrictInt | StrictStr], BeforeValidator(_as_list)]
+Word = Annotated[str, StringConstraints(strict=True, min_length=1), AfterValidator(plain_text)]
+Names = Annotated[list[Word], BeforeValidator(_as_list)]
+Grain = Literal["second", "minute", "hour", "day", "week", "month", "quarter", "year"]
+Value = StrictBool | StrictInt | Annotated[StrictStr, AfterValidator(plain_text)]
+Values = Annotated[list[Value], BeforeValidator(_as_list)]
 
 
 def _written_out(value: object) -> object:
@@ -103,16 +118,22 @@ Masks = dict[str, Annotated[_MaskText, BeforeValidator(_written_out)]]
 class _RuleText(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    permit: str | None = None
-    forbid: str | None = None
-    restrict: str | None = None
+    permit: Word | None = None
+    forbid: Word | None = None
+    restrict: Word | None = None
     readers: Names = Field(min_length=1)
     metrics: Names = []
     tags: Names = []
     tiers: Names = []
     owners: Names = []
     groups: Names = []
-    dimensions: Names | dict[Clause, Names] | None = None
+    dimensions: (
+        Annotated[
+            Annotated[Names, Tag("list")] | Annotated[dict[Clause, Names], Tag("by clause")],
+            Discriminator(lambda value: "by clause" if isinstance(value, Mapping) else "list"),
+        ]
+        | None
+    ) = None
     rows: dict[str, Values] = {}
     exempt: Names = []
     masks: Masks = {}
@@ -147,7 +168,7 @@ class _RuleText(BaseModel):
 class _PolicyText(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    readers: dict[str, dict[str, Values]] = {}
+    readers: dict[Word, dict[Word, Values]] = {}
     rules: list[_RuleText] = []
 
 

@@ -22,14 +22,15 @@ from semantic.binding import values_of
 from semantic.canonical import canonical_json, canonical_value
 from semantic.catalog import Catalog
 from semantic.engine import MetricEngine
-from semantic.errors import MetricCompileError, PolicyNotCurrent, SnapshotUnavailable, listed
+from semantic.errors import PolicyNotCurrent, SnapshotUnavailable
 from semantic.gates import refuse_closed
 from semantic.ledger import Ledger, MetricRead, ReadContext, Record, RecordKind
 from semantic.metric import Metric
 from semantic.notices import last_day, notices_of
 from semantic.open_snapshot import Fetched, OpenSnapshot
-from semantic.plan import MixedRestrictions, Planner, QueryPlan, RowsNotRestrictable
+from semantic.plan import Planner, QueryPlan
 from semantic.plan_request import PlanRequest
+from semantic.planned import planned
 from semantic.policy import Policy, Reader
 from semantic.query import MetricQuery
 from semantic.recent import Recent
@@ -192,7 +193,8 @@ class Read:
             values_only=self._values_only,
         )
         request = resolver.resolve()
-        return Decided(request=request, plan=self._plan(request), limit=resolver.limit)
+        plan = planned(self._door.planner, request, self._reader)
+        return Decided(request=request, plan=plan, limit=resolver.limit)
 
     def _held(self) -> tuple[SnapshotRecord, OpenSnapshot]:
         try:
@@ -218,30 +220,6 @@ class Read:
             "or run `governed-agents policy publish`",
             detail=detail,
         )
-
-    def _plan(self, request: PlanRequest) -> QueryPlan:
-        try:
-            return self._door.planner.plan(request)
-        except RowsNotRestrictable as error:
-            raise Refused(
-                Reason.ROWS_NOT_RESTRICTABLE,
-                f"Metric '{error.metric}' has no {error.element}, and '{self._reader.name}' may see "
-                f"only its own {error.element}",
-                hint="ask without this metric; the owner of the policy can exempt it by name",
-            ) from error
-        except MixedRestrictions as error:
-            raise Refused(
-                Reason.ROWS_NOT_RESTRICTABLE,
-                f"{listed(request.metrics)} see different rows of the same data for '{self._reader.name}'",
-                hint="ask for them one at a time",
-            ) from error
-        except MetricCompileError as error:
-            raise Refused(
-                Reason.QUERY_FAILED,
-                f"{listed(request.metrics)} cannot be answered in this form",
-                hint="ask for fewer metrics or other dimensions; the record has the reason",
-                detail=str(error),
-            ) from error
 
     def _execute(self, ready: _Prepared) -> Fetched:
         """All rows that were found: one more than the limit where there are more, every group where these are counted."""
@@ -492,6 +470,6 @@ def _covered_days(
     if start > end:
         return None, None
     before, after = metric.reach.before, metric.reach.after
-    start = first if before is None else max(first, start - before)
-    end = last if after is None else min(last, end + after)
+    start = first if before is None or start - first <= before else start - before
+    end = last if after is None or last - end <= after else end + after
     return start, end

@@ -49,7 +49,7 @@ class ReadSession:
         self.reader = replace(
             reader,
             name=_recordable(reader.name),
-            acting_for=_recordable(reader.acting_for) if reader.acting_for else None,
+            acting_for=None if reader.acting_for is None else _recordable(reader.acting_for),
         )
         self.context = _recordable_context(context)
         self._snapshot = snapshot
@@ -91,17 +91,19 @@ class ReadSession:
         metrics: Sequence[str] | str,
         *,
         contains: str | None = None,
+        time_range: Mapping[str, Any] | str | None = None,
         limit: int | None = None,
         call_id: str | None = None,
     ) -> MetricAnswer | Refusal:
-        """The values of a dimension that occur in the rows of some metrics which the reader sees, in order. On record like any
-        read.
+        """The values of a dimension that occur in the rows of some metrics which the reader sees, in order; within `time_range`, where
+        there is one. On record like any read.
         """
         filters = [{"dimension": dimension, "operator": "contains", "values": contains}]
         asked = {
             "metrics": metrics,
             "group_by": dimension,
             "filters": filters if contains is not None else [],
+            "time_range": time_range,
             "order_by": dimension,
             "limit": limit,
         }
@@ -235,7 +237,7 @@ def _validated(asked: MetricQuery | Mapping[str, Any]) -> MetricQuery:
             Reason.INVALID_QUERY,
             f"{place or 'query'}: {first['msg'].removeprefix('Value error, ')}",
             hint=f"a query has {', '.join(MetricQuery.model_fields)}"
-            if not place or first["type"] == "extra_forbidden"
+            if not place or (first["type"] == "extra_forbidden" and len(first["loc"]) == 1)
             else None,
         ) from error
 
@@ -244,8 +246,8 @@ def _written(raw: object) -> str:
     """A request of any shape as text without lone surrogates, so that it can be recorded."""
     try:
         text = repr(raw)
-    except RecursionError:
-        text = "a request that is nested too deeply to be written down"
+    except (RecursionError, ValueError):
+        text = "a request that is nested too deeply, or has a number that is too long, to be written down"
     return _recordable(text)
 
 

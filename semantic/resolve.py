@@ -1,6 +1,7 @@
 """A query in the light of catalogue and policy: names are looked up byte by byte, and from here on our own strings travel."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from semantic.answer import Reason
@@ -9,16 +10,26 @@ from semantic.engine import MetricEngine, NamedMetric
 from semantic.errors import MetricCompileError, did_you_mean, listed
 from semantic.filter_values import period_values, type_of, typed_values
 from semantic.filters import AllOf, AnyOf, Filter, MetricFilter, comparisons
+from semantic.generalisation import Band, FirstCharacters
 from semantic.limits import limited
-from semantic.metric import EXTRACT, METRIC_TIME, Dimension, DimensionKind, Metric, NamedDimension
+from semantic.metric import (
+    EXTRACT,
+    METRIC_TIME,
+    Dimension,
+    DimensionKind,
+    Metric,
+    NamedDimension,
+    times_of,
+)
 from semantic.notices import last_day
 from semantic.plan_request import Comparison, Condition, Junction, PlanRequest, PreviousPeriod
-from semantic.policy import Clause, Denial, Permit, Policy, Reader, Use
+from semantic.policy import Clause, Denial, Mask, Permit, Policy, Reader, Use
 from semantic.query import MetricQuery
 from semantic.refused import Refused
 from semantic.saved_query import SavedQuery
 from semantic.snapshot_record import SnapshotRecord
 from semantic.time_range import DaySpan
+from semantic.value_types import ValueType
 
 _MONTHLY = frozenset({"month", "quarter", "year"})
 _SHOWN_NAMES = 30
@@ -65,7 +76,9 @@ class Resolver:
         query = self._query
         metrics = [self._metric(name) for name in query.metrics]
         legal = self._legal(query.metrics)
-        group_by = tuple(self._named(name, legal, query.metrics) for name in query.group_by)
+        group_by = tuple(
+            self._used(name, legal, query.metrics, Clause.GROUP_BY) for name in query.group_by
+        )
         asked = dict(zip(query.group_by, group_by, strict=True))
         conditions = tuple(self._condition(item, legal) for item in query.filters)
         fixed_dimensions, fixed_metrics = self._named_in_saved(legal)
@@ -77,6 +90,8 @@ class Resolver:
             fixed=self._saved.conditions if self._saved else (),
             fixed_dimensions=fixed_dimensions,
             time=self._named(METRIC_TIME, legal, query.metrics) if METRIC_TIME in legal else None,
+            times=times_of(metrics),
+            is_ranged_by_filter=any(metric.is_ranged_by_filter for metric in metrics),
             order_by=self._order(asked),
             offset=query.offset,
             values_only=self._values_only,
@@ -84,7 +99,10 @@ class Resolver:
         permits = self._permits(metrics, request, fixed_metrics)
         _refuse_same_columns(group_by)
         self._refuse_missing_time(metrics, request)
-        return limited(self._timed(request.having(permits=permits)), self._reader, self._catalog)
+        timed = self._timed(request.having(permits=self._fitting(permits, group_by)))
+        found = limited(timed, self._reader, self._catalog)
+        self._refuse_missing_time(metrics, found)
+        return found
 
     @property
     def limit(self) -> int | None:
@@ -92,7 +110,7 @@ class Resolver:
         return self._query.limit
 
     def _saved_query(self, name: str) -> SavedQuery:
-        visible = readable_saved_queries(self._catalog, self._policy, self._reader)
+        visible = readable_saved_queries(self._sources, self._reader)
         for found in visible:
             if found.name == name:
                 return found
@@ -127,17 +145,23 @@ class Resolver:
             ) from error
 
     def _named(self, name: str, legal: Legal, metrics: Sequence[str]) -> NamedDimension:
-        found = legal.get(name)
-        if found is not None:
-            return NamedDimension(dimension=found, grain=found.day_grain)
-        base, _, last = name.rpartition("__")
-        found = legal.get(base)
-        if found is not None and last in found.grains:
-            return NamedDimension(dimension=found, grain=last)
-        part = last.removeprefix(EXTRACT)
-        if found is not None and last.startswith(EXTRACT) and part in found.date_parts:
-            return NamedDimension(dimension=found, date_part=part)
-        raise self._dimension_unavailable(name, legal, metrics, "no such dimension; rules: none")
+        found = named_in(legal, name)
+        if found is None:
+            why = "no such dimension; rules: none"
+            raise self._dimension_unavailable(name, legal, metrics, why)
+        return found
+
+    def _used(
+        self, name: str, legal: Legal, metrics: Sequence[str], clause: Clause
+    ) -> NamedDimension:
+        """A dimension that the reader may use in this clause: what it may not is refused here, as if it did not exist."""
+        found = self._named(name, legal, metrics)
+        for metric in metrics:
+            use = Use(dimension=found.dimension, clause=clause)
+            decided = self._policy.decide(self._reader, self._catalog.metrics[metric], [use])
+            if isinstance(decided, Denial):
+                raise self._dimension_unavailable(name, legal, metrics, _why(decided))
+        return found
 
     def _dimension_unavailable(
         self, name: str, legal: Legal, metrics: Sequence[str], why: str
@@ -174,11 +198,11 @@ class Resolver:
             case MetricFilter():
                 self._metric(item.metric)
                 own = self._legal([item.metric])
-                by = tuple(self._named(name, own, [item.metric]) for name in item.by)
+                by = tuple(self._used(name, own, [item.metric], Clause.FILTERS) for name in item.by)
                 operand = NamedMetric(metric=item.metric, by=by)
                 return Comparison(operand=operand, operator=item.operator, values=item.values)
             case Filter():
-                named = self._named(item.dimension, legal, self._query.metrics)
+                named = self._used(item.dimension, legal, self._query.metrics, Clause.FILTERS)
                 values = self._typed_values(named, item)
                 return Comparison(operand=named, operator=item.operator, values=values)
         raise TypeError(f"{item!r} is no condition")
@@ -203,6 +227,9 @@ class Resolver:
 
     def _order(self, asked: Mapping[str, NamedDimension]) -> tuple[tuple[str, bool], ...]:
         known = {*asked, *self._query.metrics}
+        names = [item.by for item in self._query.order_by]
+        if len(set(names)) < len(names):
+            raise Refused(Reason.INVALID_QUERY, "order_by names something twice")
         for item in self._query.order_by:
             if item.by not in known:
                 raise Refused(
@@ -220,7 +247,8 @@ class Resolver:
     ) -> tuple[Permit, ...]:
         """What the reader may have of every metric of the query, also of those that rows are filtered by."""
         uses = [Use(dimension=item.dimension, clause=Clause.GROUP_BY) for item in request.group_by]
-        ordered = {name for name, _ in request.order_by}
+        # Values are put in order by the door, whatever the reader may do with them.
+        ordered = {name for name, _ in request.order_by} if not self._values_only else set()
         uses += [
             Use(dimension=item.dimension, clause=Clause.ORDER_BY)
             for item in request.group_by
@@ -245,6 +273,26 @@ class Resolver:
         for name in fixed_metrics:
             wanted.setdefault(name, [])
         return tuple(self._permit(self._catalog.metrics[name], wanted[name]) for name in wanted)
+
+    def _fitting(
+        self, permits: tuple[Permit, ...], group_by: Sequence[NamedDimension]
+    ) -> tuple[Permit, ...]:
+        """The permits with the masks that their data can have: what is no number has no band, and what is no text no beginning."""
+        wanted: dict[type[object], ValueType] = {
+            Band: ValueType.NUMBER,
+            FirstCharacters: ValueType.TEXT,
+        }
+        dropped = {
+            named.dimension.name: Mask.DROP
+            for named in group_by
+            for permit in permits
+            for kind in [wanted.get(type(permit.mask_of(named.dimension)))]
+            if kind and type_of(named.dimension, self._published()) not in (kind, None)
+        }
+        return tuple(
+            replace(permit, masks={**permit.masks, **dropped}) if dropped else permit
+            for permit in permits
+        )
 
     def _permit(self, metric: Metric, uses: Sequence[Use]) -> Permit:
         decided = self._policy.decide(self._reader, metric, uses)
@@ -306,7 +354,10 @@ class Resolver:
                 Reason.INVALID_QUERY,
                 f"{listed(request.metrics)} have no data yet, so there are no last days of it",
             )
-        span = asked.span(as_of)
+        try:
+            span = asked.span(as_of)
+        except ValueError as error:
+            raise Refused(Reason.INVALID_QUERY, f"time_range: {error}") from error
         grain = request.time.grain or "day"
         if not span.is_aligned(grain):
             raise Refused(
@@ -314,23 +365,78 @@ class Resolver:
                 f"{listed(request.metrics)} have a value per {grain}, so a time_range holds whole {grain}s",
                 hint=f"{span.start} to {span.end} begins or ends within one",
             )
-        previous = _previous_period(span, request) if self._query.compare_to else None
+        previous = None
+        if self._query.compare_to:
+            self._refuse_other_times(request)
+            try:
+                previous = _previous_period(span, request)
+            except (OverflowError, ValueError) as error:
+                raise Refused(
+                    Reason.INVALID_QUERY, f"there is no period before {span.start} that is as long"
+                ) from error
         return request.having(span=span, previous=previous)
 
+    def _refuse_other_times(self, request: PlanRequest) -> None:
+        """What is the time of one metric and not of another has no previous period that is the same for both."""
+        own = frozenset().union(
+            *(self._catalog.metrics[name].time_names for name in request.metrics)
+        )
+        for named in request.group_by:
+            if named.dimension.name in own - request.times:
+                raise Refused(
+                    Reason.INVALID_QUERY,
+                    f"compare_to goes with {METRIC_TIME}, and '{named.column}' is the time of some of {listed(request.metrics)} only",
+                    hint=f"group by {METRIC_TIME}__{named.grain} instead",
+                )
 
-def readable_saved_queries(
-    catalog: Catalog, policy: Policy, reader: Reader
-) -> tuple[SavedQuery, ...]:
-    """The saved queries of which a reader may read every metric, also those that their own filters speak of, by name."""
-    readable = {
-        metric.name for metric in catalog.metrics.values() if policy.is_readable(reader, metric)
-    }
-    return tuple(
-        saved
-        for saved in catalog.saved_queries.values()
-        if readable.issuperset(saved.metrics)
-        and readable.issuperset(name for name in saved.filtered_by if catalog.find(name))
-    )
+
+def named_in(legal: Legal, name: str) -> NamedDimension | None:
+    """The dimension that a name means, with the grain or the part of the date in it."""
+    found = legal.get(name)
+    if found is not None:
+        return NamedDimension(dimension=found, grain=found.day_grain)
+    base, _, last = name.rpartition("__")
+    found = legal.get(base)
+    if found is not None and last in found.grains:
+        return NamedDimension(dimension=found, grain=last)
+    part = last.removeprefix(EXTRACT)
+    if found is not None and last.startswith(EXTRACT) and part in found.date_parts:
+        return NamedDimension(dimension=found, date_part=part)
+    return None
+
+
+def readable_saved_queries(sources: Sources, reader: Reader) -> tuple[SavedQuery, ...]:
+    """The saved queries of which a reader may use every metric and dimension, also those that their own filters speak of, by
+    name.
+    """
+    catalog, policy = sources.catalog, sources.policy
+
+    def may_ask(saved: SavedQuery) -> bool:
+        filtering = [name for name in saved.filtered_by if catalog.find(name)]
+        if not all(
+            name in catalog.metrics and policy.is_readable(reader, catalog.metrics[name])
+            for name in (*saved.metrics, *filtering)
+        ):
+            return False
+        try:
+            legal = sources.engine.dimensions(saved.metrics)
+        except MetricCompileError:
+            return False
+        uses = [
+            (named_in(legal, name), clause)
+            for clause, names in (
+                (Clause.GROUP_BY, saved.group_by),
+                (Clause.FILTERS, [name for name in saved.filtered_by if name not in filtering]),
+            )
+            for name in names
+        ]
+        wanted = [Use(dimension=named.dimension, clause=clause) for named, clause in uses if named]
+        return len(wanted) == len(uses) and all(
+            isinstance(policy.decide(reader, catalog.metrics[name], wanted), Permit)
+            for name in saved.metrics
+        )
+
+    return tuple(filter(may_ask, catalog.saved_queries.values()))
 
 
 def _expanded(query: MetricQuery, saved: SavedQuery) -> MetricQuery:
@@ -353,13 +459,13 @@ def _refuse_same_columns(group_by: Sequence[NamedDimension]) -> None:
 
 def _previous_period(span: DaySpan, request: PlanRequest) -> PreviousPeriod:
     """The period that lies just before a span: as many whole months where that is what it holds, else as many days."""
-    grains = {named.grain for named in request.group_by if named.grain}
-    if any(named.date_part or (named.grain and not named.is_date) for named in request.group_by):
+    grains = {named.grain for named in request.by_time if named.grain}
+    if any(named.date_part or not named.is_date for named in request.by_time):
         raise Refused(
             Reason.INVALID_QUERY,
             "compare_to goes with days, weeks, months, quarters and years, not with parts of a date or custom grains",
         )
-    for grain in sorted(grains - {"day", "hour"}):
+    for grain in sorted(grains):
         if not span.is_aligned(grain):
             raise Refused(
                 Reason.INVALID_QUERY,

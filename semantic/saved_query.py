@@ -14,7 +14,9 @@ _GROUP_BY = re.compile(
     r"(?:,\s*date_part_name\s*=\s*['\"](?P<part>\w+)['\"]\s*)?\)"
     r"(?:\.grain\(\s*['\"](?P<method>\w+)['\"]\s*\))?\s*"
 )
-NAMED_IN_TEXT = re.compile(r"(?:Dimension|Entity|Metric)\(\s*['\"]([^'\"]+)['\"]")
+NAMED_IN_TEXT = re.compile(
+    r"(?:Dimension|Entity|Metric)\(\s*(?:(?:name|entity_name|metric_name|time_dimension_name)\s*=\s*)?['\"]([^'\"]+)['\"]"
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -36,15 +36,16 @@ def suppressed(groups: Sequence[Row], counts: Sequence[Sequence[int]], smallest:
     return hidden
 
 
-def _lines(groups: Sequence[Row], dimension: int) -> dict[Row, list[int]]:
-    found: dict[Row, list[int]] = defaultdict(list)
+def _lines(groups: Sequence[Row], dimension: int) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = defaultdict(list)
     for position, group in enumerate(groups):
         found[_without(group, dimension)].append(position)
     return found
 
 
-def _without(group: Row, dimension: int) -> Row:
-    return group[:dimension] + group[dimension + 1 :]
+def _without(group: Row, dimension: int) -> str:
+    """The rest of a group as text, since a list is a value that cannot be looked up."""
+    return repr(group[:dimension] + group[dimension + 1 :])
 
 
 def _one_more(

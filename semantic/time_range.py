@@ -109,14 +109,21 @@ class TimeRange(Asked):
         return self.last is not None
 
     def span(self, as_of: date) -> DaySpan:
-        """The days that are meant where `as_of` is the last day of the data."""
+        """The days that are meant where `as_of` is the last day of the data. Raises `ValueError` where they begin too early."""
         if self.start is not None and self.end is not None:
             return DaySpan(start=self.start, end=self.end)
         count, unit = self.last or 1, self.unit or TimeUnit.DAY
-        if unit in _MONTHS:
-            start = months_earlier(as_of, count * _MONTHS[unit]) + timedelta(days=1)
-        else:
-            start = as_of - timedelta(days=count * (7 if unit is TimeUnit.WEEK else 1) - 1)
+        try:
+            if unit in _MONTHS:
+                start = months_earlier(as_of, count * _MONTHS[unit]) + timedelta(days=1)
+            else:
+                start = as_of - timedelta(days=count * (7 if unit is TimeUnit.WEEK else 1) - 1)
+        except (OverflowError, ValueError):
+            start = date.min
+        if start.year < _FIRST_YEAR:
+            raise ValueError(
+                f"the last {count:,} {unit}s before {as_of} begin before the year {_FIRST_YEAR}"
+            )
         return DaySpan(start=start, end=as_of)
 
     def canonical(self) -> object:

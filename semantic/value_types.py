@@ -6,6 +6,8 @@ from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 
+# As many as the widest whole number of DuckDB has.
+_MOST_DIGITS = 38
 _NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "FLOAT", "DOUBLE", "DECIMAL")
 
 
@@ -92,4 +94,6 @@ def _number(text: str) -> object:
         number = Decimal("nan")
     if not number.is_finite() or "_" in text:
         raise ValueError(f"{text!r} is no number")
+    if number.adjusted() >= _MOST_DIGITS:
+        raise ValueError(f"{text!r} has more than {_MOST_DIGITS} digits")
     return int(number) if number == number.to_integral_value() else number

@@ -98,7 +98,7 @@ def validate(model: type[ModelT], file: YamlFile, error: type[GovernedMetricsErr
         # An unknown key goes before the key that it may have been meant to be.
         failures = failure.errors(include_url=False)
         first = min(failures, key=lambda item: item["type"] != "extra_forbidden")
-        keys = tuple(key for key in first["loc"] if isinstance(key, str | int))
+        keys = _of_file(first["loc"], file)
         where = file.where(*keys)
         name = ".".join(str(key) for key in keys) or "the file"
         if first["type"] == "extra_forbidden":
@@ -109,6 +109,15 @@ def validate(model: type[ModelT], file: YamlFile, error: type[GovernedMetricsErr
             ) from failure
         message = first["msg"].removeprefix("Value error, ")
         raise error(f"{where}: {name}: {message}") from failure
+
+
+def _of_file(place: Keys, file: YamlFile) -> Keys:
+    """The keys of a place that stand in the file, without the names that a union gives to its kinds."""
+    keys: Keys = ()
+    for key in place:
+        if (*keys, key) in file.lines or key == place[-1]:
+            keys = (*keys, key)
+    return keys
 
 
 def _at(path: Path, mark: Any) -> str:

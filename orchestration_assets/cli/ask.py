@@ -21,6 +21,8 @@ _FILTER = re.compile(
     + "|".join(item.value for item in Operator if item.value.isidentifier())
     + r")\b)\s*(?P<values>.*)$"
 )
+# One of several values: in quotes, where a comma is part of it, or up to the next comma.
+_PART = re.compile(r"\s*(?:'[^']*'|\"[^\"]*\")\s*(?=,|$)|[^,]+")
 _SEVERAL = frozenset({Operator.IN, Operator.NOT_IN, Operator.BETWEEN})
 
 
@@ -68,7 +70,7 @@ def ask(
         "saved_query": saved,
         "group_by": by or [],
         "filters": [_filter(text) for text in where or ()],
-        "time_range": _time_range(start, end, last),
+        "time_range": time_range(start, end, last),
         "compare_to": "previous_period" if compare else None,
         "order_by": order or [],
         "limit": limit,
@@ -87,24 +89,28 @@ def ask(
             _print_answer(result, as_json=as_json)
 
 
-def _time_range(
-    start: str | None, end: str | None, last: str | None
-) -> str | dict[str, Any] | None:
-    if last and (start or end):
+def time_range(start: str | None, end: str | None, last: str | None) -> str | dict[str, Any] | None:
+    if last is not None and (start or end):
         raise typer.BadParameter("--last stands alone, without --from and --to")
-    if last:
+    if last is not None:
         return last if last.startswith("last ") else f"last {last}"
     if bool(start) != bool(end):
         raise typer.BadParameter("--from and --to go together")
     return {"start": parse_day(start), "end": parse_day(end)} if start and end else None
 
 
-def asked_query(metrics: list[str], by: list[str] | None, where: list[str] | None) -> MetricQuery:
+def asked_query(
+    metrics: list[str],
+    by: list[str] | None,
+    where: list[str] | None,
+    within: str | dict[str, Any] | None,
+) -> MetricQuery:
     """The query that options mean. Raises `GovernedMetricsError` that names what is wrong."""
     written = {
         "metrics": metrics,
         "group_by": by or [],
         "filters": [_filter(text) for text in where or ()],
+        "time_range": within,
     }
     try:
         return MetricQuery.model_validate(written)
@@ -148,11 +154,11 @@ def _filter(text: str) -> dict[str, Any]:
         )
     operator = Operator(found["operator"])
     written = found["values"].strip()
-    parts = [part.strip() for part in written.split(",")] if operator in _SEVERAL else [written]
+    parts = _PART.findall(written) if operator in _SEVERAL else [written]
     return {
         "dimension": found["dimension"],
         "operator": operator.value,
-        "values": [_value(part) for part in parts if part],
+        "values": [_value(part.strip()) for part in parts if part.strip()],
     }
 
 

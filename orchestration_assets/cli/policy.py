@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from orchestration_assets.cli.ask import asked_query
+from orchestration_assets.cli.ask import asked_query, time_range
 from orchestration_assets.cli.output import print_json, print_table, say
 from orchestration_assets.cli.place import Place
 from semantic.ledger import AskedQuery, asked_queries
@@ -73,6 +73,11 @@ def why(
         list[str] | None,
         typer.Option("--filter", help="'dimension operator value'; may be repeated."),
     ] = None,
+    start: Annotated[str | None, typer.Option("--from", help="First day, as 2013-02-01.")] = None,
+    end: Annotated[str | None, typer.Option("--to", help="Last day, included.")] = None,
+    last: Annotated[
+        str | None, typer.Option("--last", help="'7 days', counted back from the data's last day.")
+    ] = None,
     file: Annotated[
         Path | None, typer.Option("--policy", help="A policy.yaml instead of the published one.")
     ] = None,
@@ -85,7 +90,7 @@ def why(
     place = Place.of(context)
     judge = _judge(load_policy(file) if file else place.policy, place)
     who = place.reader(reader)
-    query = asked_query(metrics, by, where)
+    query = asked_query(metrics, by, where, time_range(start, end, last))
     decision = judge.decide(who, query)
     speaking = [
         {"metric": name, "kind": kind, "rule": rule}
@@ -106,7 +111,9 @@ def why(
 def diff(
     context: typer.Context,
     file: Annotated[Path, typer.Argument(help="The policy.yaml that is to be published.")],
-    days: Annotated[int, typer.Option(help="Look at what was asked in the last days.", min=1)] = 30,
+    days: Annotated[
+        int, typer.Option(help="Look at what was asked in the last days.", min=1, max=36_500)
+    ] = 30,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """What a changed policy would newly allow or refuse, over the queries that were really asked.

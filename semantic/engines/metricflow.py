@@ -17,7 +17,7 @@ from semantic.engine import CompileRequest, ConditionText, NamedMetric, Operand,
 from semantic.engines.generalised_element import GeneralisedElement, with_elements
 from semantic.engines.time_span import with_span_parameters
 from semantic.errors import MetricCompileError
-from semantic.metric import GRAINS, Dimension, DimensionKind, NamedDimension
+from semantic.metric import GRAINS, WITHIN_A_SECOND, Dimension, DimensionKind, NamedDimension
 from semantic.recent import Recent
 from semantic.time_range import DaySpan
 
@@ -167,7 +167,7 @@ class MetricFlowCompiler:
             )
         base = str(params.time_granularity.value)
         name = item.dunder_name.removesuffix(f"__{base}") if model is None else item.dunder_name
-        grains = GRAINS[GRAINS.index(base) :] if base in GRAINS else (base,)
+        grains = _coarser_grains(base)
         custom = self._custom_grains(base)
         return Dimension(
             name=name,
@@ -238,6 +238,13 @@ def _is_at_most(grain: str, other: str) -> bool:
     if grain in GRAINS and other in GRAINS:
         return GRAINS.index(grain) <= GRAINS.index(other)
     return grain == other
+
+
+def _coarser_grains(base: str) -> tuple[str, ...]:
+    """The grains by which a time of this grain can be asked: its own and the coarser ones, but none within a second."""
+    if base in GRAINS:
+        return GRAINS[GRAINS.index(base) :]
+    return GRAINS if base in WITHIN_A_SECOND else (base,)
 
 
 def _first_reason(error: Exception) -> str:

@@ -5,12 +5,9 @@ of which scans, joins and groups the same rows, and puts the groups together wit
 but what they aggregate have the same groups, so one of them can give it all.
 """
 
-import re
 from collections.abc import Iterator
 
 from sqlglot import exp
-
-_MADE_UP = re.compile(r"^(subq_\d+|.*_src_\d+)$")
 
 
 def share_scans(tree: exp.Expr) -> None:
@@ -102,42 +99,43 @@ def _share(select: exp.Select) -> None:
 
 
 def _rows_and_keys(inner: exp.Select) -> str:
-    """What two aggregates of the same rows by the same keys have in common, whatever names were made up for their parts."""
+    """What two aggregates of the same rows by the same keys have in common, whatever the SQL calls their parts."""
+    bare = _without_values(inner)
+    called = {name: f"part {place}" for place, name in enumerate(_aliases(bare))}
+    _rename(bare, called)
+    return bare.sql()
+
+
+def _without_values(inner: exp.Select) -> exp.Select:
     bare = inner.copy()
     keys, _ = _keys_and_values(bare)
     bare.set("expressions", sorted(keys, key=lambda item: item.alias_or_name))
-    renamed: dict[str, str] = {}
-    for identifier in bare.find_all(exp.Identifier):
-        if _MADE_UP.match(identifier.name):
-            name = renamed.setdefault(identifier.name, f"part_{len(renamed)}")
-            identifier.set("this", name)
-    return bare.sql()
+    return bare
+
+
+def _aliases(tree: exp.Expr) -> list[str]:
+    """What the SQL itself calls the sources within, each once: never the name of a table or of a column."""
+    return list(dict.fromkeys(alias.name for alias in tree.find_all(exp.TableAlias) if alias.name))
+
+
+def _rename(tree: exp.Expr, called: dict[str, str]) -> None:
+    """Calls sources by other names, where they are declared and where columns are taken from them."""
+    for node in tree.find_all(exp.TableAlias, exp.Column):
+        identifier = node.args.get("this" if isinstance(node, exp.TableAlias) else "table")
+        if isinstance(identifier, exp.Identifier) and identifier.name in called:
+            identifier.set("this", called[identifier.name])
 
 
 def _add_values(first: exp.Subquery, other: exp.Subquery) -> Iterator[tuple[str, str]]:
     """Gives `first` what `other` aggregates, under names of its own; the old names with the new ones."""
-    renamed = _made_up_names(other.this, first.this)
+    aliases = (_aliases(_without_values(source.this)) for source in (other, first))
+    called = dict(zip(*aliases, strict=True))
     for item in _keys_and_values(other.this)[1]:
         value = item.unalias().copy()
-        for identifier in value.find_all(exp.Identifier):
-            identifier.set("this", renamed.get(identifier.name, identifier.name))
+        _rename(value, called)
         name = f"{item.alias_or_name}__of_{other.alias}"
         first.this.select(exp.alias_(value, name), copy=False)
         yield item.alias_or_name, name
-
-
-def _made_up_names(other: exp.Select, first: exp.Select) -> dict[str, str]:
-    """The made-up names within one aggregate by those of another over the same rows."""
-    pairs = zip(_in_order(other), _in_order(first), strict=True)
-    return dict(pairs)
-
-
-def _in_order(inner: exp.Select) -> list[str]:
-    bare = inner.copy()
-    keys, _ = _keys_and_values(bare)
-    bare.set("expressions", sorted(keys, key=lambda item: item.alias_or_name))
-    names = (item.name for item in bare.find_all(exp.Identifier))
-    return list(dict.fromkeys(name for name in names if _MADE_UP.match(name)))
 
 
 def _own_columns(select: exp.Select, table: str) -> list[exp.Column]:
