@@ -33,7 +33,7 @@ from semantic.snapshot_record import (
     VersionAsRead,
     state_of_model,
 )
-from semantic.time_range import period_end, period_start
+from semantic.time_range import FIRST_YEAR, LAST_YEAR, period_end, period_start
 
 _UNUSABLE = "its definition cannot be compiled"
 _OF_ALL = ("total", "by_day")
@@ -376,14 +376,11 @@ def _days_of_models(
         if expression is None:
             continue
         day = f"TRY_CAST({expression} AS DATE)"
-        # Python has no day outside these years, and DuckDB has, infinity among them.
-        first, last = (
-            f"CASE WHEN {end} < DATE '0001-01-01' THEN DATE '0001-01-01' "
-            f"WHEN {end} > DATE '9999-12-31' THEN DATE '9999-12-31' ELSE {end} END"
-            for end in (f"min({day})", f"max({day})")
-        )
+        # A day that nobody can ask for stands for none: 9999-12-31, or infinity.
+        meant = f"FILTER ({day} BETWEEN DATE '{FIRST_YEAR}-01-01' AND DATE '{LAST_YEAR}-12-31')"
+        ends = f"min({day}) {meant}, max({day}) {meant}"
         try:
-            day_range = data.execute(f"SELECT {first}, {last} FROM {model.relation}", {}, 1)
+            day_range = data.execute(f"SELECT {ends} FROM {model.relation}", {}, 1)
         except duckdb.Error:
             continue
         found[name] = day_range.rows[0]

@@ -77,14 +77,15 @@ def _as_list(value: object) -> object:
             raise ValueError(
                 f"holds {written}; a text is meant, or a whole number: put it in quotes"
             )
+        if isinstance(item, str):
+            plain_text(item)
     return found
 
 
 Word = Annotated[str, StringConstraints(strict=True, min_length=1), AfterValidator(plain_text)]
 Names = Annotated[list[Word], BeforeValidator(_as_list)]
 Grain = Literal["second", "minute", "hour", "day", "week", "month", "quarter", "year"]
-Value = StrictBool | StrictInt | Annotated[StrictStr, AfterValidator(plain_text)]
-Values = Annotated[list[Value], BeforeValidator(_as_list)]
+Values = Annotated[list[StrictBool | StrictInt | StrictStr], BeforeValidator(_as_list)]
 
 
 def _written_out(value: object) -> object:

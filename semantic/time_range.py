@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, StrictInt, model_validator
 
 from semantic.asked import Asked
 
-_FIRST_YEAR, _LAST_YEAR = 1900, 2200
+FIRST_YEAR, LAST_YEAR = 1900, 2200
 _MOST_UNITS = 3_660
 _IN_WORDS = re.compile(r"\s*last\s+(\d{1,5})\s+(day|week|month|quarter|year)s?\s*", re.IGNORECASE)
 
@@ -100,8 +100,8 @@ class TimeRange(Asked):
             raise ValueError("start and end go together; both days are included")
         if self.start > self.end:
             raise ValueError(f"start {self.start} is after end {self.end}")
-        if self.start.year < _FIRST_YEAR or self.end.year > _LAST_YEAR:
-            raise ValueError(f"lies outside the years {_FIRST_YEAR} to {_LAST_YEAR}")
+        if self.start.year < FIRST_YEAR or self.end.year > LAST_YEAR:
+            raise ValueError(f"lies outside the years {FIRST_YEAR} to {LAST_YEAR}")
         return self
 
     @property
@@ -120,9 +120,9 @@ class TimeRange(Asked):
                 start = as_of - timedelta(days=count * (7 if unit is TimeUnit.WEEK else 1) - 1)
         except (OverflowError, ValueError):
             start = date.min
-        if start.year < _FIRST_YEAR:
+        if start.year < FIRST_YEAR:
             raise ValueError(
-                f"the last {count:,} {unit}s before {as_of} begin before the year {_FIRST_YEAR}"
+                f"the last {count:,} {unit}s before {as_of} begin before the year {FIRST_YEAR}"
             )
         return DaySpan(start=start, end=as_of)
 

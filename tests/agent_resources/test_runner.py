@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Generator
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from pydantic_ai.models.function import FunctionModel
 from agent_resources.agent import AgentDefinition, Limits
 from agent_resources.decision import Decision, Figure, Finding
 from agent_resources.errors import AgentRunFailed, ModelUnavailable
+from agent_resources.metric_tools import _cell
 from agent_resources.models import (
     ScriptedModel,
     Told,
@@ -70,6 +72,12 @@ def test_a_script_runs_to_a_decision_with_the_reads_it_rests_on(door: GovernedMe
     on_record = {read.read_id: read for read in find_reads(door.ledger, ReadQuestion(run="run-1"))}
     assert on_record[figure.read_id].outcome == "allowed"
     assert on_record[run.refusals()[0].read_id or ""].outcome == "refused"
+
+
+def test_what_json_cannot_hold_is_told_as_a_text() -> None:
+    told = [_cell(cell) for cell in (float("inf"), float("nan"), Decimal("1.50"), 1.5, None)]
+    assert told == ["inf", "nan", 1.5, 1.5, None]
+    json.dumps(told, allow_nan=False)
 
 
 def by_every_name() -> Steps:

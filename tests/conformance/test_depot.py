@@ -1,6 +1,7 @@
 """The same question to the door and to SQL that somebody else wrote: over all metric types, joins, grains, filters and year ends."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import duckdb
 import pytest
 import yaml
 
-from semantic.answer import MetricAnswer, Refusal
+from semantic.answer import MetricAnswer, Reason, Refusal
 from semantic.canonical import canonical_value
 from semantic.catalog import Catalog
 from semantic.dbt_manifest import load_catalog
@@ -149,6 +150,48 @@ def test_what_would_be_a_wrong_figure_is_refused(
     refused = door.query(query, reader=ANYBODY)
     assert isinstance(refused, Refusal), refused
     assert told in refused.message
+
+
+def test_a_saved_query_that_names_what_a_reader_may_not_use_does_not_exist_for_it(
+    catalog: Catalog, engine: RememberingEngine, store: SnapshotStore
+) -> None:
+    rules = """
+    rules:
+      - {permit: p, readers: [ana, whole, refresh], metrics: "*"}
+      - {forbid: f, readers: [ana], metrics: "*", dimensions: [status]}
+    """
+    names = ["by_status", "heavy_by_kind", "lost"]
+    with build_door(catalog, engine, store, Ledger.in_memory(), policy=rules) as door:
+        whole, ana = Reader(name="whole"), Reader(name="ana")
+        assert [item.name for item in door.saved_queries(whole)] == names
+        assert [item.name for item in door.saved_queries(ana)] == ["heavy_by_kind"]
+        for name in names:
+            assert isinstance(door.query({"saved_query": name}, reader=whole), MetricAnswer)
+            told = door.query({"saved_query": name}, reader=ana)
+            assert isinstance(told, MetricAnswer if name == "heavy_by_kind" else Refusal)
+            if isinstance(told, Refusal):
+                assert told.message == f"Saved query '{name}' is not available to 'ana'"
+                assert told.hint == "available: heavy_by_kind"
+
+
+@pytest.mark.parametrize("metric", ["parcels_so_far", "parcels_two_days", "deliveries_change"])
+def test_what_adds_up_is_not_told_where_small_groups_are_not(
+    catalog: Catalog, engine: RememberingEngine, store: SnapshotStore, metric: str
+) -> None:
+    """A day that is not told would be the difference of those beside it."""
+    counted = replace(catalog.metrics[metric], count_metric="deliveries")
+    small = replace(catalog, metrics={**catalog.metrics, metric: counted})
+    policy = """
+    rules:
+      - {permit: p, readers: [ana], metrics: "*"}
+      - {restrict: r, readers: [ana], metrics: "*", smallest_group: 3}
+    """
+    with build_door(small, engine, store, Ledger.in_memory(), policy=policy) as door:
+        refused = door.query(
+            {"metrics": metric, "group_by": "metric_time__day"}, reader=Reader(name="ana")
+        )
+    assert isinstance(refused, Refusal)
+    assert refused.reason is Reason.GROUPS_NOT_COUNTED
 
 
 @pytest.mark.parametrize("element", VISIBLE)

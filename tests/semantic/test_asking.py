@@ -22,7 +22,7 @@ from semantic.policy import Reader
 from semantic.result_cache import ResultCache
 from tests.conftest import OpenDoor
 from tests.semantic.door import BOSS, POLICY, WatchedSnapshot, answer, refusal, snapshot_file
-from tests.semantic.shop import seed_orders
+from tests.semantic.shop import seed_customers, seed_orders
 
 READER = Reader(name="ana")
 PERMIT = """
@@ -94,6 +94,106 @@ def test_days_of_moments_are_those_of_utc_wherever_the_process_is(
     data = OpenSnapshot(snapshot_file(door.snapshots, door.snapshots.current()))
     [(zone,)] = data.execute("SELECT current_setting('TimeZone')", {}, 1).rows
     assert zone == "UTC"
+
+
+@pytest.mark.parametrize("unit", ["year", "quarter", "month", "week", "day"])
+def test_a_range_that_begins_before_the_calendar_is_refused(
+    door: GovernedMetrics, unit: str
+) -> None:
+    most = 3660 if unit in ("year", "quarter", "month") else None
+    if most:
+        refused = refusal(door, metrics="orders", time_range=f"last {most} {unit}s")
+        assert refused.reason is Reason.INVALID_QUERY
+        assert refused.message.startswith(f"time_range: the last 3,660 {unit}s before")
+    else:
+        assert answer(door, metrics="orders", time_range=f"last 3660 {unit}s").rows == ((9,),)
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ("0001-01-01T00:00:00+05:00", "is no time of the years 1 to 9999 in UTC"),
+        ("9999-12-31T23:00:00-05:00", "is no time of the years 1 to 9999 in UTC"),
+    ],
+)
+def test_a_moment_without_a_day_in_utc_is_refused(
+    door: GovernedMetrics, values: str, told: str
+) -> None:
+    filters = {"dimension": "metric_time__day", "operator": ">", "values": values}
+    assert told in refusal(door, metrics="orders", filters=filters).message
+
+
+@pytest.mark.parametrize("number", ["1e1000000", "1e39", "-1e400", "1" * 39])
+def test_a_number_with_too_many_digits_is_refused_at_once(
+    door: GovernedMetrics, number: str
+) -> None:
+    filters = {"dimension": "customer", "values": number}
+    assert "has more than 38 digits" in refusal(door, metrics="orders", filters=filters).message
+
+
+def test_a_number_that_cannot_be_written_down_is_refused_and_on_record(
+    door: GovernedMetrics, ledger: Ledger
+) -> None:
+    endless = {"dimension": "customer", "values": 10**5000}
+    refused = refusal(door, metrics="orders", filters=endless)
+    assert refused.message == "filters.0.dimension.values.0: is a number beyond 64 bits"
+    [read] = find_reads(ledger, ReadQuestion())
+    assert read.read_id == refused.read_id
+
+
+def test_an_order_that_names_something_twice_is_refused(door: GovernedMetrics) -> None:
+    refused = refusal(door, metrics="orders", order_by=["-orders", "orders"])
+    assert refused.message == "order_by names something twice"
+
+
+def test_a_period_before_is_that_of_the_range_and_every_other_time_stays(
+    door: GovernedMetrics,
+) -> None:
+    """By the day on which its customer signed up, what an order's customers did before."""
+    now, before = Counter[date | None](), Counter[date | None]()
+    signed_up = {item.customer_id: item.signed_up_on for item in seed_customers()}
+    for order in seed_orders():
+        if date(2024, 3, 4) <= order.ordered_on <= date(2024, 3, 5):
+            now[signed_up.get(order.customer_id)] += 1
+        if date(2024, 3, 2) <= order.ordered_on <= date(2024, 3, 3):
+            before[signed_up.get(order.customer_id)] += 1
+    found = answer(
+        door,
+        metrics="orders",
+        group_by="customer__signed_up_on__day",
+        time_range=["2024-03-04", "2024-03-05"],
+        compare_to="previous_period",
+    )
+    assert set(found.rows) == {(day, now[day], before.get(day)) for day in now}
+    assert any(before.get(day) for day in now)
+
+
+def test_a_time_under_its_own_name_is_the_time_of_the_range(door: GovernedMetrics) -> None:
+    asked = {"time_range": "last 2 days", "compare_to": "previous_period", "metrics": "orders"}
+    named = [
+        answer(door, group_by=name, **asked).rows
+        for name in ("metric_time__day", "order__ordered_on__day")
+    ]
+    assert named[0] == named[1]
+    cut = answer(
+        door,
+        metrics="orders",
+        group_by="order__ordered_on__month",
+        time_range=["2024-03-02", "2024-03-31"],
+    )
+    assert "partial_period" in kinds(cut)
+
+
+def test_the_time_of_some_metrics_only_has_no_period_before(door: GovernedMetrics) -> None:
+    refused = refusal(
+        door,
+        metrics=["orders", "customers"],
+        group_by="customer__signed_up_on__day",
+        time_range="last 2 days",
+        compare_to="previous_period",
+    )
+    assert "is the time of some of 'orders' and 'customers' only" in refused.message
+    assert refused.hint == "group by metric_time__day instead"
 
 
 # Beside, saved, listed, explained
@@ -302,6 +402,13 @@ def test_a_range_has_at_most_so_many_days(open_door: OpenDoor) -> None:
     assert answer(door, READER, metrics="orders", time_range="last 2 days").rows
     refused = refusal(door, READER, metrics="orders", time_range="last 3 days")
     assert "may read 2 days at once, and this query asks for 3 days" in refused.message
+    beside = {"time_range": "last 2 days", "compare_to": "previous_period"}
+    refused = refusal(door, READER, metrics="orders", **beside)
+    assert "asks for 4 days, with the period before" in refused.message
+    with door.session(READER) as session:
+        values = session.dimension_values("order__status", "orders", time_range="last 2 days")
+    assert isinstance(values, MetricAnswer)
+    assert values.rows
 
 
 def test_times_are_at_most_so_fine(open_door: OpenDoor) -> None:

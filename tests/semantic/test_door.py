@@ -443,6 +443,8 @@ def test_a_restricted_reader_sees_its_own_rows_and_is_told_so(door: GovernedMetr
 
 
 def test_one_who_acts_for_a_restricted_reader_is_restricted_too(door: GovernedMetrics) -> None:
+    nobodys = door.query({"metrics": "orders"}, reader=Reader(name="boss", acting_for=""))
+    assert isinstance(nobodys, Refusal), "the empty name is a reader who is granted nothing"
     deputy = Reader(name="boss", acting_for="north")
     assert answer(door, deputy, metrics="orders").rows == answer(door, NORTH, metrics="orders").rows
     assert refusal(door, deputy, metrics="orders", group_by="customer__email").reason is (

@@ -21,7 +21,7 @@ from semantic.snapshot import SnapshotStore
 from semantic.snapshot_record import ModelState, SnapshotRecord, State
 from tests.conftest import OpenDoor
 from tests.dbt_build import BuiltProject
-from tests.semantic.door import NORTH, POLICY, publish
+from tests.semantic.door import BOSS, NORTH, POLICY, publish
 from tests.semantic.shop import CUSTOMERS, ORDERS, paid, seed_orders
 
 Remeasure = Callable[..., SnapshotRecord]
@@ -169,6 +169,22 @@ def test_a_correction_before_the_days_of_a_metric_without_total_is_not_its_value
             connection.execute(f"DELETE FROM {ORDERS} WHERE order_id = {order_id}")
         found.append("revenue_running" in changed(first, publish(door, warehouse)))
     assert found == [False, True]
+
+
+@pytest.mark.parametrize("day", ["9999-12-31", "infinity", "-infinity", "12024-01-05"])
+def test_a_day_that_stands_for_none_is_not_the_last_day_of_the_data(
+    door: GovernedMetrics, first: SnapshotRecord, after: Remeasure, day: str
+) -> None:
+    record = after(f"UPDATE {ORDERS} SET ordered_on = DATE '{day}' WHERE order_id = 1")
+    assert set(states(record)) == {State.PASSING}
+    assert record.metrics["orders"].last_day == first.metrics["orders"].last_day
+    with door.session(BOSS) as session:
+        assert isinstance(
+            session.query({"metrics": "orders", "time_range": "last 2 days"}), MetricAnswer
+        )
+        assert isinstance(
+            session.query({"metrics": "orders", "group_by": "metric_time__day"}), MetricAnswer
+        )
 
 
 def test_a_version_goes_back_with_its_data_and_starts_anew(

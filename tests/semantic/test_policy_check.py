@@ -1,8 +1,10 @@
 """A rule that takes something away is never a dead letter: it reaches every path, or it is refused."""
 
+import json
+
 import pytest
 
-from semantic.answer import MetricAnswer, Refusal
+from semantic.answer import MetricAnswer, Reason, Refusal
 from semantic.catalog import Catalog
 from semantic.engine import MetricEngine
 from semantic.errors import PolicyError
@@ -16,6 +18,76 @@ PERMIT = """
 rules:
   - {permit: p, readers: [ana, refresh], metrics: "*", dimensions: ["*", customer__full_name]}
 """
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        'forbid: f, metrics: ["revnue*"]',
+        'restrict: f, metrics: ["ordrs*"], rows: {customer: [1]}',
+        'restrict: f, metrics: "*", exempt: ["weather*"], rows: {customer: [1]}',
+    ],
+)
+def test_a_pattern_that_no_metric_is_called_by_is_refused(shop_catalog: Catalog, rule: str) -> None:
+    policy = parse_policy(f"{PERMIT}  - {{{rule}, readers: [ana]}}\n")
+    with pytest.raises(PolicyError, match="rule 'f' names"):
+        check_policy(policy, shop_catalog)
+
+
+BY_ITS_TIME = {"metrics": "customers", "group_by": "metric_time__day"}
+BY_ITS_OWN_NAME = {"metrics": "customers", "group_by": "customer__signed_up_on__day"}
+
+
+@pytest.mark.parametrize("name", ["signed_up_on", "customer__signed_up_on", "metric_time"])
+@pytest.mark.parametrize("query", [BY_ITS_TIME, BY_ITS_OWN_NAME], ids=str)
+def test_a_rule_reaches_the_time_of_a_metric_by_each_of_its_names(
+    open_door: OpenDoor, name: str, query: dict[str, object]
+) -> None:
+    barred = open_door(
+        policy=f"{PERMIT}  - {{forbid: f, readers: [ana], metrics: customers, dimensions: [{name}]}}\n"
+    )
+    refused = barred.query(query, reader=READER)
+    assert isinstance(refused, Refusal)
+    assert refused.reason is Reason.NOT_AVAILABLE
+    coarse = open_door(
+        policy=f"{PERMIT}  - {{restrict: f, readers: [ana], metrics: customers, masks: {{{name}: {{grain: month}}}}}}\n"
+    )
+    refused = coarse.query(query, reader=READER)
+    assert isinstance(refused, Refusal)
+    assert refused.reason is Reason.GRAIN_TOO_FINE
+    assert isinstance(
+        coarse.query({"metrics": "orders", "group_by": "metric_time__day"}, reader=READER),
+        MetricAnswer,
+    )
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"group_by": ["NAME", "zzz"]},
+        {"group_by": ["zzz", "NAME"]},
+        {"filters": {"dimension": "NAME", "values": 5}},
+        {"filters": {"dimension": "NAME", "values": "2.5"}, "group_by": "zzz"},
+        {"filters": {"metric": "orders", "by": ["NAME"], "operator": ">", "values": 1}},
+        {"filters": {"any_of": [{"dimension": "order__status", "values": "x"}, {"dimension": "NAME", "values": True}]}},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_may_not_be_used_answers_as_what_does_not_exist(
+    open_door: OpenDoor, query: dict[str, object]
+) -> None:
+    """Wherever it stands in a query, and whatever type its values would have."""
+    door = open_door(
+        policy=f"{PERMIT}  - {{forbid: f, readers: [ana], metrics: '*', dimensions: [email]}}\n"
+    )
+
+    def told(name: str) -> tuple[str, str, str | None]:
+        written = json.loads(json.dumps({"metrics": "orders", **query}).replace("NAME", name))
+        refused = door.query(written, reader=READER)
+        assert isinstance(refused, Refusal)
+        return refused.reason, refused.message.replace(name, "NAME"), refused.hint
+
+    assert told("customer__email") == told("customer__xmail")
 
 
 @pytest.mark.parametrize("name", ["region", "customer__region", "*region", "customer__*"])

@@ -114,6 +114,29 @@ def test_the_order_of_rules_and_names_is_not_part_of_the_hash() -> None:
 
 
 @pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        ('"a\\x7fb"', "rules.0.rows.region: holds the control character U+007F"),
+        ("2024-03-01", "rules.0.rows.region: holds 2024-03-01 (date); a text is meant, or a whole number: put it in quotes"),
+        ("null", "rules.0.rows.region: holds null; a text is meant, or a whole number: put it in quotes"),
+        ("[1, 1.5]", "rules.0.rows.region: holds 1.5 (float); a text is meant, or a whole number: put it in quotes"),
+    ],
+)  # fmt: skip
+def test_a_value_that_no_row_can_have_is_said_in_one_sentence(rows: str, told: str) -> None:
+    with pytest.raises(PolicyError) as error:
+        parse_policy(
+            f"rules: [{{restrict: a, readers: [a], metrics: x, rows: {{region: {rows}}}}}]"
+        )
+    assert error.value.message == f"policy.yaml:1: {told}"
+
+
+def test_a_clause_that_there_is_not_is_said_with_those_that_there_are() -> None:
+    with pytest.raises(PolicyError) as error:
+        parse_policy("rules: [{permit: a, readers: [a], metrics: x, dimensions: {groupby: [y]}}]")
+    assert "'group_by', 'filters' or 'order_by'" in error.value.message
+
+
+@pytest.mark.parametrize(
     "changed",
     [
         RULE.replace("orders\n", "revenue\n"),

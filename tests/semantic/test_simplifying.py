@@ -85,6 +85,9 @@ def test_a_window_is_joined_to_days_and_not_to_rows(compiler: MetricFlowCompiler
         # Other keys
         "SELECT COALESCE(a.k, b.k) AS k, MAX(a.x) AS x, MAX(b.y) AS y FROM (SELECT k AS k, SUM(v) AS x FROM t GROUP BY k) AS a "
         "FULL OUTER JOIN (SELECT j AS k, SUM(v) AS y FROM t GROUP BY j) AS b ON a.k = b.k GROUP BY COALESCE(a.k, b.k)",
+        # Other tables, whatever they are called
+        "SELECT MAX(a.x) AS x, MAX(b.y) AS y FROM (SELECT SUM(v) AS x FROM sales_src_1 AS s) AS a CROSS JOIN (SELECT SUM(v) AS y FROM sales_src_2 AS s) AS b",
+        "SELECT MAX(a.x) AS x, MAX(b.y) AS y FROM (SELECT SUM(v) AS x FROM subq_1 AS s) AS a CROSS JOIN (SELECT SUM(v) AS y FROM subq_2 AS s) AS b",
         # Only groups of both
         "SELECT a.k AS k, a.x AS x, b.y AS y FROM (SELECT k AS k, SUM(v) AS x FROM t GROUP BY k) AS a "
         "JOIN (SELECT k AS k, SUM(v) AS y FROM t GROUP BY k) AS b ON a.k = b.k",

@@ -23,6 +23,10 @@ def hidden_in(table: Table, smallest: int) -> set[int]:
     return suppressed(list(table), list(zip(*table.values(), strict=True)), smallest)
 
 
+def test_a_group_may_be_called_by_a_list() -> None:
+    assert suppressed([(["a"], 1), (["b"], 1), (["c"], 1)], [[1, 20, 30]], 5) == {0, 1}
+
+
 @given(tables, st.integers(2, 10))
 def test_no_group_that_is_told_is_small(table: Table, smallest: int) -> None:
     hidden = hidden_in(table, smallest)

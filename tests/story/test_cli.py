@@ -96,6 +96,8 @@ def test_ask_is_a_governed_read(command: Command) -> None:
         ("flight__is_cancelled = true", "dep_time is null"),
         ("metric_time__day between 2013-02-01, 2013-02-03", "month = 2 and day between 1 and 3"),
         ('carrier = "9E"', "carrier = '9E'"),
+        ("carrier in 'UA,X', DL", "carrier in ('UA,X', 'DL')"),
+        ("destination not_in \"BOS\", 'ATL, GA',ORD", "dest not in ('BOS', 'ATL, GA', 'ORD')"),
     ],
 )
 def test_ask_understands_filters(command: Command, text: str, condition: str) -> None:
@@ -184,6 +186,8 @@ def test_agents_is_the_registry(command: Command) -> None:
         (["ask", "flights", "--as", "platform", "--from", "soon", "--to", "later"], "is not a day"),
         (["catalog", "flihts", "--as", "platform"], "did you mean 'flights'"),
         (["policy", "publish", "no/policy.yaml"], "Cannot read"),
+        (["ask", "flights", "--as", "platform", "--last", ""], "is not a time range"),
+        (["policy", "diff", "no/policy.yaml", "--days", "99999999"], "36500"),
         (["policy", "check", "no/policy.yaml"], "Cannot read"),
         (["policy", "why", "--as", "platform"], "Missing argument"),
     ],
