@@ -19,6 +19,7 @@ from semantic.engine import MetricEngine
 from semantic.errors import MetricCompileError
 from semantic.ledger import Ledger, ReadContext
 from semantic.metric import Dimension, Metric
+from semantic.names import readable_saved_queries
 from semantic.open_snapshot import OpenSnapshot
 from semantic.plan import Planner
 from semantic.policy import Policy, Reader
@@ -26,7 +27,6 @@ from semantic.query import MetricQuery
 from semantic.read import Decided, DecisionKey
 from semantic.read_session import ReadSession
 from semantic.recent import Recent
-from semantic.resolve import readable_saved_queries
 from semantic.result_cache import ResultCache
 from semantic.saved_query import SavedQuery
 from semantic.snapshot import SnapshotStore

@@ -8,6 +8,7 @@ from semantic.asked import MAX_ROWS
 from semantic.catalog import Catalog
 from semantic.engine import MetricEngine
 from semantic.ledger import AskedQuery
+from semantic.notices import hours
 from semantic.plan import Planner
 from semantic.plan_request import PlanRequest
 from semantic.planned import planned
@@ -104,4 +105,4 @@ def _narrowing(request: PlanRequest) -> Iterator[str]:
         yield f"at most {request.max_rows:,} rows"
     ages = {permit.max_age for permit in request.permits if permit.max_age}
     if ages:
-        yield f"data of at most {min(ages)}"
+        yield f"data of at most {hours(min(ages))}"

@@ -2,28 +2,25 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Protocol
 
 from semantic.answer import Reason
-from semantic.catalog import Catalog
-from semantic.engine import MetricEngine, NamedMetric
+from semantic.engine import NamedMetric
 from semantic.errors import MetricCompileError, did_you_mean, listed
 from semantic.filter_values import period_values, type_of, typed_values
 from semantic.filters import AllOf, AnyOf, Filter, MetricFilter, comparisons
 from semantic.generalisation import Band, FirstCharacters
 from semantic.limits import limited
 from semantic.metric import (
-    EXTRACT,
     METRIC_TIME,
-    Dimension,
     DimensionKind,
     Metric,
     NamedDimension,
     times_of,
 )
+from semantic.names import Legal, Sources, named_in, readable_saved_queries
 from semantic.notices import last_day
 from semantic.plan_request import Comparison, Condition, Junction, PlanRequest, PreviousPeriod
-from semantic.policy import Clause, Denial, Mask, Permit, Policy, Reader, Use
+from semantic.policy import Clause, Denial, Mask, Permit, Reader, Use
 from semantic.query import MetricQuery
 from semantic.refused import Refused
 from semantic.saved_query import SavedQuery
@@ -33,21 +30,6 @@ from semantic.value_types import ValueType
 
 _MONTHLY = frozenset({"month", "quarter", "year"})
 _SHOWN_NAMES = 30
-
-Legal = Mapping[str, Dimension]
-
-
-class Sources(Protocol):
-    """What a query is looked up in."""
-
-    @property
-    def catalog(self) -> Catalog: ...
-
-    @property
-    def policy(self) -> Policy: ...
-
-    @property
-    def engine(self) -> MetricEngine: ...
 
 
 class Resolver:
@@ -388,55 +370,6 @@ class Resolver:
                     f"compare_to goes with {METRIC_TIME}, and '{named.column}' is the time of some of {listed(request.metrics)} only",
                     hint=f"group by {METRIC_TIME}__{named.grain} instead",
                 )
-
-
-def named_in(legal: Legal, name: str) -> NamedDimension | None:
-    """The dimension that a name means, with the grain or the part of the date in it."""
-    found = legal.get(name)
-    if found is not None:
-        return NamedDimension(dimension=found, grain=found.day_grain)
-    base, _, last = name.rpartition("__")
-    found = legal.get(base)
-    if found is not None and last in found.grains:
-        return NamedDimension(dimension=found, grain=last)
-    part = last.removeprefix(EXTRACT)
-    if found is not None and last.startswith(EXTRACT) and part in found.date_parts:
-        return NamedDimension(dimension=found, date_part=part)
-    return None
-
-
-def readable_saved_queries(sources: Sources, reader: Reader) -> tuple[SavedQuery, ...]:
-    """The saved queries of which a reader may use every metric and dimension, also those that their own filters speak of, by
-    name.
-    """
-    catalog, policy = sources.catalog, sources.policy
-
-    def may_ask(saved: SavedQuery) -> bool:
-        filtering = [name for name in saved.filtered_by if catalog.find(name)]
-        if not all(
-            name in catalog.metrics and policy.is_readable(reader, catalog.metrics[name])
-            for name in (*saved.metrics, *filtering)
-        ):
-            return False
-        try:
-            legal = sources.engine.dimensions(saved.metrics)
-        except MetricCompileError:
-            return False
-        uses = [
-            (named_in(legal, name), clause)
-            for clause, names in (
-                (Clause.GROUP_BY, saved.group_by),
-                (Clause.FILTERS, [name for name in saved.filtered_by if name not in filtering]),
-            )
-            for name in names
-        ]
-        wanted = [Use(dimension=named.dimension, clause=clause) for named, clause in uses if named]
-        return len(wanted) == len(uses) and all(
-            isinstance(policy.decide(reader, catalog.metrics[name], wanted), Permit)
-            for name in saved.metrics
-        )
-
-    return tuple(filter(may_ask, catalog.saved_queries.values()))
 
 
 def _expanded(query: MetricQuery, saved: SavedQuery) -> MetricQuery:
