@@ -8,7 +8,7 @@ from semantic.engine import NamedMetric
 from semantic.errors import MetricCompileError, did_you_mean, listed
 from semantic.filter_values import period_values, type_of, typed_values
 from semantic.filters import AllOf, AnyOf, Filter, MetricFilter, comparisons
-from semantic.generalisation import Band, FirstCharacters
+from semantic.generalisation import Band
 from semantic.limits import limited
 from semantic.metric import (
     METRIC_TIME,
@@ -259,17 +259,13 @@ class Resolver:
     def _fitting(
         self, permits: tuple[Permit, ...], group_by: Sequence[NamedDimension]
     ) -> tuple[Permit, ...]:
-        """The permits with the masks that their data can have: what is no number has no band, and what is no text no beginning."""
-        wanted: dict[type[object], ValueType] = {
-            Band: ValueType.NUMBER,
-            FirstCharacters: ValueType.TEXT,
-        }
+        """The permits with the masks that their data can have: what is no number has no band."""
         dropped = {
             named.dimension.name: Mask.DROP
             for named in group_by
             for permit in permits
-            for kind in [wanted.get(type(permit.mask_of(named.dimension)))]
-            if kind and type_of(named.dimension, self._published()) not in (kind, None)
+            if isinstance(permit.mask_of(named.dimension), Band)
+            and type_of(named.dimension, self._published()) not in (ValueType.NUMBER, None)
         }
         return tuple(
             replace(permit, masks={**permit.masks, **dropped}) if dropped else permit

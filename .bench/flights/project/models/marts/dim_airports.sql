@@ -1,6 +1,0 @@
-select
-    airport_code,
-    airport_name,
-    time_zone,
-    altitude_feet
-from {{ ref('stg_airports') }}

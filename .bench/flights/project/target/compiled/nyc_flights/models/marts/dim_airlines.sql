@@ -1,4 +1,0 @@
-select
-    carrier_code,
-    airline_name
-from "nyc_flights"."main"."stg_airlines"

@@ -1,5 +1,0 @@
-select tail_number, flight_date
-from {{ ref('fct_flights') }}
-where tail_number is not null
-group by tail_number, flight_date
-having count(distinct carrier_code) > 1

@@ -1,1 +1,0 @@
-select customer_id, country, segment, signed_up_on from {{ source('till', 'customers') }}

@@ -1,1 +1,0 @@
-select store_id, region, city from "big_shop"."till"."stores"

@@ -1,1 +1,0 @@
-select visit_id, customer_id, visited_on from "big_shop"."till"."visits"
