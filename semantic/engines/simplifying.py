@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import sqlglot
 
 from semantic.engine import CompileRequest, MetricEngine
+from semantic.engines.counted_rows import count_rows
 from semantic.engines.shared_scans import share_scans
 from semantic.engines.summed_windows import sum_before_windows
 from semantic.metric import Dimension
@@ -31,4 +32,5 @@ def simplified(sql: str) -> str:
         return sql
     share_scans(tree)
     sum_before_windows(tree)
+    count_rows(tree)
     return tree.sql(dialect="duckdb", pretty=True)

@@ -108,5 +108,54 @@ def test_what_may_be_another_answer_stays_as_it_is(sql: str) -> None:
     )
 
 
+ROWS = """
+    CREATE TABLE t AS FROM (VALUES (1, 'a', 10), (1, NULL, 20), (2, NULL, 30), (NULL, 'b', NULL)) AS t (k, v, n);
+    CREATE TABLE nothing AS FROM t LIMIT 0;
+    CREATE TABLE names AS FROM (VALUES (1, 'one'), (3, 'three')) AS names (k, name);
+"""
+ONES = "CASE WHEN NOT v IS NULL THEN 1 ELSE 0 END"
+IN_ROWS = f"SELECT k AS k, {ONES} AS c, n AS n FROM"
+
+
+@pytest.mark.parametrize(
+    ("sql", "is_counted"),
+    [
+        (f"SELECT SUM({ONES}) AS c FROM t", True),
+        (f"SELECT SUM({ONES}) AS c FROM nothing", True),
+        (f"SELECT k, SUM({ONES}) AS c FROM t GROUP BY k", True),
+        (f"SELECT k, SUM({ONES}) AS c FROM nothing GROUP BY k", True),
+        (f"SELECT s.k, SUM(s.c) AS c, SUM(s.n) AS n FROM ({IN_ROWS} t) AS s GROUP BY s.k", True),
+        (f"SELECT SUM(s.c) AS c, SUM(s.c) AS again FROM ({IN_ROWS} nothing) AS s", True),
+        (f"SELECT names.name, SUM(s.c) AS c FROM ({IN_ROWS} t) AS s LEFT JOIN names ON s.k = names.k GROUP BY names.name", True),
+        (f"WITH s AS ({IN_ROWS} t) SELECT names.name, SUM(s.c) AS c FROM s LEFT JOIN names ON s.k = names.k GROUP BY names.name", True),
+        (f"WITH s AS ({IN_ROWS} t) SELECT a.c, b.c FROM (SELECT SUM(s.c) AS c FROM s) AS a CROSS JOIN (SELECT s.k AS k, SUM(s.c) AS c FROM s GROUP BY s.k) AS b", True),
+        # Rows that are not there
+        (f"SELECT names.name, SUM(s.c) AS c FROM names LEFT JOIN ({IN_ROWS} t) AS s ON s.k = names.k GROUP BY names.name", False),
+        (f"SELECT names.name, SUM(s.c) AS c FROM ({IN_ROWS} t) AS s FULL JOIN names ON s.k = names.k GROUP BY names.name", False),
+        (f"SELECT names.name, SUM(s.c) AS c FROM ({IN_ROWS} t) AS s RIGHT JOIN names ON s.k = names.k GROUP BY names.name", False),
+        # Other uses
+        (f"SELECT SUM(s.c) AS c, MAX(s.c) AS m FROM ({IN_ROWS} t) AS s", False),
+        (f"SELECT s.c AS k, SUM(s.c) AS c FROM ({IN_ROWS} t) AS s GROUP BY s.c", False),
+        (f"SELECT SUM(s.c) AS c FROM ({IN_ROWS} t) AS s WHERE s.c = 1", False),
+        (f"SELECT SUM(c) AS c FROM ({IN_ROWS} t) AS s", False),
+        (f"SELECT SUM(DISTINCT s.c) AS c FROM ({IN_ROWS} t) AS s", False),
+        (f"SELECT SUM(s.c) FILTER (WHERE s.k = 1) AS c FROM ({IN_ROWS} t) AS s", False),
+        (f"SELECT s.k, SUM(s.c) OVER (PARTITION BY s.k) AS c FROM ({IN_ROWS} t) AS s", False),
+        (f"WITH s AS ({IN_ROWS} t) SELECT a.c, b.c FROM (SELECT SUM(s.c) AS c FROM s) AS a CROSS JOIN (SELECT MAX(s.c) AS c FROM s) AS b", False),
+        ("SELECT SUM(CASE WHEN NOT v IS NULL THEN 2 ELSE 0 END) AS c FROM t", False),
+        ("SELECT SUM(CASE WHEN v IS NULL THEN 1 ELSE 0 END) AS c FROM t", False),
+        ("SELECT SUM(CASE WHEN NOT v IS NULL THEN 1 END) AS c FROM t", False),
+    ],
+)  # fmt: skip
+def test_ones_that_are_added_up_are_counted(sql: str, is_counted: bool) -> None:
+    with duckdb.connect() as connection:
+        connection.execute(ROWS)
+        found = connection.sql(simplified(sql))
+        expected = connection.sql(sql)
+        assert sorted(found.fetchall(), key=repr) == sorted(expected.fetchall(), key=repr)
+        assert found.types == expected.types
+    assert ("COUNT(" in simplified(sql)) == is_counted
+
+
 def test_what_cannot_be_parsed_is_left_to_be_refused() -> None:
     assert simplified("SELECT (") == "SELECT ("
