@@ -96,11 +96,12 @@ def _uses(name: str, table: str, select: exp.Select) -> list[exp.Sum] | None:
     """The sums that a column is in, or None where it may be used in another way."""
     if any(not isinstance(star.parent, exp.Count) for star in select.find_all(exp.Star)):
         return None
+    tables = {table} if select.args.get("joins") else {table, ""}
     found = []
     for column in select.find_all(exp.Column):
         if column.name == name and column.table in ("", table):
             total = column.parent
-            if column.table != table or not isinstance(total, exp.Sum) or not _is_plain(total):
+            if not (column.table in tables and isinstance(total, exp.Sum) and _is_plain(total)):
                 return None
             if total.find_ancestor(exp.Select) is not select:
                 return None

@@ -129,6 +129,7 @@ IN_ROWS = f"SELECT k AS k, {ONES} AS c, n AS n FROM"
         (f"SELECT names.name, SUM(s.c) AS c FROM ({IN_ROWS} t) AS s LEFT JOIN names ON s.k = names.k GROUP BY names.name", True),
         (f"WITH s AS ({IN_ROWS} t) SELECT names.name, SUM(s.c) AS c FROM s LEFT JOIN names ON s.k = names.k GROUP BY names.name", True),
         (f"WITH s AS ({IN_ROWS} t) SELECT a.c, b.c FROM (SELECT SUM(s.c) AS c FROM s) AS a CROSS JOIN (SELECT s.k AS k, SUM(s.c) AS c FROM s GROUP BY s.k) AS b", True),
+        (f"SELECT k, SUM(c) AS c FROM ({IN_ROWS} t) AS s GROUP BY k", True),
         # Rows that are not there
         (f"SELECT names.name, SUM(s.c) AS c FROM names LEFT JOIN ({IN_ROWS} t) AS s ON s.k = names.k GROUP BY names.name", False),
         (f"SELECT names.name, SUM(s.c) AS c FROM ({IN_ROWS} t) AS s FULL JOIN names ON s.k = names.k GROUP BY names.name", False),
@@ -137,7 +138,8 @@ IN_ROWS = f"SELECT k AS k, {ONES} AS c, n AS n FROM"
         (f"SELECT SUM(s.c) AS c, MAX(s.c) AS m FROM ({IN_ROWS} t) AS s", False),
         (f"SELECT s.c AS k, SUM(s.c) AS c FROM ({IN_ROWS} t) AS s GROUP BY s.c", False),
         (f"SELECT SUM(s.c) AS c FROM ({IN_ROWS} t) AS s WHERE s.c = 1", False),
-        (f"SELECT SUM(c) AS c FROM ({IN_ROWS} t) AS s", False),
+        (f"SELECT SUM(c) AS c FROM ({IN_ROWS} t) AS s ORDER BY c", False),
+        (f"SELECT SUM(c) AS total FROM ({IN_ROWS} t) AS s CROSS JOIN names", False),
         (f"SELECT SUM(DISTINCT s.c) AS c FROM ({IN_ROWS} t) AS s", False),
         (f"SELECT SUM(s.c) FILTER (WHERE s.k = 1) AS c FROM ({IN_ROWS} t) AS s", False),
         (f"SELECT s.k, SUM(s.c) OVER (PARTITION BY s.k) AS c FROM ({IN_ROWS} t) AS s", False),
