@@ -153,7 +153,8 @@ class Metric:
     `columns` are the columns of dbt models that its measures are made of, as far as dbt knows them: (unique id, column).
     `count_metric` counts what makes up a group of it, where small groups must not be told.
     `period_value` says which value a cumulative metric has in a period that is coarser than its own time: first, last or average.
-    `time_names` are the times that `metric_time` stands for, by their own group-by names: more than one where its inputs have several.
+    `time_names` are the own group-by names of the times that `metric_time` stands for, `common_time_names` those that mean the time of all
+    its measures.
     `is_ranged_by_filter` is set where MetricFlow's own time range gives something else than a filter on its time.
     `needs_time` is set where it has a value per period only, `accumulates` where it adds up all that was before: then it has no total
     over some days. `fresh_within` is the age after which its answers say that
@@ -179,6 +180,7 @@ class Metric:
     columns: tuple[tuple[str, str], ...] = ()
     reach: Reach
     time_names: frozenset[str] = frozenset()
+    common_time_names: frozenset[str] = frozenset()
     is_ranged_by_filter: bool = False
     needs_time: bool
     accumulates: bool = False
@@ -195,6 +197,6 @@ class Metric:
 
 
 def times_of(metrics: Iterable[Metric]) -> frozenset[str]:
-    """The names that mean the time of all these metrics, each of which has one time."""
-    own = [item.time_names if len(item.time_names) == 1 else frozenset() for item in metrics]
-    return frozenset.intersection(*own) | {METRIC_TIME} if own else frozenset({METRIC_TIME})
+    """The names that mean the time of all these metrics."""
+    common = [item.common_time_names for item in metrics]
+    return frozenset.intersection(*common) | {METRIC_TIME}

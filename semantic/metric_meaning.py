@@ -41,6 +41,7 @@ class MetricMeanings:
 
     def metric(self, raw: Json) -> Metric:
         meta = _meta(raw)
+        times = list(self._times(raw))
         bearing = tuple(sorted({model["name"] for model, _ in self._measures_of(raw)}))
         dbt_models = {self._models[name].dbt_model for name in bearing}
         tags = (raw.get("config") or {}).get("tags") or ()
@@ -63,7 +64,8 @@ class MetricMeanings:
             filtered_by=tuple(sorted(self._filter_names(raw))),
             columns=self._columns(raw),
             reach=self._reach(raw),
-            time_names=frozenset(self._time_names(raw)),
+            time_names=frozenset().union(*times),
+            common_time_names=frozenset.intersection(*times) if times else frozenset(),
             is_ranged_by_filter=self._is_ranged_by_filter(raw),
             needs_time=self._needs_time(raw),
             accumulates=self._accumulates(raw),
@@ -169,12 +171,13 @@ class MetricMeanings:
             self._raw_metrics[name] for name in self._input_names(raw) if name in self._raw_metrics
         )
 
-    def _time_names(self, raw: Json) -> Iterator[str]:
+    def _times(self, raw: Json) -> Iterator[frozenset[str]]:
+        """The names of each measure's time: one by each entity that is a key of its model."""
         for model, measure in self._measures_of(raw):
             time = _time_dimension(model, measure)
+            entities = self._models[model["name"]].primary_entities
             if time is not None:
-                for entity in self._models[model["name"]].primary_entities:
-                    yield f"{entity}__{time['name']}"
+                yield frozenset(f"{entity}__{time['name']}" for entity in entities)
 
     def _is_ranged_by_filter(self, raw: Json) -> bool:
         """MetricFlow ends a range at midnight, which is before the last hours of it; it moves the range with an offset but not the

@@ -346,12 +346,7 @@ class Resolver:
         previous = None
         if self._query.compare_to:
             self._refuse_other_times(request)
-            try:
-                previous = _previous_period(span, request)
-            except (OverflowError, ValueError) as error:
-                raise Refused(
-                    Reason.INVALID_QUERY, f"there is no period before {span.start} that is as long"
-                ) from error
+            previous = _previous_period(span, request)
         return request.having(span=span, previous=previous)
 
     def _refuse_other_times(self, request: PlanRequest) -> None:

@@ -48,15 +48,22 @@ def _count(total: exp.Sum, counted: exp.Expr) -> None:
     """A count in the place of a sum, with the type of the sum; and like it nothing where there is no row."""
     found: exp.Expr = exp.cast(exp.Count(this=counted.copy()), "HUGEINT")
     select = total.find_ancestor(exp.Select)
-    if select is None or not select.args.get("group"):
+    if select is None or not _has_rows_in_each_group(select):
         has_rows = exp.GT(this=exp.Count(this=exp.Star()), expression=exp.Literal.number(0))
         found = exp.Case(ifs=[exp.If(this=has_rows, true=found)])
     total.replace(found)
 
 
+def _has_rows_in_each_group(select: exp.Select) -> bool:
+    """Whether it groups by expressions alone: a total, or that of a rollup, is there also where no row is."""
+    group = select.args.get("group")
+    parts = {name for name, part in group.args.items() if part} if group else set()
+    return parts == {"expressions"}
+
+
 def _sums_of(column: exp.Alias, inner: exp.Select, tree: exp.Expr) -> list[exp.Sum]:
     """The sums of a column of a subquery or a CTE; none where it is used in any other way, or is not there for some rows."""
-    named = [item for item in inner.find_all(exp.Column) if item.name == column.alias]
+    named = [item for item in inner.find_all(exp.Column) if _is_same(item.name, column.alias)]
     parts = ("distinct", "group", "having", "order", "qualify")
     if named or any(inner.args.get(part) for part in parts):
         return []
@@ -72,9 +79,20 @@ def _sums_of(column: exp.Alias, inner: exp.Select, tree: exp.Expr) -> list[exp.S
 def _readers(inner: exp.Select, tree: exp.Expr) -> Iterator[tuple[exp.Expr, exp.Select]]:
     """Where the rows of a SELECT are read, each with the SELECT that reads them."""
     holder = inner.parent
+    ctes = (
+        [item for item in tree.find_all(exp.CTE) if _is_same(item.alias, holder.alias)]
+        if isinstance(holder, exp.CTE)
+        else []
+    )
+    if len(ctes) > 1:
+        return
     sources: list[exp.Expr] = [holder] if isinstance(holder, exp.Subquery) else []
     if isinstance(holder, exp.CTE):
-        sources += [item for item in tree.find_all(exp.Table) if item.name == holder.alias]
+        sources += [
+            item
+            for item in tree.find_all(exp.Table)
+            if not item.db and _is_same(item.name, holder.alias)
+        ]
     for source in sources:
         select = source.find_ancestor(exp.Select)
         if select is not None:
@@ -88,7 +106,7 @@ def _is_whole(source: exp.Expr, select: exp.Select) -> bool:
     return (
         start is not None
         and start.this is source
-        and all(join.side in ("", "LEFT") for join in joins)
+        and all(join.side in ("", "LEFT") and not join.method for join in joins)
     )
 
 
@@ -99,7 +117,7 @@ def _uses(name: str, table: str, select: exp.Select) -> list[exp.Sum] | None:
     tables = {table} if select.args.get("joins") else {table, ""}
     found = []
     for column in select.find_all(exp.Column):
-        if column.name == name and column.table in ("", table):
+        if _is_same(column.name, name) and column.table.lower() in ("", table.lower()):
             total = column.parent
             if not (column.table in tables and isinstance(total, exp.Sum) and _is_plain(total)):
                 return None
@@ -107,3 +125,8 @@ def _uses(name: str, table: str, select: exp.Select) -> list[exp.Sum] | None:
                 return None
             found.append(total)
     return found
+
+
+def _is_same(name: str, other: str) -> bool:
+    """Whether two names are one to DuckDB, which knows no case."""
+    return name.lower() == other.lower()
