@@ -8,6 +8,8 @@ from collections.abc import Iterator
 
 from sqlglot import exp
 
+_TOTALS = (exp.Rollup, exp.Cube, exp.GroupingSets)
+
 
 def count_rows(tree: exp.Expr) -> None:
     """Counts where ones are added up and that changes no answer. Changes the tree."""
@@ -58,7 +60,7 @@ def _has_rows_in_each_group(select: exp.Select) -> bool:
     """Whether it groups by expressions alone: a total, or that of a rollup, is there also where no row is."""
     group = select.args.get("group")
     parts = {name for name, part in group.args.items() if part} if group else set()
-    return parts == {"expressions"}
+    return parts == {"expressions"} and not (group and group.find(*_TOTALS))
 
 
 def _sums_of(column: exp.Alias, inner: exp.Select, tree: exp.Expr) -> list[exp.Sum]:

@@ -110,6 +110,8 @@ def test_what_may_be_another_answer_stays_as_it_is(sql: str) -> None:
 
 ROWS = """
     CREATE TABLE t AS FROM (VALUES (1, 'a', 10), (1, NULL, 20), (2, NULL, 30), (NULL, 'b', NULL)) AS t (k, v, n);
+    CREATE SCHEMA other;
+    CREATE TABLE other.s AS SELECT 5 AS c;
     CREATE TABLE nothing AS FROM t LIMIT 0;
     CREATE TABLE names AS FROM (VALUES (1, 'one'), (3, 'three')) AS names (k, name);
 """
@@ -130,11 +132,14 @@ IN_ROWS = f"SELECT k AS k, {ONES} AS c, n AS n FROM"
         (f"WITH s AS ({IN_ROWS} t) SELECT names.name, SUM(s.c) AS c FROM s LEFT JOIN names ON s.k = names.k GROUP BY names.name", True),
         (f"WITH s AS ({IN_ROWS} t) SELECT a.c, b.c FROM (SELECT SUM(s.c) AS c FROM s) AS a CROSS JOIN (SELECT s.k AS k, SUM(s.c) AS c FROM s GROUP BY s.k) AS b", True),
         (f"SELECT k, SUM(c) AS c FROM ({IN_ROWS} t) AS s GROUP BY k", True),
+        (f"SELECT k, SUM({ONES}) AS c FROM nothing GROUP BY ROLLUP (k)", True),
+        (f"WITH s AS ({IN_ROWS} t) SELECT a.c, b.c FROM (SELECT SUM(s.c) AS c FROM s) AS a CROSS JOIN (SELECT SUM(s.c) AS c FROM other.s AS s) AS b", True),
         # Rows that are not there
         (f"SELECT names.name, SUM(s.c) AS c FROM names LEFT JOIN ({IN_ROWS} t) AS s ON s.k = names.k GROUP BY names.name", False),
         (f"SELECT names.name, SUM(s.c) AS c FROM ({IN_ROWS} t) AS s FULL JOIN names ON s.k = names.k GROUP BY names.name", False),
         (f"SELECT names.name, SUM(s.c) AS c FROM ({IN_ROWS} t) AS s RIGHT JOIN names ON s.k = names.k GROUP BY names.name", False),
         # Other uses
+        (f"WITH s AS ({IN_ROWS} t) SELECT SUM(s.c) AS c, MAX(S.C) AS m FROM s", False),
         (f"SELECT SUM(s.c) AS c, MAX(s.c) AS m FROM ({IN_ROWS} t) AS s", False),
         (f"SELECT s.c AS k, SUM(s.c) AS c FROM ({IN_ROWS} t) AS s GROUP BY s.c", False),
         (f"SELECT SUM(s.c) AS c FROM ({IN_ROWS} t) AS s WHERE s.c = 1", False),
