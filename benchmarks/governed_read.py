@@ -3,9 +3,9 @@
 No way is measured before it has given the figures of the door. `mf query` is a process of its own and is measured after the others.
 """
 
-import statistics
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
+from benchmarks.answered import Answered
 from benchmarks.data_sets.data_set import DataSet
 from benchmarks.figure import Figure
 from benchmarks.peers import mf_query
@@ -16,10 +16,10 @@ from benchmarks.plot import plot_ways
 from benchmarks.published import IN_MEMORY, UNKEPT, Published, published
 from benchmarks.question import Question
 from benchmarks.results import RESULTS
-from benchmarks.rows import figures_of, refuse_other_figures
+from benchmarks.rows import Row, figures_of, refuse_other_figures
 from benchmarks.setting import Setting
 from benchmarks.table import ways_table
-from benchmarks.timing import Times, is_at_most, median_interval, milliseconds, take_turns
+from benchmarks.timing import Times, milliseconds, take_turns
 from benchmarks.ways import (
     BY_HAND,
     GOVERNED,
@@ -69,12 +69,18 @@ def _of_question(
     expected = figures_of(ways[GOVERNED]())
     for name, way in ways.items():
         refuse_other_figures(f"{data_set.name}, {question.name}: {name}", way(), expected)
-    times = take_turns(ways, rounds=setting.rounds, seconds=setting.seconds)
-    for name in times:
-        yield _figure(data_set.name, question.name, name, times)
+    answered = Answered(
+        benchmark=NAME,
+        data_set=data_set.name,
+        question=question.name,
+        times=take_turns(ways, rounds=setting.rounds, seconds=setting.seconds),
+    )
+    for name in ways:
+        yield _figure(answered, name)
     for name, reason in cannot.items():
-        yield _cannot(data_set.name, question.name, name, reason)
-    yield _of_command_line(question, data_set, times[GOVERNED], expected, setting)
+        yield answered.cannot(name, peer=GOVERNED, reason=reason)
+    command_line = _times_of_command_line(question, data_set, expected, setting)
+    yield answered.after(mf_query.NAME, command_line, peer=GOVERNED, at_least=200)
 
 
 def _ways(
@@ -92,88 +98,28 @@ def _ways(
     return ways, cannot
 
 
-def _figure(data_set: str, question: str, way: str, times: Mapping[str, Times]) -> Figure:
-    """The times of a way beside its peer: raw SQL for what we add to it, the governed read for everybody else."""
-    peer = RAW if way in (BY_HAND, WITHOUT_LEDGER, WITH_MEMORY, GOVERNED) else GOVERNED
-    own = times[way]
-    ratios = own.ratios(times[peer])
-    target, reached = _target(way, ratios, times)
-    return Figure(
-        benchmark=NAME,
-        name=f"{data_set}, {question}: {way}",
-        value=own.median,
-        unit="ms",
-        peer=peer if way != RAW else None,
-        ratio=statistics.median(ratios) if way != RAW else None,
-        target=target,
-        reached=reached,
-        details={
-            "data_set": data_set,
-            "query": question,
-            "way": way,
-            "quartiles": [round(item, 4) for item in own.quartiles],
-            "ratio_interval_95": [round(item, 4) for item in median_interval(ratios)],
-            "rounds": len(own.taken),
-        },
-    )
-
-
-def _target(
-    way: str, ratios: tuple[float, ...], times: Mapping[str, Times]
-) -> tuple[str | None, bool | None]:
-    """What the ratio of a way is to reach, and whether it does. Equal is an interval that holds 1.00."""
+def _figure(answered: Answered, way: str) -> Figure:
+    """A way beside its peer: raw SQL for what we add to it, the governed read for everybody else."""
+    if way == RAW:
+        return answered.figure(way)
     if way == WITHOUT_LEDGER:
-        return "<= 1.00", is_at_most(median_interval(ratios), 1.0)
-    if way == GOVERNED and times[RAW].median > LONG_MS:
-        return "<= 1.10", is_at_most(median_interval(ratios), 1.1)
-    if way in (RAW, BY_HAND, WITH_MEMORY, GOVERNED):
-        return None, None
-    return "> 1.00", statistics.median(ratios) > 1.0
+        return answered.figure(way, peer=RAW, at_most=1.0)
+    if way == GOVERNED and answered.times[RAW].median > LONG_MS:
+        return answered.figure(way, peer=RAW, at_most=1.1)
+    if way in (BY_HAND, WITH_MEMORY, GOVERNED):
+        return answered.figure(way, peer=RAW)
+    return answered.figure(way, peer=GOVERNED, above=1.0)
 
 
-def _cannot(data_set: str, question: str, way: str, reason: str) -> Figure:
-    return Figure(
-        benchmark=NAME,
-        name=f"{data_set}, {question}: {way}",
-        value=None,
-        unit="ms",
-        peer=GOVERNED,
-        details={"data_set": data_set, "query": question, "way": way, "cannot": reason},
-    )
-
-
-def _of_command_line(
-    question: Question,
-    data_set: DataSet,
-    door: Times,
-    expected: list[tuple[str | None, ...]],
-    setting: Setting,
-) -> Figure:
+def _times_of_command_line(
+    question: Question, data_set: DataSet, expected: list[Row], setting: Setting
+) -> Times:
     folder = setting.scratch / NAME
     name = f"{data_set.name}, {question.name}: {mf_query.NAME}"
-    answer = mf_query.run_mf_query(data_set, question, folder)
-    refuse_other_figures(name, answer, expected)
-    taken = Times(
+    refuse_other_figures(name, mf_query.run_mf_query(data_set, question, folder), expected)
+    return Times(
         taken=tuple(
             milliseconds(lambda: mf_query.run_mf_query(data_set, question, folder))
             for _ in range(setting.cli_rounds)
         )
-    )
-    ratio = taken.median / door.median
-    return Figure(
-        benchmark=NAME,
-        name=name,
-        value=taken.median,
-        unit="ms",
-        peer=GOVERNED,
-        ratio=ratio,
-        target=">= 200",
-        reached=ratio >= 200,
-        details={
-            "data_set": data_set.name,
-            "query": question.name,
-            "way": mf_query.NAME,
-            "quartiles": [min(taken.taken), max(taken.taken)],
-            "rounds": len(taken.taken),
-        },
     )

@@ -1,15 +1,16 @@
 """Reads of those from whom something is withheld: masks and small groups, beside the SQL for those from whom nothing is."""
 
-import statistics
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
+from benchmarks.answered import Answered
 from benchmarks.door import POLICY
 from benchmarks.figure import Figure
 from benchmarks.published import UNKEPT, Published, published
 from benchmarks.question import Question
+from benchmarks.rows import figures_of, refuse_other_figures
 from benchmarks.setting import Setting
 from benchmarks.table import ways_table
-from benchmarks.timing import Times, is_at_most, median_interval, take_turns
+from benchmarks.timing import take_turns
 from benchmarks.ways import RAW, governed, sql_ways
 from semantic.policy import Reader
 
@@ -56,31 +57,17 @@ def _of_question(question: Question, behind_doors: Published, setting: Setting) 
         f"governed, {name}": governed(question.query, door, Reader(name=name))
         for name in (WHOLE, *NARROWED)
     }
-    for way in ways.values():
-        way()
-    times = take_turns(ways, rounds=setting.rounds, seconds=setting.seconds)
-    for name in times:
-        yield _figure(behind_doors.data_set.name, question.name, name, times)
-
-
-def _figure(data_set: str, question: str, way: str, times: Mapping[str, Times]) -> Figure:
-    own, is_raw, is_whole = times[way], way == RAW, way == f"governed, {WHOLE}"
-    ratios = own.ratios(times[RAW])
-    return Figure(
-        benchmark=NAME,
-        name=f"{data_set}, {question}: {way}",
-        value=own.median,
-        unit="ms",
-        peer=None if is_raw else RAW,
-        ratio=None if is_raw else statistics.median(ratios),
-        target=None if is_raw or is_whole else "<= 1.05",
-        reached=None if is_raw or is_whole else is_at_most(median_interval(ratios), 1.05),
-        details={
-            "data_set": data_set,
-            "query": question,
-            "way": way,
-            "quartiles": [round(item, 4) for item in own.quartiles],
-            "ratio_interval_95": [round(item, 4) for item in median_interval(ratios)],
-            "rounds": len(own.taken),
-        },
+    whole = f"governed, {WHOLE}"
+    refuse_other_figures(
+        f"{NAME}, {question.name}: {whole}", ways[whole](), figures_of(ways[RAW]())
     )
+    answered = Answered(
+        benchmark=NAME,
+        data_set=behind_doors.data_set.name,
+        question=question.name,
+        times=take_turns(ways, rounds=setting.rounds, seconds=setting.seconds),
+    )
+    yield answered.figure(RAW)
+    yield answered.figure(whole, peer=RAW)
+    for name in NARROWED:
+        yield answered.figure(f"governed, {name}", peer=RAW, at_most=1.05)

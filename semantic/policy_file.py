@@ -75,7 +75,7 @@ def _as_list(value: object) -> object:
         if not isinstance(item, str | int | bool):
             written = "null" if item is None else f"{item} ({type(item).__name__})"
             raise ValueError(
-                f"holds {written}; a text is meant, or a whole number: put it in quotes"
+                f"holds {written}; only texts and whole numbers stand here: put quotes around it"
             )
         if isinstance(item, str):
             plain_text(item)

@@ -14,7 +14,7 @@ import pytest
 from semantic.catalog import Catalog
 from semantic.dbt_manifest import build_catalog, load_catalog
 from semantic.errors import ManifestError
-from semantic.metric import MetricType, Scope
+from semantic.metric import METRIC_TIME, MetricType, Scope, times_of
 from tests.dbt_build import BuiltProject
 from tests.semantic.shop import CUSTOMERS, DAYS, ORDERS
 
@@ -205,6 +205,24 @@ def test_a_dimension_or_entity_can_be_declared_personal_itself(
         named(named(semantic, "semantic_models", "customers"), kind, name)["config"] = config
 
     assert changed(change).semantic_models["customers"].elements[name].pii
+
+
+def test_the_time_of_a_metric_has_a_name_by_every_key_of_its_model(
+    changed: Callable[..., Catalog],
+) -> None:
+    receipt = {"name": "receipt", "type": "unique", "expr": "receipt_id"}
+    model = changed(
+        lambda semantic: named(semantic, "semantic_models", "orders")["entities"].append(receipt)
+    )
+    orders, rate = model.metrics["orders"], model.metrics["first_order_rate"]
+    names = {"order__ordered_on", "receipt__ordered_on"}
+
+    assert orders.also_called("receipt__ordered_on") == {"receipt__ordered_on", METRIC_TIME}
+    assert orders.also_called(METRIC_TIME) == {*names, METRIC_TIME}
+    assert orders.also_called("customer__region") == {"customer__region"}
+    assert times_of([orders]) == {*names, METRIC_TIME}
+    assert names < rate.also_called(METRIC_TIME)
+    assert times_of([orders, rate]) == {METRIC_TIME}
 
 
 def test_a_private_metric_is_hidden_and_still_counts(changed: Callable[..., Catalog]) -> None:

@@ -1,6 +1,7 @@
 """The policy file: what it says, that it keeps its hash, and that a slip in it is pointed at."""
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
@@ -9,9 +10,10 @@ from hypothesis import strategies as st
 
 from semantic.catalog import Catalog
 from semantic.errors import PolicyError
+from semantic.metric import GRAINS
 from semantic.policy import Mask, Reader, RestrictRule
 from semantic.policy_check import check_policy
-from semantic.policy_file import load_policy, parse_policy, policy_text
+from semantic.policy_file import Grain, load_policy, parse_policy, policy_text
 from tests.semantic.door import POLICY
 
 RULE = """
@@ -117,9 +119,9 @@ def test_the_order_of_rules_and_names_is_not_part_of_the_hash() -> None:
     ("rows", "told"),
     [
         ('"a\\x7fb"', "rules.0.rows.region: holds the control character U+007F"),
-        ("2024-03-01", "rules.0.rows.region: holds 2024-03-01 (date); a text is meant, or a whole number: put it in quotes"),
-        ("null", "rules.0.rows.region: holds null; a text is meant, or a whole number: put it in quotes"),
-        ("[1, 1.5]", "rules.0.rows.region: holds 1.5 (float); a text is meant, or a whole number: put it in quotes"),
+        ("2024-03-01", "rules.0.rows.region: holds 2024-03-01 (date); only texts and whole numbers stand here: put quotes around it"),
+        ("null", "rules.0.rows.region: holds null; only texts and whole numbers stand here: put quotes around it"),
+        ("[1, 1.5]", "rules.0.rows.region: holds 1.5 (float); only texts and whole numbers stand here: put quotes around it"),
     ],
 )  # fmt: skip
 def test_a_value_that_no_row_can_have_is_said_in_one_sentence(rows: str, told: str) -> None:
@@ -387,3 +389,7 @@ def test_a_name_that_does_not_exist_is_refused_with_the_nearest_that_does(
 )
 def test_a_policy_whose_names_exist_is_taken(shop_catalog: Catalog, text: str) -> None:
     check_policy(parse_policy(text), shop_catalog)
+
+
+def test_the_grains_of_a_policy_are_those_of_every_time() -> None:
+    assert get_args(Grain) == GRAINS
