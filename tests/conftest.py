@@ -29,7 +29,16 @@ settings.register_profile(
 settings.load_profile("tests")
 
 
-SLOWEST_FIRST = ("test_graph", "test_daemon", "test_cli", "test_components", "test_sensors")
+SLOWEST_FIRST = (
+    "test_graph",
+    "test_cli",
+    "test_daemon",
+    "test_sensors",
+    "test_components",
+    "test_refresh",
+    "test_changed_data",
+    "test_forbidden_rows_do_not_exist",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -35,8 +35,14 @@ def test_the_watch_reports_the_blizzard_beside_its_weather(told: Told) -> None:
         assert f"The weather of {day}: {inches:.2f} inches of precipitation" in flat
 
 
-def test_the_same_days_again_run_nobody(told: Told) -> None:
+def test_the_same_days_again_change_no_version_and_run_nobody(told: Told) -> None:
     assert "ran: nobody" in told.chapter(3)
+    with dg.DagsterInstance.from_config(str(told.home)) as instance:
+        for key in instance.all_asset_keys():
+            if key.path[0] == "metrics":
+                landed = instance.fetch_materializations(key, limit=10, ascending=True).records
+                _, blizzard, again, _ = [item.asset_materialization for item in landed]
+                assert blizzard.tags["dagster/data_version"] == again.tags["dagster/data_version"]
 
 
 def test_a_correction_for_one_carrier_runs_those_who_see_it(told: Told) -> None:
