@@ -1,5 +1,6 @@
 """What is built once per test session: the shop, its catalogue, a compiler and a published snapshot."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import datetime
@@ -16,7 +17,7 @@ from semantic.errors import LedgerUnavailable
 from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import Ledger
 from semantic.snapshot import SnapshotStore
-from tests.dbt_build import BuiltProject
+from tests.dbt_build import BuiltProject, build_once, write_quick_dbt
 from tests.semantic.door import POLICY, RememberingEngine, build_door, publish
 from tests.semantic.shop import build_shop
 
@@ -66,6 +67,16 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> P
     """Where all workers of this test session find what one of them has built."""
     own = tmp_path_factory.getbasetemp()
     return own if worker_id == "master" else own.parent
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _dbt_on_path(shared_folder: Path) -> Iterator[None]:
+    """A command `dbt` is found, as in an activated environment, and no variable names another warehouse."""
+    folder = build_once(shared_folder / "bin", write_quick_dbt)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+        patch.delenv("NYC_FLIGHTS_WAREHOUSE", raising=False)
+        yield
 
 
 @pytest.fixture(scope="session")

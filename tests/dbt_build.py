@@ -77,6 +77,22 @@ def run_dbt(command: str, project: Path, **environment: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+QUICK_DBT = f"""#!{sys.executable}
+import sys
+from importlib.metadata import version
+if sys.argv[1:] == ["--version"]:
+    sys.exit(print("installed:", version("dbt-core")))
+from dbt.cli.main import cli
+sys.exit(cli())
+"""
+
+
+def write_quick_dbt(folder: Path) -> None:
+    """dbt as a command in this folder, which tells its version without loading itself: dagster-dbt asks that before each run."""
+    (folder / "dbt").write_text(QUICK_DBT)
+    (folder / "dbt").chmod(0o755)
+
+
 def build_once(folder: Path, build: Callable[[Path], None]) -> Path:
     """A folder that the first process which asks builds, and that all others wait for."""
     folder.mkdir(parents=True, exist_ok=True)

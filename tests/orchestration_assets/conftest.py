@@ -1,7 +1,5 @@
 """Code locations with their instances, each built once per test session and copied for the tests that change something."""
 
-import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -65,16 +63,7 @@ def settled(settled_shop: Path, tmp_path: Path) -> Iterator[Location]:
 
 
 @pytest.fixture(scope="session")
-def dbt_on_path() -> Iterator[None]:
-    """Finds dbt beside this Python, as an activated environment does, and lets no variable name another warehouse."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-        patch.delenv("NYC_FLIGHTS_WAREHOUSE", raising=False)
-        yield
-
-
-@pytest.fixture(scope="session")
-def built_flights(dbt_on_path: None, shared_folder: Path) -> Path:
+def built_flights(shared_folder: Path) -> Path:
     """The demonstration after one run of its whole graph over twelve days. `run_id` holds the run's id."""
 
     def build(folder: Path) -> None:

@@ -1,6 +1,5 @@
 """The corner shop as a code location: dbt, the snapshot, metrics, and three agents."""
 
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -96,7 +95,6 @@ def build_definitions(
                 "dbt": DbtCliResource(
                     project_dir=project,
                     profiles_dir=str(project_of(folder)),
-                    dbt_executable=str(Path(sys.executable).parent / "dbt"),
                 )
             },
         ),

@@ -2,10 +2,8 @@
 
 import ast
 import inspect
-import os
 import re
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +67,6 @@ def test_other_parquet_files_tell_another_story(
     home, warehouse = tmp_path / "home", tmp_path / "warehouse" / "nyc_flights.duckdb"
     home.mkdir()
     monkeypatch.setenv("NYC_FLIGHTS_WAREHOUSE", str(warehouse))
-    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     definitions = build_demo(dbt_project=parsed, data=data)
     with dg.instance_for_test(temp_dir=str(home)) as instance:
         result = definitions.resolve_implicit_global_asset_job_def().execute_in_process(
