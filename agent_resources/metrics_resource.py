@@ -5,7 +5,7 @@ from pathlib import Path
 
 import dagster as dg
 from dagster import DagsterInstance
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from semantic.catalog import Catalog
 from semantic.dbt_manifest import load_catalog
@@ -31,6 +31,8 @@ class ReadSettings(dg.Config, dg.Resolvable):
 
     A cached answer is on record like any other read, and falls with the policy, the snapshot and the definition.
     """
+
+    model_config = ConfigDict(extra="forbid")
 
     query_seconds: float = Field(
         default=QueryLimits.seconds, gt=0, description="A query that takes longer is cancelled."

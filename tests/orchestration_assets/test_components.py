@@ -18,7 +18,9 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
 )
 from dagster.components.core.component_tree import ComponentTreeException
 from dagster.components.testing.utils import DefsFolderSandbox, create_defs_folder_sandbox
+from pydantic import ValidationError
 
+from agent_resources.metrics_resource import ReadSettings
 from orchestration_assets.components import AgentComponent, SemanticMetricsComponent
 from orchestration_assets.dbt_project import load_dbt_assets, locate_warehouse
 from orchestration_assets.model_states import read_model_states
@@ -319,6 +321,11 @@ def test_what_reads_may_use_and_what_is_kept_is_set_in_yaml(running: Till) -> No
 
     assert run(running, "governed_snapshot").success
     assert running.published == ["CURRENT", "v000002"]
+
+
+def test_a_setting_that_there_is_not_is_refused() -> None:
+    with pytest.raises(ValidationError, match="query_second\n.*not permitted"):
+        ReadSettings(query_second=1)  # type: ignore[call-arg]
 
 
 PROFILES = """
