@@ -324,7 +324,7 @@ def test_what_reads_may_use_and_what_is_kept_is_set_in_yaml(running: Till) -> No
 
 
 def test_a_setting_that_there_is_not_is_refused() -> None:
-    with pytest.raises(ValidationError, match="query_second\n.*not permitted"):
+    with pytest.raises(ValidationError, match=r"query_second\n.*not permitted"):
         ReadSettings(query_second=1)  # type: ignore[call-arg]
 
 
