@@ -1,34 +1,48 @@
-"""Keys that are made on first use and live beside the ledger."""
+"""Keys that are made on first use and live beside the ledger, in files that only their owner can read."""
 
 import os
 import secrets
 from contextlib import suppress
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from semantic.errors import LedgerUnavailable
 
 
 def load_mask_key(folder: Path) -> str:
-    """The key that pseudonyms are made with: 32 random bytes in hexadecimal, in a file that only its owner can read.
+    """The key that pseudonyms are made with: 32 random bytes in hexadecimal.
 
     With another key the same value has another pseudonym. Raises `LedgerUnavailable` where it cannot be kept.
     """
-    path = folder / "masking.key"
+    return _load(folder, "masking.key", "masking key").hex()
+
+
+def load_signing_key(folder: Path) -> Ed25519PrivateKey:
+    """The key that checkpoints are signed with. Raises `LedgerUnavailable` where it cannot be kept."""
+    return Ed25519PrivateKey.from_private_bytes(_load(folder, "signing.key", "signing key"))
+
+
+def _load(folder: Path, name: str, what: str) -> bytes:
+    """32 random bytes, in hexadecimal in the file."""
+    path = folder / name
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if not path.exists():
             _make_key(path)
         key = path.read_text().strip()
     except OSError as error:
+        raise LedgerUnavailable(f"Cannot keep the {what} in {folder}: {error.strerror}") from error
+    try:
+        found = bytes.fromhex(key)
+    except ValueError:
+        found = b""
+    if len(found) != 32:
         raise LedgerUnavailable(
-            f"Cannot keep the masking key in {folder}: {error.strerror}"
-        ) from error
-    if len(key) != 64:
-        raise LedgerUnavailable(
-            f"The masking key {path} is damaged",
+            f"The {what} {path} is damaged",
             hint="restore it from a backup, or remove it for a new one",
         )
-    return key
+    return found
 
 
 def _make_key(path: Path) -> None:

@@ -1,6 +1,7 @@
 """The record: no record, no data."""
 
 from semantic.ledger.ledger import STATE_FOLDER, Ledger
+from semantic.ledger.note import Checkpoint, NoteError, open_note
 from semantic.ledger.reads import (
     AskedQuery,
     Read,
@@ -10,19 +11,26 @@ from semantic.ledger.reads import (
     known_names,
 )
 from semantic.ledger.record import MetricRead, ReadContext, Record, RecordKind, new_read_id
+from semantic.ledger.verify import Finding, Harm, Verified
 
 __all__ = [
     "STATE_FOLDER",
     "AskedQuery",
+    "Checkpoint",
+    "Finding",
+    "Harm",
     "Ledger",
     "MetricRead",
+    "NoteError",
     "Read",
     "ReadContext",
     "ReadQuestion",
     "Record",
     "RecordKind",
+    "Verified",
     "asked_queries",
     "find_reads",
     "known_names",
     "new_read_id",
+    "open_note",
 ]

@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from semantic.canonical import canonical_json
+from semantic.ledger.chain import content_of
 from semantic.ledger.ledger import Ledger
 from semantic.ledger.record import RecordKind
 from semantic.ledger.schema import read_metrics, records
@@ -114,7 +115,7 @@ def asked_queries(ledger: Ledger, *, since: datetime, without_reader: str) -> li
     found: Counter[tuple[str, str | None, bytes]] = Counter()
     with ledger.reading() as connection:
         for row in connection.execute(statement):
-            query = json.loads(row.body)["details"].get("query")
+            query = content_of(row.body)["details"].get("query")
             if query is not None:
                 found[row.reader, row.acting_for, canonical_json(query)] += 1
     return [
@@ -186,9 +187,9 @@ def _as_recorded(moment: datetime) -> str:
 
 
 def _read(row: Any) -> Read:
-    body = json.loads(row["body"])
+    body = content_of(row["body"])
     details = body["details"]
-    ended = json.loads(row["outcome_body"])["details"] if row["outcome_body"] else {}
+    ended = content_of(row["outcome_body"])["details"] if row["outcome_body"] else {}
     if row["kind"] == RecordKind.REFUSAL.value:
         outcome, reason = "refused", row["reason"]
     elif row["ended_as"] is None:

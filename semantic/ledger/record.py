@@ -19,6 +19,7 @@ class RecordKind(StrEnum):
     OUTCOME = "outcome"
     REFUSAL = "refusal"
     POLICY = "policy"
+    CHECKPOINT = "checkpoint"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,14 +59,12 @@ class Record:
     metrics: tuple[MetricRead, ...] = ()
     details: Mapping[str, object] = field(default_factory=dict)
 
-    def body(self, recorded_at: str) -> bytes:
-        """The canonical bytes of this record."""
+    def content(self) -> bytes:
+        """The canonical bytes of what this record says. Its time and its place are given to it where it is written."""
         return canonical_json(
             {
-                "schema": "governed-agents/record/1",
                 "id": self.record_id,
                 "kind": self.kind.value,
-                "at": recorded_at,
                 "reader": self.reader,
                 "acting_for": self.acting_for,
                 "run_id": self.context.run_id,
@@ -91,7 +90,7 @@ class Record:
 def new_read_id(reader: str, context: ReadContext, identity: str) -> str:
     """The id of a read: derived where a retry must find it again, else a new UUIDv7."""
     if context.call_id is None or context.root_run_id is None:
-        return str(_uuid7())
+        return str(uuid7())
     place = canonical_json(
         [reader, context.root_run_id, context.step_key, context.call_id, identity]
     )
@@ -99,7 +98,7 @@ def new_read_id(reader: str, context: ReadContext, identity: str) -> str:
     return str(_uuid_of(int.from_bytes(digest[:16]), version=8))
 
 
-def _uuid7() -> uuid.UUID:
+def uuid7() -> uuid.UUID:
     """A UUID of RFC 9562 version 7: sortable by the millisecond of its making."""
     milliseconds = time.time_ns() // 1_000_000
     return _uuid_of((milliseconds & (1 << 48) - 1) << 80 | secrets.randbits(80), version=7)

@@ -1,8 +1,8 @@
 """The tables of the ledger.
 
-`records` and `read_metrics` are append-only: triggers refuse UPDATE and DELETE. `records.body` is the exact canonical JSON of the
-record; the other columns repeat parts of it for look-ups. `agents` is a registry, and the newest definition of an agent
-replaces the one before.
+`records`, `read_metrics` and `tiles` are append-only: triggers refuse UPDATE and DELETE. `records.body` is the exact canonical JSON
+that is hashed; the other columns repeat parts of it for look-ups. `tiles` keep hashes of the tree over all bodies. `agents` is a
+registry, and the newest definition of an agent replaces the one before.
 """
 
 from sqlalchemy import (
@@ -17,7 +17,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 metadata = MetaData()
 
@@ -34,10 +34,13 @@ records = Table(
     Column("root_run_id", String(100)),
     Column("reason", String(40)),
     Column("body", LargeBinary, nullable=False),
+    Column("stream", String(36)),
+    Column("position", Integer),
     UniqueConstraint("record_id", "kind"),
     Index("records_by_reader", "reader", "recorded_at"),
     Index("records_by_run", "run_id"),
     Index("records_by_kind", "kind", "seq"),
+    Index("records_by_place", "stream", "position", unique=True),
     sqlite_autoincrement=True,
 )
 
@@ -56,6 +59,16 @@ read_metrics = Table(
     Index("read_metrics_by_days", "metric", "covers_from", "covers_to"),
 )
 
+# The hashes of 256 records each, and the root over them. `through` is the last of these records.
+tiles = Table(
+    "tiles",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("through", Integer, ForeignKey("records.seq"), nullable=False, unique=True),
+    Column("root", LargeBinary, nullable=False),
+    Column("hashes", LargeBinary, nullable=False),
+)
+
 agents = Table(
     "agents",
     metadata,
@@ -65,7 +78,7 @@ agents = Table(
     Column("body", LargeBinary, nullable=False),
 )
 
-APPEND_ONLY = ("records", "read_metrics")
+APPEND_ONLY = ("records", "read_metrics", "tiles")
 
 
 def append_only_triggers() -> list[str]:
@@ -76,3 +89,14 @@ def append_only_triggers() -> list[str]:
         for table in APPEND_ONLY
         for verb in ("UPDATE", "DELETE")
     ]
+
+
+def migrations() -> dict[int, list[str]]:
+    """By version, the SQLite statements that make a ledger of the version before into one of it. New tables are made afterwards."""
+    return {
+        2: [
+            "ALTER TABLE records ADD COLUMN stream VARCHAR(36)",
+            "ALTER TABLE records ADD COLUMN position INTEGER",
+            "CREATE UNIQUE INDEX records_by_place ON records (stream, position)",
+        ]
+    }

@@ -214,11 +214,17 @@ class Location:
 
     def reads(self, run_id: str) -> list[Read]:
         """What the ledger holds of a run."""
-        ledger = Ledger.open(self.home / "governed_agents" / "ledger.db")
-        try:
+        with self.ledger() as ledger:
             return list(find_reads(ledger, ReadQuestion(run=run_id)))
+
+    @contextmanager
+    def ledger(self) -> Iterator[Ledger]:
+        """The ledger of the instance."""
+        opened = Ledger.open(self.home / "governed_agents" / "ledger.db")
+        try:
+            yield opened
         finally:
-            ledger.close()
+            opened.close()
 
     def _latest(self, key: dg.AssetKey) -> dg.AssetMaterialization:
         latest = self.instance.get_latest_materialization_event(key)

@@ -558,7 +558,8 @@ def test_a_policy_that_is_revoked_while_a_read_is_prepared_releases_nothing(
                 self.publish_policy("another", "{}", by="owner", run_id=None)
             return super().append(record, under_policy=under_policy)
 
-    door.ledger = Revoking(ledger.path)
+    assert ledger.path is not None
+    door.ledger = Revoking.open(ledger.path)
     with door.session(BOSS, data=data) as session:
         refused = session.query({"metrics": "orders"})
     door.ledger.close()

@@ -22,6 +22,8 @@ from semantic.dbt_manifest import build_catalog
 from semantic.engine import CompileRequest, MetricEngine
 from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import Ledger, ReadContext, ReadQuestion, Record, find_reads
+from semantic.ledger.chain import content_of
+from semantic.ledger.sqlite_store import SqliteStore
 from semantic.metric import Dimension
 from semantic.open_snapshot import Fetched, OpenSnapshot, QueryLimits
 from semantic.policy import Reader
@@ -58,7 +60,7 @@ def bodies(ledger: Ledger) -> list[dict[str, Any]]:
     with sqlite3.connect(str(ledger.path)) as reader:
         found = reader.execute("SELECT body FROM records ORDER BY seq").fetchall()
     reader.close()
-    return [json.loads(body) for (body,) in found]
+    return [content_of(body) for (body,) in found]
 
 
 # Answers
@@ -856,7 +858,7 @@ class WatchedLedger(Ledger):
 
     def __init__(self, path: Path, events: list[str]) -> None:
         self._events = events
-        super().__init__(path)
+        super().__init__(SqliteStore(path))
 
     def append(self, record: Record, **how: Any) -> bool:
         is_new = super().append(record, **how)

@@ -1,0 +1,115 @@
+"""Signed checkpoints over all records: who keeps one elsewhere finds any later change before it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from semantic.ledger.chain import content_of
+from semantic.ledger.note import Checkpoint
+from semantic.ledger.record import Record, RecordKind, uuid7
+from semantic.ledger.schema import records, tiles
+from semantic.ledger.tiles import TILE, TiledTree, last_tiled
+from semantic.ledger.transaction import Transaction
+from semantic.ledger.tree import Leaves, leaf_hash, root_hash
+
+MOST_AT_ONCE = 50_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seal:
+    """A checkpoint as it stands in the ledger: the signed note, its size, and the number of the last record that it covers."""
+
+    note: str
+    size: int
+    through: int
+
+
+def last_seal(connection: sa.Connection) -> Seal | None:
+    """The newest checkpoint, or None where nothing was sealed."""
+    body = connection.execute(
+        sa.select(records.c.body)
+        .where(records.c.kind == RecordKind.CHECKPOINT.value)
+        .order_by(records.c.seq.desc())
+        .limit(1)
+    ).scalar_one_or_none()
+    return None if body is None else Seal(**content_of(body)["details"])
+
+
+def has_unsealed(connection: sa.Connection) -> bool:
+    """Whether there are records, other than checkpoints, that no checkpoint covers."""
+    before = last_seal(connection)
+    found = connection.execute(
+        sa.select(records.c.seq)
+        .where(
+            records.c.seq > (before.through if before else 0),
+            records.c.kind != RecordKind.CHECKPOINT.value,
+        )
+        .limit(1)
+    )
+    return found.first() is not None
+
+
+def seal(transaction: Transaction, key: Ed25519PrivateKey) -> Seal | None:
+    """Covers the records that are not covered yet, at most so many at once. None where there are none but checkpoints.
+
+    Nobody may write beside this transaction.
+    """
+    connection = transaction.connection
+    before = last_seal(connection)
+    covered = before.through if before else 0
+    new = connection.execute(
+        sa.select(records.c.seq, records.c.kind)
+        .where(records.c.seq > covered)
+        .order_by(records.c.seq)
+        .limit(MOST_AT_ONCE)
+    ).all()
+    if all(row.kind == RecordKind.CHECKPOINT.value for row in new):
+        return None
+    size = (before.size if before else 0) + len(new)
+    through = new[-1].seq
+    _tile(connection, through)
+    checkpoint = Checkpoint(
+        origin=origin_of(connection), size=size, root=root_hash(TiledTree(connection, size), size)
+    )
+    made = Seal(note=checkpoint.signed(key), size=size, through=through)
+    record = Record(
+        record_id=str(uuid7()),
+        kind=RecordKind.CHECKPOINT,
+        details={"note": made.note, "size": made.size, "through": made.through},
+    )
+    transaction.add(record, record.content())
+    return made
+
+
+def origin_of(connection: sa.Connection) -> str:
+    """The name of a ledger, by its first record. There must be one."""
+    first: str = connection.execute(
+        sa.select(records.c.record_id).order_by(records.c.seq).limit(1)
+    ).scalar_one()
+    return f"governed-agents/{first}"
+
+
+def _tile(connection: sa.Connection, through: int) -> None:
+    """Keeps the hashes of every 256 records that have none kept, until this one."""
+    bodies = connection.execute(
+        sa.select(records.c.seq, records.c.body)
+        .where(records.c.seq > last_tiled(connection), records.c.seq <= through)
+        .order_by(records.c.seq)
+    )
+    number = connection.execute(sa.select(sa.func.count()).select_from(tiles)).scalar_one()
+    rows: list[dict[str, Any]] = []
+    while len(chunk := bodies.fetchmany(TILE)) == TILE:
+        hashes = [leaf_hash(row.body) for row in chunk]
+        rows.append(
+            {
+                "number": number + len(rows),
+                "through": chunk[-1].seq,
+                "root": root_hash(Leaves(hashes), TILE),
+                "hashes": b"".join(hashes),
+            }
+        )
+    bodies.close()
+    if rows:
+        connection.execute(sa.insert(tiles), rows)

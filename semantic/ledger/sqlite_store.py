@@ -1,0 +1,192 @@
+"""The ledger's SQLite file: every commit durable, one writer at a time among all processes.
+
+WAL, synchronous=FULL: a commit that returned survives a power cut. SQLite before 3.51.3 can corrupt a WAL file when two
+connections write and checkpoint at once; a file lock around every write and close takes that away, and keeps writers of
+several processes fair.
+"""
+
+import fcntl
+import random
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import IO, Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
+
+from semantic.errors import LedgerUnavailable
+from semantic.ledger.schema import SCHEMA_VERSION, append_only_triggers, metadata, migrations
+
+LOCK_TIMEOUT_SECONDS = 30.0
+_NOW_AND_NEXT = sa.text(
+    "SELECT strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), (SELECT coalesce(max(seq), 0) + 1 FROM records)"
+).columns(sa.column("at", sa.String), sa.column("next", sa.Integer))
+
+
+class SqliteStore:
+    """One SQLite file, or one in memory where there is no path.
+
+    Every method raises `LedgerUnavailable` when the file cannot be written or read.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self._writing = threading.Lock()
+        self._lock_file: IO[str] | None = None
+        with self._translated():
+            if path is None:
+                self._engine = sa.create_engine(
+                    "sqlite://",
+                    poolclass=sa.pool.StaticPool,
+                    connect_args={"check_same_thread": False},
+                )
+            else:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                self._lock_file = (path.parent / f"{path.name}.lock").open("a+")
+                self._engine = sa.create_engine(
+                    f"sqlite:///{path}", connect_args={"timeout": 5, "check_same_thread": False}
+                )
+            sa.event.listen(self._engine, "connect", _prepare_connection)
+            sa.event.listen(self._engine, "begin", _begin)
+        self._files: list[tuple[int, int]] | None = None
+        try:
+            self._create()
+            with self._translated():
+                self._files = self._files_at_path()
+        except LedgerUnavailable:
+            self.close()
+            raise
+
+    @contextmanager
+    def writing(self) -> Iterator[sa.Connection]:
+        """A transaction that nobody else writes beside. It is durable when the block has ended."""
+        with (
+            self._translated(),
+            self._exclusive(),
+            self._engine.connect().execution_options(governed_write=True) as connection,
+            connection.begin(),
+        ):
+            self._refuse_other_files()
+            yield connection
+        self._refuse_other_files()
+
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """A connection for questions. The one connection of a ledger in memory serves one at a time."""
+        alone = self._exclusive() if self.path is None else nullcontext()
+        with self._translated(), alone, self._engine.connect() as connection:
+            yield connection
+
+    def now_and_next(self, connection: sa.Connection) -> tuple[str, int]:
+        """The time of the database, in UTC to the millisecond, and the number of the next record. Nobody else writes until the
+        transaction ends.
+        """
+        row = connection.execute(_NOW_AND_NEXT).one()
+        return str(row.at), int(row.next)
+
+    def close(self) -> None:
+        """Closes the file. Other processes may still have it open."""
+        with self._exclusive():
+            self._engine.dispose()
+        if self._lock_file:
+            self._lock_file.close()
+
+    def _refuse_other_files(self) -> None:
+        """SQLite goes on writing to files that were removed, where nobody will read it."""
+        if self._files is not None and self._files != self._files_at_path():
+            raise LedgerUnavailable(
+                f"The ledger {self.path} is not the file that was opened",
+                hint="it was moved, removed or replaced: put it back, or start this process again",
+            )
+
+    def _files_at_path(self) -> list[tuple[int, int]] | None:
+        """The database and its write-ahead log, as they stand at the path now."""
+        if self.path is None:
+            return None
+        found = [path.stat() for path in (self.path, self.path.with_name(f"{self.path.name}-wal"))]
+        return [(item.st_dev, item.st_ino) for item in found]
+
+    def _create(self) -> None:
+        with self.writing() as connection:
+            version = int(connection.execute(sa.text("PRAGMA user_version")).scalar_one())
+            if version > SCHEMA_VERSION:
+                raise LedgerUnavailable(
+                    f"The ledger {self.path} was written by a newer version of this package",
+                    hint="install that version, or name another DAGSTER_HOME",
+                )
+            if version == SCHEMA_VERSION:
+                return
+            for step in range(version + 1, SCHEMA_VERSION + 1) if version else ():
+                for statement in migrations().get(step, ()):
+                    connection.execute(sa.text(statement))
+            metadata.create_all(connection)
+            for statement in append_only_triggers():
+                connection.execute(sa.text(statement))
+            connection.execute(sa.text(f"PRAGMA user_version = {SCHEMA_VERSION}"))
+
+    @contextmanager
+    def _exclusive(self) -> Iterator[None]:
+        """One writer at a time, in this process and among all others that hold the same file."""
+        if not self._writing.acquire(timeout=LOCK_TIMEOUT_SECONDS):
+            raise LedgerUnavailable("The ledger is busy in this process")
+        try:
+            if self._lock_file is None:
+                yield
+                return
+            _lock(self._lock_file, self.path)
+            try:
+                yield
+            finally:
+                fcntl.flock(self._lock_file, fcntl.LOCK_UN)
+        finally:
+            self._writing.release()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (SQLAlchemyError, OSError) as error:
+            reason = str(getattr(error, "orig", None) or error).splitlines()[0]
+            raise LedgerUnavailable(
+                f"The ledger {self.path or 'in memory'} cannot be used: {reason}",
+                hint="no data is released without a record; mend the file or its folder, then run again",
+            ) from error
+
+
+def _lock(file: IO[str], path: Path | None) -> None:
+    if file.closed:
+        raise LedgerUnavailable(f"The ledger {path} has been closed")
+    deadline = time.monotonic() + LOCK_TIMEOUT_SECONDS
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise LedgerUnavailable(
+                    f"The ledger {path} is held by another process",
+                    hint="look for a process that hangs while it writes",
+                ) from None
+            time.sleep(random.uniform(0.0005, 0.003))  # noqa: S311
+
+
+def _prepare_connection(connection: Any, _: object) -> None:
+    """Hands transactions to SQLAlchemy's begin event, and makes every commit durable."""
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for statement in (
+        "PRAGMA journal_mode=WAL",
+        "PRAGMA synchronous=FULL",
+        "PRAGMA foreign_keys=ON",
+        "PRAGMA busy_timeout=5000",
+    ):
+        cursor.execute(statement)
+    cursor.close()
+
+
+def _begin(connection: sa.Connection) -> None:
+    writes = connection.get_execution_options().get("governed_write")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

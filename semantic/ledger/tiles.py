@@ -1,0 +1,92 @@
+"""The tree over all records, of which the database keeps the hashes of every 256 leaves."""
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import sqlalchemy as sa
+
+from semantic.ledger.schema import records, tiles
+from semantic.ledger.tree import leaf_hash, node_hash
+
+TILE = 256
+_HASH = 32
+_LEVEL = 8
+
+
+class TiledTree:
+    """The subtrees of the first `size` records of a ledger, read as they are asked for."""
+
+    def __init__(self, connection: sa.Connection, size: int) -> None:
+        self._connection = connection
+        self._size = size
+        self._tiles: dict[int, list[bytes]] = {}
+        self._joined: dict[tuple[int, int], bytes] = {}
+
+    def subtree(self, level: int, index: int) -> bytes:
+        """The hash of the leaves from `index * 2**level` on, `2**level` of them."""
+        if level == _LEVEL and index < len(self._roots):
+            return self._roots[index]
+        if level == 0:
+            number, place = divmod(index, TILE)
+            return self._tile(number)[place]
+        key = level, index
+        if key not in self._joined:
+            self._joined[key] = node_hash(
+                self.subtree(level - 1, 2 * index), self.subtree(level - 1, 2 * index + 1)
+            )
+        return self._joined[key]
+
+    @cached_property
+    def _roots(self) -> Sequence[bytes]:
+        rows = self._connection.execute(sa.select(tiles.c.root).order_by(tiles.c.number))
+        return [row.root for row in rows]
+
+    def _tile(self, number: int) -> list[bytes]:
+        if number not in self._tiles:
+            self._tiles[number] = self._stored(number) or self._edge(number)
+        return self._tiles[number]
+
+    def _stored(self, number: int) -> list[bytes]:
+        found = self._connection.execute(
+            sa.select(tiles.c.hashes).where(tiles.c.number == number)
+        ).scalar_one_or_none()
+        return [] if found is None else hashes_of(found)
+
+    def _edge(self, number: int) -> list[bytes]:
+        """The leaves after the last tile."""
+        rows = self._connection.execute(
+            sa.select(records.c.body)
+            .where(records.c.seq > last_tiled(self._connection))
+            .order_by(records.c.seq)
+            .limit(self._size - number * TILE)
+        )
+        return [leaf_hash(row.body) for row in rows]
+
+
+def hashes_of(tile: bytes) -> list[bytes]:
+    """The hashes that a tile holds."""
+    return [tile[start : start + _HASH] for start in range(0, len(tile), _HASH)]
+
+
+def last_tiled(connection: sa.Connection) -> int:
+    """The number of the last record whose hash is in a tile; 0 where there is none."""
+    return int(
+        connection.execute(
+            sa.select(sa.func.coalesce(sa.func.max(tiles.c.through), 0))
+        ).scalar_one()
+    )
+
+
+def index_of(connection: sa.Connection, seq: int) -> int:
+    """Which leaf a record is, from 0 on."""
+    tile = connection.execute(
+        sa.select(tiles.c.number, tiles.c.through)
+        .where(tiles.c.through < seq)
+        .order_by(tiles.c.through.desc())
+        .limit(1)
+    ).one_or_none()
+    before, through = ((tile.number + 1) * TILE, tile.through) if tile else (0, 0)
+    between = connection.execute(
+        sa.select(sa.func.count()).where(records.c.seq > through, records.c.seq < seq)
+    ).scalar_one()
+    return before + int(between)

@@ -1,0 +1,362 @@
+"""Walks the whole record and says where it was changed.
+
+Each body is hashed and compared with what stands after it: the next record of its stream, the tile that holds its hash, and the next
+checkpoint, which is signed. What comes after the last checkpoint that is kept elsewhere is proven by nothing outside this file.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from pydantic_core import from_json
+
+from semantic.ledger.note import Checkpoint, NoteError, open_note
+from semantic.ledger.record import RecordKind
+from semantic.ledger.schema import read_metrics, records, tiles
+from semantic.ledger.sealing import Seal, origin_of
+from semantic.ledger.tiles import TILE, hashes_of
+from semantic.ledger.tree import leaf_hash, node_hash
+
+_CHUNK = 5_000
+_REPEATED = {
+    "record_id": "id",
+    "kind": "kind",
+    "reader": "reader",
+    "acting_for": "acting_for",
+    "run_id": "run_id",
+    "root_run_id": "root_run_id",
+    "reason": "reason",
+}
+
+
+class Harm(StrEnum):
+    """What was done to the record."""
+
+    EDITED = "edited"
+    DELETED = "deleted"
+    INSERTED = "inserted"
+    REORDERED = "reordered"
+    TRUNCATED = "truncated"
+    ROLLED_BACK = "rolled back"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One harm, and the number of the first record that it concerns."""
+
+    harm: Harm
+    seq: int
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verified:
+    """What a walk found: `findings` in the order of the records, none where all is whole.
+
+    `exposed` counts the records after the last checkpoint, or after the one that was kept elsewhere where that was given.
+    """
+
+    records: int
+    streams: int
+    checkpoints: int
+    exposed: int
+    findings: tuple[Finding, ...]
+
+    @property
+    def is_whole(self) -> bool:
+        return not self.findings
+
+
+def verify(
+    connection: sa.Connection,
+    keys: Sequence[Ed25519PublicKey],
+    *,
+    against: Checkpoint | None = None,
+) -> Verified:
+    """Walks all records. `against` is a checkpoint that was kept elsewhere; its signature has been checked."""
+    walk = _Walk(connection, keys, against)
+    walk.run()
+    return walk.verified()
+
+
+@dataclass
+class _Frontier:
+    """The hashes of the complete subtrees that so many leaves come to, from left to right."""
+
+    size: int = 0
+    hashes: list[bytes] = field(default_factory=list)
+
+    def add(self, leaf: bytes) -> None:
+        found, size = leaf, self.size
+        while size % 2:
+            found, size = node_hash(self.hashes.pop(), found), size >> 1
+        self.hashes.append(found)
+        self.size += 1
+
+    def root(self) -> bytes:
+        found = self.hashes[-1]
+        for left in reversed(self.hashes[:-1]):
+            found = node_hash(left, found)
+        return found
+
+
+class _Walk:
+    def __init__(
+        self,
+        connection: sa.Connection,
+        keys: Sequence[Ed25519PublicKey],
+        against: Checkpoint | None,
+    ) -> None:
+        self._connection = connection
+        self._keys = keys
+        self._against = against
+        self._frontier = _Frontier()
+        self._tile: list[tuple[int, bytes]] = []
+        self._tiles_compare = True
+        self._ends: dict[str, tuple[int, int, str]] = {}
+        self._missing: dict[tuple[str, int], Finding] = {}
+        self._findings: list[Finding] = []
+        self._last_sealed = 0
+        self._sealed_until = 0
+        self._last = 0
+        self._sealed: dict[int, list[tuple[int, Seal]]] = {}
+        for seq, seal in _seals(connection):
+            self._sealed.setdefault(seal.through, []).append((seq, seal))
+        self._checkpoints = sum(map(len, self._sealed.values()))
+
+    def run(self) -> None:
+        tiled = self._stored_tiles()
+        for rows in _chunks(self._connection):
+            indexed = self._indexed(rows[0].seq, rows[-1].seq)
+            for row in rows:
+                self._visit(row, indexed.get(row.seq, []), tiled)
+        self._look_for_a_missing_end(tiled)
+
+    def verified(self) -> Verified:
+        anchor = self._against.size if self._against else self._last_sealed
+        return Verified(
+            records=self._frontier.size,
+            streams=len(self._ends),
+            checkpoints=self._checkpoints,
+            exposed=max(self._frontier.size - anchor, 0),
+            findings=tuple(sorted(self._findings, key=lambda item: item.seq)),
+        )
+
+    def _visit(
+        self,
+        row: Any,
+        indexed: list[tuple[object, ...]],
+        tiled: Iterator[tuple[int, list[bytes]]],
+    ) -> None:
+        leaf = leaf_hash(row.body)
+        try:
+            parsed = from_json(row.body)
+        except ValueError:
+            self._find(Harm.EDITED, row.seq, "its body is not what was written")
+        else:
+            self._compare(row, parsed, indexed)
+            if "stream" in parsed:
+                self._follow(row.seq, parsed, leaf)
+        self._last = row.seq
+        self._frontier.add(leaf)
+        self._tile.append((row.seq, leaf))
+        if len(self._tile) == TILE:
+            self._close_tile(next(tiled, None))
+        for seq, seal in self._sealed.pop(row.seq, ()):
+            self._check_seal(seq, seal)
+        if self._against and self._frontier.size == self._against.size:
+            self._check_anchor(row.seq, self._against)
+
+    def _compare(
+        self, row: Any, parsed: Mapping[str, Any], indexed: list[tuple[object, ...]]
+    ) -> None:
+        """The columns by which a record is found say what its body says."""
+        said = parsed.get("record", parsed)
+        if "metrics" not in said:
+            return
+        columns = [getattr(row, column) == said.get(key) for column, key in _REPEATED.items()]
+        place = (row.stream, row.position) == (parsed.get("stream"), parsed.get("position"))
+        if not (all(columns) and place and row.recorded_at == parsed["at"]):
+            self._find(Harm.EDITED, row.seq, "its columns do not say what its body says")
+        metrics = [
+            (
+                item["metric"],
+                row.record_id,
+                row.recorded_at,
+                item["data_version"],
+                item["definition_hash"],
+                *item["covers"],
+            )
+            for item in said["metrics"]
+        ]
+        if sorted(metrics, key=str) != sorted(indexed, key=str):
+            self._find(Harm.EDITED, row.seq, "the metrics it is found by are not those of its body")
+
+    def _follow(self, seq: int, parsed: Mapping[str, Any], leaf: bytes) -> None:
+        """A record holds the hash of the one before it in its stream."""
+        stream, position = str(parsed["stream"]), int(parsed["position"])
+        before, last, hash_ = self._ends.get(stream, (seq, 0, ""))
+        if position > last + 1:
+            missing = range(last + 1, position)
+            finding = Finding(
+                harm=Harm.DELETED,
+                seq=seq,
+                text=f"{len(missing):,} records of its stream are missing before it",
+            )
+            self._missing.update(dict.fromkeys(((stream, place) for place in missing), finding))
+            self._findings.append(finding)
+        elif position <= last:
+            self._found_later(seq, stream, position)
+            return
+        elif parsed["previous"] != hash_:
+            self._find(
+                Harm.EDITED, before, f"it is not the one that record {seq} was written after"
+            )
+        self._ends[stream] = seq, position, leaf.hex()
+
+    def _found_later(self, seq: int, stream: str, position: int) -> None:
+        """What was missing stands in another place."""
+        finding = self._missing.pop((stream, position), None)
+        if finding in self._findings:
+            self._findings.remove(finding)
+            seq = finding.seq
+        self._find(Harm.REORDERED, seq, "it stands before one that was written earlier")
+
+    def _close_tile(self, stored: tuple[int, list[bytes]] | None) -> None:
+        found, self._tile = self._tile, []
+        if stored is None or not self._tiles_compare:
+            return
+        _, hashes = stored
+        for place, ((seq, leaf), kept) in enumerate(zip(found, hashes, strict=False)):
+            if leaf != kept:
+                harm = _harm_between([leaf for _, leaf in found[place:]], hashes[place:])
+                self._find(harm, seq, "its hash is not the one that was kept of it")
+                self._tiles_compare = False
+                return
+
+    def _check_seal(self, seq: int, seal: Seal) -> None:
+        try:
+            checkpoint = open_note(seal.note, self._keys)
+        except NoteError as error:
+            self._find(Harm.EDITED, seq, f"it is a checkpoint, and {error.message}")
+            return
+        if not self._findings:
+            self._check_root(checkpoint, f"the checkpoint in record {seq}", self._sealed_until + 1)
+        self._last_sealed, self._sealed_until = checkpoint.size, seal.through
+
+    def _check_anchor(self, seq: int, anchor: Checkpoint) -> None:
+        if not self._findings:
+            self._check_root(anchor, "the checkpoint that was kept elsewhere", seq)
+
+    def _check_root(self, checkpoint: Checkpoint, what: str, seq: int) -> None:
+        """`seq` is what is said to be the first record where another history begins."""
+        if checkpoint.size > self._frontier.size:
+            gone = checkpoint.size - self._frontier.size
+            self._find(Harm.DELETED, seq, f"{what} covers {gone:,} records more than there are")
+        elif checkpoint.size < self._frontier.size:
+            more = self._frontier.size - checkpoint.size
+            self._find(Harm.INSERTED, seq, f"{what} covers {more:,} records fewer than there are")
+        elif checkpoint.root != self._frontier.root():
+            self._find(
+                Harm.EDITED, seq, f"{what} is of other records, from this one or a later one on"
+            )
+
+    def _look_for_a_missing_end(self, tiled: Iterator[tuple[int, list[bytes]]]) -> None:
+        last = self._last
+        for through, seals in self._sealed.items():
+            self._find(
+                Harm.DELETED, through, f"it is missing, and record {seals[0][0]} is its checkpoint"
+            )
+        numbered = max(_last_number(self._connection), max((item[0] for item in tiled), default=0))
+        if numbered > last:
+            self._find(
+                Harm.TRUNCATED,
+                last + 1,
+                f"it and all until {numbered} were written and are missing",
+            )
+        anchor = self._against
+        if anchor is None:
+            return
+        if self._frontier.size and anchor.origin != origin_of(self._connection):
+            self._find(Harm.ROLLED_BACK, 1, "the checkpoint is of another ledger than this")
+        elif anchor.size > self._frontier.size and numbered <= last:
+            self._find(
+                Harm.ROLLED_BACK,
+                last + 1,
+                f"the checkpoint covers {anchor.size:,} records, and there are {self._frontier.size:,}: an older copy "
+                "stands here, or the end was cut off",
+            )
+
+    def _find(self, harm: Harm, seq: int, text: str) -> None:
+        self._findings.append(Finding(harm=harm, seq=seq, text=text))
+
+    def _indexed(self, first: int, last: int) -> dict[int, list[tuple[object, ...]]]:
+        """By record, the rows by which its metrics are found."""
+        table = read_metrics.c
+        rows = self._connection.execute(
+            sa.select(
+                table.seq,
+                table.metric,
+                table.record_id,
+                table.recorded_at,
+                table.data_version,
+                table.definition_hash,
+                table.covers_from,
+                table.covers_to,
+            ).where(table.seq.between(first, last))
+        )
+        found: dict[int, list[tuple[object, ...]]] = {}
+        for row in rows:
+            found.setdefault(row.seq, []).append(tuple(row[1:]))
+        return found
+
+    def _stored_tiles(self) -> Iterator[tuple[int, list[bytes]]]:
+        for rows in _paged(self._connection, sa.select(tiles), tiles.c.number, -1, 20):
+            for item in rows:
+                yield item.through, hashes_of(item.hashes)
+
+
+def _harm_between(found: Sequence[bytes], kept: Sequence[bytes]) -> Harm:
+    """What makes these hashes, the first of which differ, of those that were kept."""
+    if sorted(found) == sorted(kept):
+        return Harm.REORDERED
+    if found[0] in kept:
+        return Harm.DELETED
+    return Harm.INSERTED if kept[0] in found else Harm.EDITED
+
+
+def _seals(connection: sa.Connection) -> Iterable[tuple[int, Seal]]:
+    rows = connection.execute(
+        sa.select(records.c.seq, records.c.body)
+        .where(records.c.kind == RecordKind.CHECKPOINT.value)
+        .order_by(records.c.seq)
+    )
+    for row in rows:
+        yield row.seq, Seal(**from_json(row.body)["record"]["details"])
+
+
+def _chunks(connection: sa.Connection) -> Iterator[Sequence[Any]]:
+    """All records. A forger may have left a text where bytes belong."""
+    body = sa.cast(records.c.body, sa.LargeBinary).label("body")
+    columns = [body if column.name == "body" else column for column in records.c]
+    return _paged(connection, sa.select(*columns), records.c.seq, 0, _CHUNK)
+
+
+def _paged(
+    connection: sa.Connection, statement: Any, key: Any, after: int, count: int
+) -> Iterator[Sequence[Any]]:
+    """The rows of a statement in the order of a key, so many at a time."""
+    while rows := connection.execute(statement.where(key > after).order_by(key).limit(count)).all():
+        yield rows
+        after = getattr(rows[-1], key.name)
+
+
+def _last_number(connection: sa.Connection) -> int:
+    """The highest number that SQLite ever gave to a record."""
+    found = connection.exec_driver_sql(
+        "SELECT seq FROM sqlite_sequence WHERE name = 'records'"
+    ).scalar_one_or_none()
+    return int(found or 0)

@@ -1,0 +1,117 @@
+"""Records are written in the order they come, each after the one before it, and together where several wait."""
+
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from semantic.canonical import canonical_json
+from semantic.errors import LedgerUnavailable, PolicyNotCurrent
+from semantic.ledger import Ledger, MetricRead, Record, RecordKind
+from semantic.ledger.schema import records
+from semantic.ledger.tree import leaf_hash
+from semantic.ledger.writer import Writer
+
+
+def refusal(record_id: str) -> Record:
+    return Record(
+        record_id=record_id, kind=RecordKind.REFUSAL, metrics=(MetricRead(metric="orders"),)
+    )
+
+
+def bodies(ledger: Ledger) -> list[bytes]:
+    with ledger.reading() as connection:
+        return list(connection.scalars(sa.select(records.c.body).order_by(records.c.seq)))
+
+
+def test_a_body_is_canonical_and_holds_the_hash_of_the_one_before(ledger: Ledger) -> None:
+    for name in ("a", 'with "quotes" \\ and ümlauts'):
+        ledger.append(refusal(name))
+    first, second = bodies(ledger)
+
+    for body in (first, second):
+        assert canonical_json(json.loads(body)) == body
+    assert json.loads(first)["previous"] == ""
+    assert json.loads(second)["previous"] == leaf_hash(first).hex()
+    assert [json.loads(body)["position"] for body in (first, second)] == [1, 2]
+    assert json.loads(first)["stream"] == json.loads(second)["stream"]
+
+
+def test_two_processes_write_two_streams(tmp_path: Path) -> None:
+    one, two = Ledger.open(tmp_path / "ledger.db"), Ledger.open(tmp_path / "ledger.db")
+    for number in range(3):
+        one.append(refusal(f"one {number}"))
+        two.append(refusal(f"two {number}"))
+    found = [json.loads(body) for body in bodies(one)]
+    one.close()
+    two.close()
+
+    assert [item["record"]["id"] for item in found[:3]] == ["one 0", "two 0", "one 1"]
+    assert [item["position"] for item in found] == [1, 1, 2, 2, 3, 3]
+    assert len({item["stream"] for item in found}) == 2
+
+
+def test_those_who_wait_are_written_in_one_commit(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    committed: list[int] = []
+    inside, go_on = threading.Event(), threading.Event()
+    commit = Writer._commit
+
+    def slow(self: Writer, handed_in: list[object]) -> None:
+        committed.append(len(handed_in))
+        inside.set()
+        go_on.wait(10)
+        commit(self, handed_in)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Writer, "_commit", slow)
+    with ThreadPoolExecutor(9) as pool:
+        first = pool.submit(ledger.append, refusal("first"))
+        inside.wait(10)
+        others = [pool.submit(ledger.append, refusal(str(number % 6))) for number in range(8)]
+        while len(ledger._writer._queue) < 9:
+            threading.Event().wait(0.001)
+        go_on.set()
+        assert first.result()
+        assert sorted(item.result() for item in others) == [False] * 2 + [True] * 6
+    assert committed == [1, 8]
+
+
+def test_a_condition_that_fails_stops_its_own_record_only(ledger: Ledger) -> None:
+    ledger.publish_policy("now", "text", by="owner", run_id=None)
+    with ThreadPoolExecutor(16) as pool:
+        results = [
+            pool.submit(
+                ledger.append, refusal(str(number)), under_policy=("now", "old")[number % 2]
+            )
+            for number in range(40)
+        ]
+    for number, result in enumerate(results):
+        if number % 2:
+            with pytest.raises(PolicyNotCurrent):
+                result.result()
+        else:
+            assert result.result()
+    assert len(bodies(ledger)) == 21
+
+
+def test_after_a_failed_commit_another_stream_begins(tmp_path: Path) -> None:
+    ledger = Ledger.open(tmp_path / "ledger.db")
+    ledger.append(refusal("before"))
+    other = sa.create_engine(f"sqlite:///{tmp_path / 'ledger.db'}")
+    with other.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE read_metrics RENAME TO away")
+    with pytest.raises(LedgerUnavailable, match="read_metrics"):
+        ledger.append(refusal("lost"))
+    with other.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE away RENAME TO read_metrics")
+    assert ledger.append(refusal("lost"))
+    before, after = map(json.loads, bodies(ledger))
+    ledger.close()
+    other.dispose()
+
+    assert (after["position"], after["previous"]) == (1, "")
+    assert after["stream"] != before["stream"]
