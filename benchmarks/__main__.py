@@ -21,6 +21,7 @@ BENCHMARKS = (
     "scale",
     "catalog_tokens",
     "concurrency",
+    "recording",
 )
 
 

@@ -204,20 +204,26 @@ def build_agent_asset(
                 _report_reads(context, reads, definition.name, agent_key, metric_keys)
             _refuse_unrecorded(run)
             basis = read_basis(definition.reader, readable, metrics, record)
+            checkpoint = metrics.ledger.seal()
         history = read_histories(context.instance, [agent_key]).get(agent_key)
         before = history.handled if history else None
-        return materialized(run, before if config.question else basis.to_json(), metric_keys)
+        return materialized(
+            run, before if config.question else basis.to_json(), metric_keys, checkpoint
+        )
 
     return agent
 
 
 def materialized(
-    run: AgentRun, basis: Mapping[str, Any] | None, metric_keys: Mapping[str, dg.AssetKey]
+    run: AgentRun,
+    basis: Mapping[str, Any] | None,
+    metric_keys: Mapping[str, dg.AssetKey],
+    checkpoint: str | None,
 ) -> dg.MaterializeResult[None]:
     """The materialization of a run: its decision in words, the figures with their reads, and what it took.
 
     `basis` is what the agent's own task has been done for. A run that answered a person's question has not done that task, and
-    hands on the basis of the run before it; None where there was none.
+    hands on the basis of the run before it; None where there was none. `checkpoint` covers every record of the run.
     """
     decision = run.decision
     return dg.MaterializeResult(
@@ -260,6 +266,7 @@ def materialized(
             "definition_hash": run.definition_hash,
             "snapshot": run.snapshot,
             "decision": dg.MetadataValue.json(decision.model_dump(mode="json")),
+            **({"checkpoint": dg.MetadataValue.text(checkpoint)} if checkpoint else {}),
             **({BASIS: dg.MetadataValue.json(dict(basis))} if basis else {}),
         },
         tags=input_version_tags(run.reads, metric_keys),

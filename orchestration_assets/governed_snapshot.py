@@ -56,7 +56,8 @@ def build_governed_snapshot(
         with told_to_dagster(), resource.open(context.instance) as metrics:
             looked_at = time.time()
             record = publish_snapshot(context, metrics, dbt, warehouse(), looked_at)
-        return _result(record, looked_at)
+            checkpoint = metrics.ledger.seal()
+        return _result(record, looked_at, checkpoint)
 
     return governed_snapshot
 
@@ -126,7 +127,9 @@ def _refuse_other_data(
         )
 
 
-def _result(record: SnapshotRecord, looked_at: float) -> dg.MaterializeResult[None]:
+def _result(
+    record: SnapshotRecord, looked_at: float, checkpoint: str | None
+) -> dg.MaterializeResult[None]:
     closed = {
         name: item for name, item in record.metrics.items() if item.state is not State.PASSING
     }
@@ -134,6 +137,7 @@ def _result(record: SnapshotRecord, looked_at: float) -> dg.MaterializeResult[No
         metadata={
             "version": record.version,
             LOOKED_AT: dg.MetadataValue.timestamp(looked_at),
+            **({"checkpoint": dg.MetadataValue.text(checkpoint)} if checkpoint else {}),
             "metrics": len(record.metrics) - len(closed),
             "metrics_closed": len(closed),
             "dagster/row_count": sum(record.relations.values()),

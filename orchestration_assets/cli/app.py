@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from orchestration_assets.cli import agents, ask, catalog, policy, reads
+from orchestration_assets.cli import agents, ask, catalog, integrity, policy, reads
 from orchestration_assets.cli.output import say
 from semantic.errors import GovernedMetricsError
 
@@ -20,6 +20,9 @@ app.command("catalog")(catalog.catalog)
 app.command("ask")(ask.ask)
 app.command("reads")(reads.reads)
 app.command("agents")(agents.agents)
+app.command("verify")(integrity.verify)
+app.command("prove")(integrity.prove)
+app.command("checkpoint")(integrity.checkpoint)
 app.add_typer(policy.app, name="policy")
 
 

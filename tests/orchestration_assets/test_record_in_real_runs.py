@@ -5,9 +5,11 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from agent_resources.metrics_resource import GovernedMetricsResource
 from semantic.governed_metrics import GovernedMetrics
+from semantic.ledger import Checkpoint, open_note
 from semantic.open_snapshot import OpenSnapshot
 from semantic.snapshot import SnapshotStore
 from semantic.snapshot_record import SnapshotRecord
@@ -27,6 +29,11 @@ WRITES = (
     ("outcome", "begin"),
     ("outcome", "insert into records"),
     ("outcome", "commit"),
+)
+CHECKPOINT = (
+    ("checkpoint", "begin"),
+    ("checkpoint", "insert into records"),
+    ("checkpoint", "commit"),
 )
 BOSS = agent_key("boss")
 opened: list[WatchedSnapshot] = []
@@ -63,7 +70,7 @@ def test_these_are_the_writes_of_a_run_with_one_read(watched: Location) -> None:
     with ledger_writes() as writes:
         ran = watched.run([BOSS])
     assert ran.success, ran.failures
-    assert writes.steps == [step for _, step in WRITES]
+    assert writes.steps == [step for _, step in (*WRITES, *CHECKPOINT)]
     [told] = scripts.heard
     assert told.records() == [{"orders": 9, "revenue": 133.1}]
     assert len(queries()) == 1
@@ -100,6 +107,36 @@ def test_where_a_write_fails_the_model_is_given_nothing(
     scripts.heard.clear()
     assert watched.run([BOSS]).success
     assert not scripts.heard[0].is_refused
+
+
+@pytest.mark.parametrize("place", range(len(CHECKPOINT)))
+def test_where_the_checkpoint_cannot_be_written_nothing_is_decided(
+    watched: Location, place: int
+) -> None:
+    with ledger_writes(failing=len(WRITES) + place):
+        ran = watched.run([BOSS])
+    [message] = ran.failures.values()
+    assert "disk I/O error" in message
+    assert ran.materialized == frozenset()
+    assert {read.outcome for read in watched.reads(ran.run_id)} == {"allowed"}
+    assert len(watched.observations(ran.run_id)) == 2
+
+    assert watched.run([BOSS]).success
+    with watched.ledger() as ledger:
+        assert ledger.verify().is_whole
+
+
+def test_the_checkpoint_of_a_run_shows_later_changes(watched: Location) -> None:
+    assert watched.run([BOSS]).success
+    note = str(watched.metadata(BOSS)["checkpoint"])
+    with watched.ledger() as ledger:
+        kept = open_note(
+            note, [Ed25519PublicKey.from_public_bytes(bytes.fromhex(ledger.public_key))]
+        )
+        assert ledger.verify(against=kept).is_whole
+        assert ledger.verify(against=kept).exposed == 1
+        forged = Checkpoint(origin=kept.origin, size=kept.size, root=bytes(32))
+        assert not ledger.verify(against=forged).is_whole
 
 
 def test_a_run_that_fails_after_a_read_still_says_what_it_was_given(

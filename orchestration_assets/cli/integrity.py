@@ -1,0 +1,139 @@
+"""`governed-agents verify`, `prove` and `checkpoint`: whether the record is whole, and what shows it to others."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from orchestration_assets.cli.output import print_json, say
+from orchestration_assets.cli.place import Place
+from semantic.errors import GovernedMetricsError
+from semantic.ledger import Checkpoint, Verified, open_note
+
+PROOF = ".tlog-proof"
+
+
+def verify(
+    context: typer.Context,
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            help="A checkpoint that was kept elsewhere, as a file.", exists=True, dir_okay=False
+        ),
+    ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option(help="The public key that it was signed with; by default this ledger's own."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One object.")] = False,
+) -> None:
+    """Walks the whole record and says whether anything in it was changed, and where first. Exits 1 where it was.
+
+    Example: governed-agents verify --against last-month.checkpoint
+    """
+    place = Place.of(context)
+    checkpoint = _checkpoint(place, against, key) if against else None
+    found = place.ledger.verify(against=checkpoint)
+    if as_json:
+        print_json([_plain(found)])
+    else:
+        _print(found, checkpoint)
+    if not found.is_whole:
+        raise typer.Exit(1)
+
+
+def checkpoint(
+    context: typer.Context,
+    to: Annotated[
+        Path | None, typer.Option(help="Also write it to this file, best on another machine.")
+    ] = None,
+) -> None:
+    """Signs a checkpoint over everything on record. Whoever keeps it elsewhere finds any later change to what came before.
+
+    Example: governed-agents checkpoint --to /mnt/elsewhere/today.checkpoint
+    """
+    place = Place.of(context)
+    note = place.ledger.seal()
+    if note is None:
+        raise GovernedMetricsError("Nothing is on record yet")
+    if to is not None:
+        _write(to, note)
+    typer.echo(note, nl=False)
+
+
+def prove(
+    context: typer.Context,
+    read_id: Annotated[str, typer.Argument(help="The read, as `governed-agents reads` shows it.")],
+    to: Annotated[Path, typer.Option(help="The folder to write to.", file_okay=False)] = Path(),
+) -> None:
+    """Writes what proves, offline and without this package, that a read is on record: one file for its intent, one for its outcome.
+
+    Example: governed-agents prove 019aa3f2-... --to proofs
+    """
+    place = Place.of(context)
+    proofs = place.ledger.prove(read_id)
+    if not proofs:
+        raise GovernedMetricsError(
+            f"No read {read_id!r} is on record", hint="`governed-agents reads` shows the ids"
+        )
+    for kind, text in proofs.items():
+        path = to / f"{read_id}-{kind}{PROOF}"
+        _write(path, text)
+        typer.echo(path)
+    say(f"check with: python verify_proof.py FILE {place.ledger.public_key}")
+
+
+def _checkpoint(place: Place, file: Path, key: str | None) -> Checkpoint:
+    try:
+        note = file.read_text()
+        public = Ed25519PublicKey.from_public_bytes(bytes.fromhex(key or place.ledger.public_key))
+    except OSError as error:
+        raise GovernedMetricsError(f"Cannot read {file}: {error.strerror}") from error
+    except ValueError as error:
+        raise GovernedMetricsError(
+            "This is no public key",
+            hint="64 hexadecimal digits, as `governed-agents prove` shows it",
+        ) from error
+    return open_note(note, [public])
+
+
+def _print(found: Verified, against: Checkpoint | None) -> None:
+    for item in found.findings:
+        typer.echo(f"record {item.seq} {item.harm}: {item.text}")
+    state = "whole" if found.is_whole else "NOT WHOLE"
+    streams, checkpoints = _many(found.streams, "stream"), _many(found.checkpoints, "checkpoint")
+    typer.echo(f"{state}: {_many(found.records, 'record')} in {streams}, {checkpoints}")
+    since = "the checkpoint that was kept elsewhere" if against else "the last checkpoint"
+    typer.echo(
+        f"{_many(found.exposed, 'record')} after {since}: a change to these alone would not show"
+    )
+    if against is None:
+        typer.echo(
+            "Who has the signing key can sign another history: compare with a checkpoint that was kept elsewhere, --against"
+        )
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def _plain(found: Verified) -> dict[str, object]:
+    return {
+        "is_whole": found.is_whole,
+        "records": found.records,
+        "streams": found.streams,
+        "checkpoints": found.checkpoints,
+        "exposed": found.exposed,
+        "findings": [
+            {"seq": item.seq, "harm": item.harm.value, "text": item.text} for item in found.findings
+        ],
+    }
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    except OSError as error:
+        raise GovernedMetricsError(f"Cannot write {path}: {error.strerror}") from error

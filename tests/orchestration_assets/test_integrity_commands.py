@@ -1,0 +1,143 @@
+"""`governed-agents verify`, `prove` and `checkpoint`, as a person runs them."""
+
+import json
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from orchestration_assets.cli.app import main
+from semantic.ledger import STATE_FOLDER, Ledger, MetricRead, Record, RecordKind
+
+VERIFIER = Path(__file__).parents[2] / "examples" / "verify_proof.py"
+Command = Callable[..., int]
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A DAGSTER_HOME with three records."""
+    home = tmp_path / "home"
+    ledger = Ledger.open(home / STATE_FOLDER / "ledger.db")
+    for number in range(3):
+        ledger.append(
+            Record(
+                record_id=f"read-{number}",
+                kind=RecordKind.REFUSAL,
+                reader="ana",
+                metrics=(MetricRead(metric="orders"),),
+            )
+        )
+    ledger.close()
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
+    monkeypatch.chdir(tmp_path)
+    return home
+
+
+@pytest.fixture
+def command(home: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Runs `governed-agents`, and gives the code it ends with."""
+
+    def run(*arguments: str) -> int:
+        monkeypatch.setattr(sys, "argv", ["governed-agents", *arguments])
+        try:
+            main()
+        except SystemExit as ended:
+            return int(ended.code or 0)
+        return 0
+
+    return run
+
+
+def forge(home: Path) -> None:
+    with sqlite3.connect(home / STATE_FOLDER / "ledger.db") as connection:
+        connection.execute("DROP TRIGGER records_no_update")
+        connection.execute("UPDATE records SET reader = 'bob' WHERE seq = 2")
+    connection.close()
+
+
+def test_a_whole_record_is_said_to_be_whole(
+    command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command("checkpoint", "--to", "kept/today.checkpoint") == 0
+    note = capsys.readouterr().out
+    assert Path("kept/today.checkpoint").read_text() == note
+    assert note.startswith("governed-agents/read-0\n3\n")
+    assert command("verify", "--against", "kept/today.checkpoint") == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "whole: 4 records in 2 streams, 1 checkpoint",
+        "1 record after the checkpoint that was kept elsewhere: a change to these alone would not show",
+    ]
+    assert command("verify", "--json") == 0
+    [found] = json.loads(capsys.readouterr().out)
+    assert found == {
+        "is_whole": True,
+        "records": 4,
+        "streams": 2,
+        "checkpoints": 1,
+        "exposed": 1,
+        "findings": [],
+    }
+
+
+def test_a_changed_record_is_named_and_the_command_fails(
+    command: Command, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    forge(home)
+    assert command("verify") == 1
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "record 2 edited: its columns do not say what its body says"
+    assert said[1].startswith("NOT WHOLE: 3 records")
+    assert command("verify", "--json") == 1
+    [found] = json.loads(capsys.readouterr().out)
+    assert [(item["seq"], item["harm"]) for item in found["findings"]] == [(2, "edited")]
+
+
+def test_a_proof_is_written_that_others_can_check(
+    command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command("prove", "read-1", "--to", "proofs") == 0
+    told = capsys.readouterr()
+    assert told.out == "proofs/read-1-refusal.tlog-proof\n"
+    key = told.err.split()[-1]
+    done = subprocess.run(
+        [sys.executable, VERIFIER, "proofs/read-1-refusal.tlog-proof", key],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(done.stdout)["record"]["id"] == "read-1"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("prove", "read-9"), "error: No read 'read-9' is on record"),
+        (("verify", "--against", "hello.txt"), "error: This is no checkpoint of a ledger"),
+        (("verify", "--against", "hello.txt", "--key", "x"), "error: This is no public key"),
+        (("verify", "--against", "away.txt"), "'away.txt' does not exist"),
+        (("checkpoint", "--to", "hello.txt/under"), "error: Cannot write hello.txt/under"),
+    ],
+)
+def test_what_cannot_be_done_is_said(
+    command: Command, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], told: str
+) -> None:
+    Path("hello.txt").write_text("hello")
+    assert command(*arguments) in (1, 2)
+    assert told in capsys.readouterr().err
+
+
+def test_a_checkpoint_of_another_ledger_is_said_to_be_one(
+    command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = Ledger.open(tmp_path / "other" / "ledger.db")
+    other.append(Record(record_id="another", kind=RecordKind.REFUSAL))
+    Path("other.checkpoint").write_text(str(other.seal()))
+    key = other.public_key
+    other.close()
+    assert command("verify", "--against", "other.checkpoint") == 1
+    assert "not signed with a key that is known" in capsys.readouterr().err
+    assert command("verify", "--against", "other.checkpoint", "--key", key) == 1
+    assert "the checkpoint is of another ledger than this" in capsys.readouterr().out
