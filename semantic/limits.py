@@ -48,6 +48,14 @@ def _refuse_wide_range(request: PlanRequest, reader: Reader) -> None:
     most = min((item.max_days for item in request.permits if item.max_days), default=None)
     spans = [span for span in (request.span, request.previous and request.previous.span) if span]
     days = sum(span.days for span in spans)
+    if most is not None and any(
+        isinstance(item.operand, NamedMetric) for item in request.comparisons
+    ):
+        raise Refused(
+            Reason.RANGE_TOO_WIDE,
+            f"A metric filter compares over all time, and '{reader.name}' may read {most:,} days at once",
+            hint="ask for that metric by these dimensions instead, with a time_range",
+        )
     if most is None or (spans and days <= most):
         return
     also = ", with the period before" if request.previous else ""

@@ -181,6 +181,12 @@ class Resolver:
                 self._metric(item.metric)
                 own = self._legal([item.metric])
                 by = tuple(self._used(name, own, [item.metric], Clause.FILTERS) for name in item.by)
+                if len(by) != 1 or by[0].dimension.kind is not DimensionKind.ENTITY:
+                    raise Refused(
+                        Reason.INVALID_QUERY,
+                        f"A metric filter compares '{item.metric}' by one entity, and not by {listed(item.by)}",
+                        hint="name one entity in by",
+                    )
                 operand = NamedMetric(metric=item.metric, by=by)
                 return Comparison(operand=operand, operator=item.operator, values=item.values)
             case Filter():

@@ -147,14 +147,20 @@ def _print_answer(answer: MetricAnswer, *, as_json: bool) -> None:
 
 def _filter(text: str) -> dict[str, Any]:
     found = _FILTER.match(text)
-    if found is None:
+    if found is None or found["values"].startswith(("=", "<", ">", "!")):
         raise typer.BadParameter(
             f"cannot understand the filter '{text}'; write it as \"carrier in UA, DL\". "
             f"Operators: {', '.join(item.value for item in Operator)}"
         )
     operator = Operator(found["operator"])
     written = found["values"].strip()
-    parts = _PART.findall(written) if operator in _SEVERAL else [written]
+    if operator in _SEVERAL and written.startswith("(") and written.endswith(")"):
+        written = written[1:-1]
+    parts = _PART.findall(written)
+    if operator not in _SEVERAL and len(parts) > 1:
+        raise typer.BadParameter(
+            f"the filter '{text}' compares with several values; write `in`, or put quotes around one that holds a comma"
+        )
     return {
         "dimension": found["dimension"],
         "operator": operator.value,

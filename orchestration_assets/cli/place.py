@@ -53,7 +53,8 @@ class Place:
                 return cls(folder / DEMO_HOME, state)
         raise LedgerUnavailable(
             "DAGSTER_HOME is not set, and there is no demonstration here",
-            hint="set DAGSTER_HOME to the home of your Dagster instance, or run `make demo` first",
+            hint=f"set DAGSTER_HOME to the home of your Dagster instance{f', beside {STATE_VARIABLE}' if elsewhere else ''}, "
+            "or run `make demo` first",
         )
 
     def close(self) -> None:

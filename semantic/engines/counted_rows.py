@@ -60,7 +60,8 @@ def _has_rows_in_each_group(select: exp.Select) -> bool:
     """Whether it groups by expressions alone: a total, or that of a rollup, is there also where no row is."""
     group = select.args.get("group")
     parts = {name for name, part in group.args.items() if part} if group else set()
-    return parts == {"expressions"} and not (group and group.find(*_TOTALS))
+    empty = [item for item in group.find_all(exp.Tuple) if not item.expressions] if group else []
+    return parts == {"expressions"} and not empty and not (group and group.find(*_TOTALS))
 
 
 def _sums_of(column: exp.Alias, inner: exp.Select, tree: exp.Expr) -> list[exp.Sum]:
@@ -95,6 +96,10 @@ def _readers(inner: exp.Select, tree: exp.Expr) -> Iterator[tuple[exp.Expr, exp.
             for item in tree.find_all(exp.Table)
             if not item.db and _is_same(item.name, holder.alias)
         ]
+    for source in [*sources, *([holder] if holder else [])]:
+        alias = source.args.get("alias")
+        if isinstance(alias, exp.TableAlias) and alias.columns:
+            return
     for source in sources:
         select = source.find_ancestor(exp.Select)
         if select is not None:
@@ -108,13 +113,20 @@ def _is_whole(source: exp.Expr, select: exp.Select) -> bool:
     return (
         start is not None
         and start.this is source
-        and all(join.side in ("", "LEFT") and not join.method for join in joins)
+        and all(
+            join.side in ("", "LEFT") and not join.method and not join.args.get("using")
+            for join in joins
+        )
     )
 
 
 def _uses(name: str, table: str, select: exp.Select) -> list[exp.Sum] | None:
     """The sums that a column is in, or None where it may be used in another way."""
     if any(not isinstance(star.parent, exp.Count) for star in select.find_all(exp.Star)):
+        return None
+    if select.find(exp.Columns) or any(
+        _is_same(item.name, table) for item in select.find_all(exp.Column)
+    ):
         return None
     tables = {table} if select.args.get("joins") else {table, ""}
     found = []

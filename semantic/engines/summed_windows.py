@@ -26,7 +26,7 @@ def _joined_to_windows(select: exp.Select, ctes: set[str]) -> exp.Expr | None:
     if start is None or len(joins) != 1 or select.args.get("group") is None:
         return None
     on = joins[0].args.get("on")
-    if joins[0].side or on is None or not on.find(*_INEQUALITIES):
+    if joins[0].side or joins[0].method or on is None or not on.find(*_INEQUALITIES):
         return None
     sides: tuple[exp.Expr, ...] = (joins[0].this, start.this)
     return next(
@@ -51,10 +51,16 @@ def _are_plain_rows(rows: exp.Expr, ctes: set[str]) -> bool:
 def _are_only_summed(select: exp.Select, name: str) -> bool:
     """Whether every aggregate is one that can be taken twice, of a bare column of these rows, and of nothing else."""
     aggregates = [item for item in select.find_all(exp.AggFunc) if _is_own(item, select)]
-    if not all(item.table for item in select.find_all(exp.Column) if _is_own(item, select)):
+    columns = list(select.find_all(exp.Column))
+    if not all(item.table for item in columns if _is_own(item, select)):
+        return False
+    if any(item.table.lower() == name.lower() and not _is_own(item, select) for item in columns):
+        return False
+    if any(_is_own(item, select) for item in select.find_all(exp.Anonymous, exp.AnonymousAggFunc)):
         return False
     return bool(aggregates) and all(
         isinstance(item, _REPEATABLE)
+        and [part for part in item.args.values() if part] == [item.this]
         and isinstance(item.this, exp.Column)
         and item.this.table == name
         and not item.find_ancestor(exp.Filter, exp.Window)
@@ -72,10 +78,10 @@ def _sum(select: exp.Select, rows: exp.Expr) -> None:
     for column in columns:
         aggregate = column.parent
         if not isinstance(aggregate, _REPEATABLE):
-            keys.append(column.name)
-        elif values.setdefault(column.name, type(aggregate)) is not type(aggregate):
+            keys.append(column.name.lower())
+        elif values.setdefault(column.name.lower(), type(aggregate)) is not type(aggregate):
             return  # two aggregates of one column
-    if set(keys) & set(values):
+    if set(keys) & set(values) or not keys:
         return
     grouped = [exp.column(key) for key in dict.fromkeys(keys)]
     inner = exp.select(*grouped)

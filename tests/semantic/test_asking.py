@@ -411,6 +411,27 @@ def test_a_range_has_at_most_so_many_days(open_door: OpenDoor) -> None:
     assert values.rows
 
 
+def test_a_metric_filter_is_wider_than_any_range(open_door: OpenDoor) -> None:
+    door = narrowed(open_door, "max_days: 31")
+    refused = refusal(
+        door,
+        READER,
+        metrics="orders",
+        time_range=["2024-03-01", "2024-03-05"],
+        filters={"metric": "orders", "by": "customer", "operator": ">", "values": 1},
+    )
+    assert refused.reason is Reason.RANGE_TOO_WIDE
+    assert "A metric filter compares over all time" in refused.message
+
+
+@pytest.mark.parametrize("by", ["customer__region", ["customer", "order"], "metric_time__month"])
+def test_a_metric_filter_compares_by_one_entity(open_door: OpenDoor, by: object) -> None:
+    compares = {"metric": "orders", "by": by, "operator": ">", "values": 1}
+    refused = refusal(open_door(), BOSS, metrics="orders", filters=compares)
+    assert refused.reason is Reason.INVALID_QUERY
+    assert "by one entity, and not by" in refused.message
+
+
 def test_times_are_at_most_so_fine(open_door: OpenDoor) -> None:
     door = narrowed(open_door, "finest_grain: month")
     assert answer(door, READER, metrics="orders", group_by="metric_time__month").rows

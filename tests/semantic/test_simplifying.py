@@ -100,6 +100,14 @@ def test_a_window_is_joined_to_days_and_not_to_rows(compiler: MetricFlowCompiler
         "SELECT d.k AS k, SUM(s.v) AS n, COUNT(*) AS c FROM days AS d JOIN (SELECT k AS k, v AS v FROM t) AS s ON s.k <= d.k GROUP BY d.k",
         "SELECT d.k AS k, SUM(s.v) AS n, MIN(s.v) AS m FROM days AS d JOIN (SELECT k AS k, v AS v FROM t) AS s ON s.k <= d.k GROUP BY d.k",
         "SELECT d.k AS k, SUM(v) AS n FROM days AS d JOIN (SELECT k AS k, v AS v FROM t) AS s ON s.k <= d.k GROUP BY d.k",
+        "SELECT d.k AS k, SUM(s.v) AS n, MAX(s.V) AS m FROM days AS d JOIN (SELECT k AS k, v AS v FROM t) AS s ON s.k <= d.k GROUP BY d.k",
+        "SELECT d.k AS k, SUM(s.v) AS n, ENTROPY(s.k) AS e FROM days AS d JOIN (SELECT k AS k, v AS v FROM t) AS s ON s.k <= d.k GROUP BY d.k",
+        "SELECT d.k AS k, MAX(s.v, 2) AS n FROM days AS d JOIN (SELECT k AS k, v AS v FROM t) AS s ON s.k <= d.k GROUP BY d.k",
+        # Other joins
+        "SELECT d.k AS k, SUM(s.v) AS n FROM days AS d ASOF JOIN (SELECT k AS k, v AS v FROM t) AS s ON s.k <= d.k GROUP BY d.k",
+        "SELECT d.k AS k, SUM(s.v) AS n FROM days AS d JOIN (SELECT k AS k, v AS v FROM t) AS s ON d.k < 2 GROUP BY d.k",
+        "SELECT d.k AS k, SUM(s.v) AS n FROM days AS d JOIN (SELECT k AS k, v AS v, x AS x FROM t) AS s ON s.k <= d.k "
+        "WHERE EXISTS(SELECT 1 FROM t WHERE t.x = s.x) GROUP BY d.k",
     ],
 )  # fmt: skip
 def test_what_may_be_another_answer_stays_as_it_is(sql: str) -> None:
@@ -145,6 +153,12 @@ IN_ROWS = f"SELECT k AS k, {ONES} AS c, n AS n FROM"
         (f"SELECT SUM(s.c) AS c FROM ({IN_ROWS} t) AS s WHERE s.c = 1", False),
         (f"SELECT SUM(c) AS c FROM ({IN_ROWS} t) AS s ORDER BY c", False),
         (f"SELECT SUM(c) AS total FROM ({IN_ROWS} t) AS s CROSS JOIN names", False),
+        (f"SELECT SUM(s.c) AS c FROM ({IN_ROWS} t) AS s (k, n, c)", False),
+        (f"WITH s (k, n, c) AS ({IN_ROWS} t) SELECT SUM(s.c) AS c FROM s", False),
+        (f"SELECT SUM(s.c) AS c FROM ({IN_ROWS} t) AS s JOIN (SELECT 1 AS c) AS one USING (c)", False),
+        (f"SELECT SUM(c) AS c, MAX(COLUMNS('c')) AS m FROM ({IN_ROWS} t) AS s", False),
+        (f"SELECT SUM(s.c) AS c, MAX(s) AS m FROM ({IN_ROWS} t) AS s", False),
+        (f"SELECT SUM({ONES}) AS c FROM nothing GROUP BY ()", True),
         (f"SELECT SUM(DISTINCT s.c) AS c FROM ({IN_ROWS} t) AS s", False),
         (f"SELECT SUM(s.c) FILTER (WHERE s.k = 1) AS c FROM ({IN_ROWS} t) AS s", False),
         (f"SELECT s.k, SUM(s.c) OVER (PARTITION BY s.k) AS c FROM ({IN_ROWS} t) AS s", False),

@@ -97,6 +97,7 @@ def test_ask_is_a_governed_read(command: Command) -> None:
         ("metric_time__day between 2013-02-01, 2013-02-03", "month = 2 and day between 1 and 3"),
         ('carrier = "9E"', "carrier = '9E'"),
         ("carrier in 'UA,X', DL", "carrier in ('UA,X', 'DL')"),
+        ("destination in (BOS, ATL)", "dest in ('BOS', 'ATL')"),
         ("destination not_in \"BOS\", 'ATL, GA',ORD", "dest not in ('BOS', 'ATL, GA', 'ORD')"),
     ],
 )
@@ -178,6 +179,13 @@ def test_agents_is_the_registry(command: Command) -> None:
             "'plane' is not available",
         ),
         (["ask", "flights", "--as", "operations_watch", "--filter", "carrier ~ U"], "Operators"),
+        (["ask", "flights", "--as", "platform", "--filter", "destination !== BOS"], "Operators"),
+        (["ask", "flights", "--as", "platform", "--filter", "destination <> BOS"], "Operators"),
+        (["ask", "flights", "--as", "platform", "--filter", "destination == BOS"], "Operators"),
+        (
+            ["ask", "flights", "--as", "platform", "--filter", "destination = BOS, ATL"],
+            "write `in`",
+        ),
         (["ask", "flights", "--as", "operations_watch", "--limit", "0"], "limit"),
         (["ask", "flights", "--as", "platform", "--from", "2013-02-09"], "go together"),
         (["reads", "--refused", "--agent", "nobody"], "There is no reader"),
