@@ -21,7 +21,7 @@ from semantic.ledger.record import ReadContext, Record, RecordKind, uuid7
 from semantic.ledger.schema import agents, records
 from semantic.ledger.sealing import has_unsealed, last_seal, seal
 from semantic.ledger.sqlite_store import SqliteStore
-from semantic.ledger.transaction import Transaction, current_policy_hash
+from semantic.ledger.transaction import Transaction, current_policy_hash, newest_content
 from semantic.ledger.verify import Verified, verify
 from semantic.ledger.writer import Writer
 
@@ -99,15 +99,9 @@ class Ledger:
     def current_policy_text(self) -> str | None:
         """The canonical text of the policy that was published last."""
         with self.reading() as connection:
-            body = connection.execute(
-                sa.select(records.c.body)
-                .where(records.c.kind == RecordKind.POLICY.value)
-                .order_by(records.c.seq.desc())
-                .limit(1)
-            ).scalar_one_or_none()
-        if body is None:
+            content = newest_content(connection, RecordKind.POLICY)
+        if content is None:
             return None
-        content = content_of(body)
         return str(content["details"]["policy"] if "details" in content else content["policy"])
 
     def register_agent(
@@ -158,7 +152,7 @@ class Ledger:
     def prove(self, record_id: str) -> dict[str, str]:
         """By kind of record, a proof that the record with this id is there, in the form of https://c2sp.org/tlog-proof.
 
-        Seals what no checkpoint covers yet. None where there is no such record.
+        Seals what no checkpoint covers yet. Empty where there is no such record.
         """
         self.seal()
         with self.reading() as connection:

@@ -6,12 +6,11 @@ from typing import Any
 import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from semantic.ledger.chain import content_of
 from semantic.ledger.note import Checkpoint
 from semantic.ledger.record import Record, RecordKind, uuid7
 from semantic.ledger.schema import records, tiles
 from semantic.ledger.tiles import TILE, TiledTree, last_tiled
-from semantic.ledger.transaction import Transaction
+from semantic.ledger.transaction import Transaction, newest_content
 from semantic.ledger.tree import Leaves, leaf_hash, root_hash
 
 MOST_AT_ONCE = 50_000
@@ -28,13 +27,8 @@ class Seal:
 
 def last_seal(connection: sa.Connection) -> Seal | None:
     """The newest checkpoint, or None where nothing was sealed."""
-    body = connection.execute(
-        sa.select(records.c.body)
-        .where(records.c.kind == RecordKind.CHECKPOINT.value)
-        .order_by(records.c.seq.desc())
-        .limit(1)
-    ).scalar_one_or_none()
-    return None if body is None else Seal(**content_of(body)["details"])
+    content = newest_content(connection, RecordKind.CHECKPOINT)
+    return None if content is None else Seal(**content["details"])
 
 
 def has_unsealed(connection: sa.Connection) -> bool:

@@ -5,7 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from semantic.ledger.chain import Link
+from semantic.ledger.chain import Link, content_of
 from semantic.ledger.record import Record, RecordKind
 from semantic.ledger.schema import read_metrics, records
 from semantic.ledger.sqlite_store import SqliteStore
@@ -104,6 +104,17 @@ class Transaction:
                 "covers_from": item.covers_from.isoformat() if item.covers_from else None,
                 "covers_to": item.covers_to.isoformat() if item.covers_to else None,
             }
+
+
+def newest_content(connection: sa.Connection, kind: RecordKind) -> dict[str, Any] | None:
+    """What the newest record of a kind says, or None where there is none."""
+    body = connection.execute(
+        sa.select(records.c.body)
+        .where(records.c.kind == kind.value)
+        .order_by(records.c.seq.desc())
+        .limit(1)
+    ).scalar_one_or_none()
+    return None if body is None else content_of(body)
 
 
 def current_policy_hash(connection: sa.Connection) -> str | None:
