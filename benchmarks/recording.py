@@ -121,7 +121,7 @@ def _of_plain_table(folder: Path, seconds: float) -> Figure:
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("CREATE TABLE records (body BLOB)")
-    body = intent("read").content()
+    body = intent("read").content
     found = _append_at_once(
         lambda: connection.execute("INSERT INTO records VALUES (?)", [body]), 1, seconds
     )

@@ -15,6 +15,7 @@ from orchestration_assets.errors import told_to_dagster
 from orchestration_assets.governed_snapshot import SNAPSHOT_KEY
 from orchestration_assets.lineage import (
     AGENT_TAG,
+    checkpoint_metadata,
     input_version_tags,
     ran_tag,
     read_observations,
@@ -266,7 +267,7 @@ def materialized(
             "definition_hash": run.definition_hash,
             "snapshot": run.snapshot,
             "decision": dg.MetadataValue.json(decision.model_dump(mode="json")),
-            **({"checkpoint": dg.MetadataValue.text(checkpoint)} if checkpoint else {}),
+            **checkpoint_metadata(checkpoint),
             **({BASIS: dg.MetadataValue.json(dict(basis))} if basis else {}),
         },
         tags=input_version_tags(run.reads, metric_keys),

@@ -11,6 +11,7 @@ from dagster import DagsterInstance
 from agent_resources.metrics_resource import GovernedMetricsResource
 from orchestration_assets.dbt_project import DbtAssets
 from orchestration_assets.errors import told_to_dagster
+from orchestration_assets.lineage import checkpoint_metadata
 from orchestration_assets.model_states import governed_nodes, last_touched, read_model_states
 from semantic.catalog import Catalog
 from semantic.errors import WarehouseUnavailable
@@ -137,7 +138,7 @@ def _result(
         metadata={
             "version": record.version,
             LOOKED_AT: dg.MetadataValue.timestamp(looked_at),
-            **({"checkpoint": dg.MetadataValue.text(checkpoint)} if checkpoint else {}),
+            **checkpoint_metadata(checkpoint),
             "metrics": len(record.metrics) - len(closed),
             "metrics_closed": len(closed),
             "dagster/row_count": sum(record.relations.values()),

@@ -122,6 +122,11 @@ def reads_table(reads: Sequence[ReadOfRun]) -> dg.TableMetadataValue:
     )
 
 
+def checkpoint_metadata(note: str | None) -> dict[str, dg.MarkdownMetadataValue]:
+    """The checkpoint with which a run ended, line by line, so that what is copied from the UI is the note that was signed."""
+    return {"checkpoint": dg.MetadataValue.md(f"```\n{note}```")} if note else {}
+
+
 def asked_metrics(item: ReadOfRun) -> list[str]:
     """The metrics that a read asked for, in whatever form it did; the first of them where it asked for very many."""
     asked = item.asked.get("metrics")

@@ -246,6 +246,11 @@ class Policy:
             if rule.metrics.matches(metric) and any(is_match(reader, name) for name in rule.readers)
         ]
 
+    def team_of(self, reader: Reader) -> str | None:
+        """The team that a reader belongs to, by its attribute `team`, or None where it has none."""
+        found = self.readers.get(reader.name, {}).get("team")
+        return found if isinstance(found, str) else None
+
     def is_readable(self, reader: Reader, metric: Metric) -> bool:
         """Whether the reader may read this metric at all."""
         return isinstance(self.decide(reader, metric), Permit)

@@ -16,7 +16,7 @@ from semantic.asked import (
     as_list,
 )
 from semantic.canonical import canonical_json
-from semantic.filters import Conditions, comparisons
+from semantic.filters import Conditions, Filter, comparisons
 from semantic.time_range import TimeRange
 
 
@@ -109,6 +109,14 @@ class MetricQuery(Asked):
             "offset": self.offset or None,
         }
         return plain | {name: value for name, value in later.items() if value is not None}
+
+    @property
+    def dimensions(self) -> tuple[str, ...]:
+        """The dimensions that it names, as it names them."""
+        found = dict.fromkeys(self.group_by)
+        for item in comparisons(self.filters):
+            found.update(dict.fromkeys([item.dimension] if isinstance(item, Filter) else item.by))
+        return tuple(found)
 
     def digest(self) -> str:
         """SHA-256 of the canonical query, in hexadecimal."""

@@ -24,7 +24,7 @@ from semantic.catalog import Catalog
 from semantic.engine import MetricEngine
 from semantic.errors import PolicyNotCurrent, SnapshotUnavailable
 from semantic.gates import refuse_closed
-from semantic.ledger import Ledger, MetricRead, ReadContext, Record, RecordKind
+from semantic.ledger import Ledger, MetricRead, ReadContext, Record, RecordKind, Touched
 from semantic.metric import Metric
 from semantic.notices import last_day, notices_of
 from semantic.open_snapshot import Fetched, OpenSnapshot
@@ -49,11 +49,14 @@ DecisionKey = tuple[str, Reader, str, bool, str]
 
 @dataclass(frozen=True, kw_only=True)
 class Decided:
-    """What a query comes to under a policy: names that are looked up, and a plan. `limit` is how many rows it asks for."""
+    """What a query comes to under a policy: names that are looked up, and a plan. `limit` is how many rows it asks for, `touches` what it
+    names and reads.
+    """
 
     request: PlanRequest
     plan: QueryPlan
     limit: int | None
+    touches: Touched
 
 
 class Door(Protocol):
@@ -91,6 +94,7 @@ class _Prepared:
     data: OpenSnapshot
     limit: int
     versions: tuple[MetricVersion, ...]
+    touches: Touched
 
 
 class Read:
@@ -158,6 +162,7 @@ class Read:
             data=data,
             limit=min(decided.limit or request.max_rows, request.max_rows),
             versions=self._versions(request, snapshot),
+            touches=decided.touches,
         )
 
     def _decided(self) -> Decided:
@@ -194,7 +199,12 @@ class Read:
         )
         request = resolver.resolve()
         plan = planned(self._door.planner, request, self._reader)
-        return Decided(request=request, plan=plan, limit=resolver.limit)
+        touches = Touched(
+            dimensions=tuple(item.dimension.name for item in request.named),
+            relations=plan.relations,
+            dbt_models=self._door.catalog.dbt_models_of(plan.relations),
+        )
+        return Decided(request=request, plan=plan, limit=resolver.limit, touches=touches)
 
     def _held(self) -> tuple[SnapshotRecord, OpenSnapshot]:
         try:
@@ -365,9 +375,9 @@ class Read:
                 "rows": [[item.element, list(item.values)] for item in request.rows],
                 "masked": [*(named.column for named, _ in request.masked), *request.dropped],
                 "smallest_group": request.smallest_group,
-                "relations": list(plan.relations),
                 "plan_hash": plan.hash,
             },
+            touches=ready.touches,
             under_policy=self._door.policy.hash,
         )
 
@@ -375,11 +385,13 @@ class Read:
         self, plan: QueryPlan, rows: Rows, notices: tuple[Notice, ...], elapsed: int
     ) -> None:
         cells = [[canonical_value(cell) for cell in row] for row in rows]
-        digest = hashlib.sha256(canonical_json([list(plan.columns), cells])).hexdigest()
+        result = canonical_json([list(plan.columns), cells])
+        digest = hashlib.sha256(result).hexdigest()
         is_new = self._append(
             RecordKind.OUTCOME,
             details={
                 "rows": len(rows),
+                "bytes": len(result),
                 "result_digest": digest,
                 "notices": [f"{item.kind}: {item.text}" for item in notices],
                 "latency_us": elapsed,
@@ -405,6 +417,7 @@ class Read:
         metrics: tuple[MetricRead, ...] = (),
         reason: str | None = None,
         details: Mapping[str, object],
+        touches: Touched | None = None,
         under_policy: str | None = None,
     ) -> bool:
         return self._door.ledger.append(
@@ -413,9 +426,11 @@ class Read:
                 kind=kind,
                 reader=self._reader.name,
                 acting_for=self._reader.acting_for,
+                team=self._door.policy.team_of(self._reader),
                 context=self._context,
                 reason=reason,
                 metrics=metrics,
+                touches=touches or Touched(),
                 details=details,
             ),
             under_policy=under_policy,
@@ -432,7 +447,7 @@ class Read:
             age=self._door.now() - snapshot.published_at,
             as_of=last_day([item.name for item in ready.versions], snapshot),
             relations=plan.relations,
-            dbt_models=self._door.catalog.dbt_models_of(plan.relations),
+            dbt_models=ready.touches.dbt_models,
             policy_hash=self._door.policy.hash,
             rules=tuple(_rules_of(ready.request)),
             plan_hash=plan.hash,

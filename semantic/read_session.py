@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from semantic.answer import Explanation, MetricAnswer, Reason, Refusal
 from semantic.errors import LedgerUnavailable, SnapshotUnavailable
-from semantic.ledger import MetricRead, ReadContext, Record, RecordKind, new_read_id
+from semantic.ledger import MetricRead, ReadContext, Record, RecordKind, Touched, new_read_id
 from semantic.open_snapshot import OpenSnapshot
 from semantic.policy import Reader
 from semantic.query import MetricQuery
@@ -20,6 +20,7 @@ from semantic.read import Door, Read
 from semantic.refused import Refused
 from semantic.snapshot import SnapshotStore
 from semantic.snapshot_record import SnapshotRecord
+from semantic.tracing import in_current_span
 
 _LONGEST_RECORDED_REQUEST = 10_000
 _LONGEST_NAME = 300
@@ -121,7 +122,7 @@ class ReadSession:
         call_id: str | None = None,
         values_only: bool = False,
     ) -> AnswerT | Refusal:
-        context = self.context
+        context = in_current_span(self.context)
         if call_id:
             context = replace(context, call_id=_recordable(call_id))
         raw = asked.canonical() if isinstance(asked, MetricQuery) else asked
@@ -207,9 +208,11 @@ class ReadSession:
             kind=RecordKind.REFUSAL,
             reader=self.reader.name,
             acting_for=self.reader.acting_for,
+            team=self._door.policy.team_of(self.reader),
             context=context,
             reason=refused.reason.value,
             metrics=tuple(MetricRead(metric=name) for name in _asked_names(raw)),
+            touches=Touched(dimensions=query.dimensions if query else ()),
             details={
                 "request": _written(raw)[:_LONGEST_RECORDED_REQUEST],
                 "query": query.canonical() if query else None,

@@ -10,7 +10,7 @@ from semantic.ledger.reads import (
     find_reads,
     known_names,
 )
-from semantic.ledger.record import MetricRead, ReadContext, Record, RecordKind, new_read_id
+from semantic.ledger.record import MetricRead, ReadContext, Record, RecordKind, Touched, new_read_id
 from semantic.ledger.verify import Finding, Harm, Verified
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "ReadQuestion",
     "Record",
     "RecordKind",
+    "Touched",
     "Verified",
     "asked_queries",
     "find_reads",

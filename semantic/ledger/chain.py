@@ -9,7 +9,7 @@ from typing import Any
 
 from semantic.ledger.tree import leaf_hash
 
-BODY_SCHEMA = "governed-agents/record/2"
+BODY_SCHEMA = "governed-agents/record/3"
 
 
 @dataclass(frozen=True, kw_only=True)

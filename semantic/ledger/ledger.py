@@ -9,7 +9,6 @@ from typing import Any, Self
 
 import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy.dialects.sqlite import insert
 
 from semantic.canonical import canonical_json
 from semantic.errors import PolicyNotCurrent
@@ -21,6 +20,7 @@ from semantic.ledger.record import ReadContext, Record, RecordKind, uuid7
 from semantic.ledger.schema import agents, records
 from semantic.ledger.sealing import has_unsealed, last_seal, seal
 from semantic.ledger.sqlite_store import SqliteStore
+from semantic.ledger.store import Store
 from semantic.ledger.transaction import Transaction, current_policy_hash, newest_content
 from semantic.ledger.verify import Verified, verify
 from semantic.ledger.writer import Writer
@@ -34,7 +34,7 @@ class Ledger:
     Every method raises `LedgerUnavailable` when the file cannot be written or read.
     """
 
-    def __init__(self, store: SqliteStore, key: Ed25519PrivateKey | None = None) -> None:
+    def __init__(self, store: Store, key: Ed25519PrivateKey | None = None) -> None:
         self._store = store
         self._writer = Writer(store)
         self._given_key = key
@@ -87,9 +87,7 @@ class Ledger:
             details={"policy": text},
         )
         with self._writer.transaction() as transaction:
-            return transaction.policy_hash != policy_hash and transaction.add(
-                record, record.content()
-            )
+            return transaction.policy_hash != policy_hash and transaction.add(record)
 
     def current_policy_hash(self) -> str | None:
         """The hash of the policy that was published last, or None where none has been."""
@@ -121,11 +119,9 @@ class Ledger:
                 "definition_hash": definition_hash,
                 "body": body,
             }
-            transaction.connection.execute(
-                insert(agents)
-                .values(name=name, **row)
-                .on_conflict_do_update(index_elements=["name"], set_=row)
-            )
+            connection = transaction.connection
+            connection.execute(sa.delete(agents).where(agents.c.name == name))
+            connection.execute(sa.insert(agents).values(name=name, **row))
 
     def registered_agents(self) -> dict[str, dict[str, Any]]:
         """The newest definition of every agent that has been seen, by name."""
@@ -147,7 +143,12 @@ class Ledger:
     def verify(self, *, against: Checkpoint | None = None) -> Verified:
         """Walks the whole record. `against` is a checkpoint that was kept elsewhere."""
         with self.reading() as connection:
-            return verify(connection, [self._key.public_key()], against=against)
+            return verify(
+                connection,
+                [self._key.public_key()],
+                highest_number=self._store.highest_number(connection),
+                against=against,
+            )
 
     def prove(self, record_id: str) -> dict[str, str]:
         """By kind of record, a proof that the record with this id is there, in the form of https://c2sp.org/tlog-proof.

@@ -12,8 +12,9 @@ import sqlalchemy as sa
 from semantic.canonical import canonical_json
 from semantic.ledger.chain import content_of
 from semantic.ledger.ledger import Ledger
+from semantic.ledger.read_index import ReadOutcome
 from semantic.ledger.record import RecordKind
-from semantic.ledger.schema import read_metrics, records
+from semantic.ledger.schema import reads, records
 from semantic.query import MetricQuery
 
 
@@ -68,18 +69,11 @@ def find_reads(ledger: Ledger, question: ReadQuestion) -> Iterator[Read]:
     outcome = records.alias("outcome")
     statement = (
         sa.select(
-            read_metrics,
-            records.c.kind,
-            records.c.reader,
-            records.c.acting_for,
-            records.c.run_id,
-            records.c.reason,
+            reads,
             records.c.body,
-            outcome.c.kind.label("ended_as"),
-            outcome.c.reason.label("ended_because"),
             outcome.c.body.label("outcome_body"),
         )
-        .join(records, records.c.seq == read_metrics.c.seq)
+        .join(records, records.c.seq == reads.c.seq)
         .outerjoin(
             outcome,
             sa.and_(
@@ -88,7 +82,7 @@ def find_reads(ledger: Ledger, question: ReadQuestion) -> Iterator[Read]:
                 records.c.kind == RecordKind.INTENT.value,
             ),
         )
-        .order_by(read_metrics.c.seq.desc(), read_metrics.c.metric)
+        .order_by(reads.c.seq.desc(), reads.c.metric)
     )
     with ledger.reading() as connection:
         rows = connection.execute(_narrowed(statement, question)).mappings().all()
@@ -133,50 +127,37 @@ def known_names(ledger: Ledger) -> tuple[set[str], set[str]]:
     """The metrics that were read, and the readers that asked."""
     with ledger.reading() as connection:
         metrics = connection.execute(
-            sa.select(read_metrics.c.metric)
-            .distinct()
-            .where(read_metrics.c.definition_hash.isnot(None))
+            sa.select(reads.c.metric).distinct().where(reads.c.definition_hash.isnot(None))
         ).all()
-        readers = connection.execute(
-            sa.select(records.c.reader)
-            .distinct()
-            .where(records.c.kind.in_([RecordKind.INTENT.value, RecordKind.REFUSAL.value]))
-        ).all()
+        readers = connection.execute(sa.select(reads.c.reader).distinct()).all()
     return {row.metric for row in metrics}, {row.reader for row in readers if row.reader}
 
 
 def _narrowed(statement: Any, question: ReadQuestion) -> Any:
     if question.metric:
-        statement = statement.where(read_metrics.c.metric == question.metric)
+        statement = statement.where(reads.c.metric == question.metric)
     if question.reader:
         statement = statement.where(
-            sa.or_(records.c.reader == question.reader, records.c.acting_for == question.reader)
+            sa.or_(reads.c.reader == question.reader, reads.c.acting_for == question.reader)
         )
     if question.without_reader:
-        statement = statement.where(records.c.reader != question.without_reader)
+        statement = statement.where(reads.c.reader != question.without_reader)
     if question.run:
         statement = statement.where(
             sa.or_(
-                records.c.run_id.startswith(question.run, autoescape=True),
-                records.c.root_run_id.startswith(question.run, autoescape=True),
+                reads.c.run_id.startswith(question.run, autoescape=True),
+                reads.c.root_run_id.startswith(question.run, autoescape=True),
             )
         )
     if question.since:
-        statement = statement.where(read_metrics.c.recorded_at >= _as_recorded(question.since))
+        statement = statement.where(reads.c.at >= _as_recorded(question.since))
     if question.until:
-        statement = statement.where(read_metrics.c.recorded_at < _as_recorded(question.until))
+        statement = statement.where(reads.c.at < _as_recorded(question.until))
     if question.covering:
         day = question.covering.isoformat()
-        statement = statement.where(
-            read_metrics.c.covers_from <= day, read_metrics.c.covers_to >= day
-        )
+        statement = statement.where(reads.c.covers_from <= day, reads.c.covers_to >= day)
     if question.refused:
-        statement = statement.where(
-            sa.or_(
-                records.c.kind == RecordKind.REFUSAL.value,
-                sa.literal_column("outcome.reason").isnot(None),
-            )
-        )
+        statement = statement.where(reads.c.outcome == ReadOutcome.REFUSED.value)
     return statement.limit(question.limit) if question.limit else statement
 
 
@@ -190,15 +171,9 @@ def _read(row: Any) -> Read:
     body = content_of(row["body"])
     details = body["details"]
     ended = content_of(row["outcome_body"])["details"] if row["outcome_body"] else {}
-    if row["kind"] == RecordKind.REFUSAL.value:
-        outcome, reason = "refused", row["reason"]
-    elif row["ended_as"] is None:
-        outcome, reason = "open", None
-    else:
-        outcome, reason = ("refused" if row["ended_because"] else "allowed"), row["ended_because"]
     return Read(
-        read_id=row["record_id"],
-        at=row["recorded_at"],
+        read_id=row["read_id"],
+        at=row["at"],
         agent=row["reader"],
         acting_for=row["acting_for"],
         run_id=row["run_id"],
@@ -206,13 +181,13 @@ def _read(row: Any) -> Read:
         data_version=row["data_version"],
         version_as_read=details.get("versions_as_read", {}).get(row["metric"]),
         definition_hash=row["definition_hash"],
-        outcome=outcome,
-        reason=reason,
+        outcome=row["outcome"],
+        reason=row["reason"],
         covers_from=row["covers_from"],
         covers_to=row["covers_to"],
         snapshot=details.get("snapshot"),
         group_by=tuple((details.get("query") or {}).get("group_by") or ()),
-        rows=ended.get("rows"),
+        rows=row["rows"],
         notices=tuple(ended.get("notices", ())),
         purpose=body.get("purpose"),
         why=_why(details, ended),

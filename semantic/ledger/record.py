@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
+from functools import cached_property
+from typing import Any
 
 from semantic.canonical import canonical_json
 
@@ -18,14 +20,19 @@ class RecordKind(StrEnum):
     INTENT = "intent"
     OUTCOME = "outcome"
     REFUSAL = "refusal"
+    MODEL_CALL = "model_call"
+    TOOL_CALL = "tool_call"
+    DECISION = "decision"
+    APPROVAL = "approval"
     POLICY = "policy"
+    DEFINITION = "definition"
     CHECKPOINT = "checkpoint"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReadContext:
     """Where a read happens. With `call_id` set, a read that is tried again under the same root run, step and call has the
-    same id, and so is one record.
+    same id, and so is one record. `trace_id` and `span_id` are those of W3C Trace Context, in hexadecimal.
     """
 
     run_id: str | None = None
@@ -33,6 +40,26 @@ class ReadContext:
     step_key: str | None = None
     call_id: str | None = None
     purpose: str | None = None
+    trace_id: str | None = None
+    span_id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Touched:
+    """What a query names and reads, beside its metrics: each by name, for look-ups."""
+
+    dimensions: tuple[str, ...] = ()
+    relations: tuple[str, ...] = ()
+    dbt_models: tuple[str, ...] = ()
+
+    def said(self) -> dict[str, list[str]]:
+        """As it is written: by what it is, the names in order."""
+        named = {
+            "dimension": self.dimensions,
+            "relation": self.relations,
+            "dbt_model": self.dbt_models,
+        }
+        return {what: sorted(set(names)) for what, names in named.items() if names}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,43 +75,61 @@ class MetricRead:
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """One row of the ledger. `details` are JSON values without floats; they and all else are part of the body."""
+    """One row of the ledger. `details` are JSON values without floats; they and all else are part of the body.
+
+    `reader` is the actor and `acting_for` the subject of RFC 8693, where it acts for another.
+    """
 
     record_id: str
     kind: RecordKind
     reader: str | None = None
     acting_for: str | None = None
+    team: str | None = None
     context: ReadContext = field(default_factory=ReadContext)
     reason: str | None = None
     metrics: tuple[MetricRead, ...] = ()
+    touches: Touched = field(default_factory=Touched)
     details: Mapping[str, object] = field(default_factory=dict)
 
+    @cached_property
+    def said(self) -> Mapping[str, Any]:
+        """What this record says, as JSON values."""
+        return {
+            "id": self.record_id,
+            "kind": self.kind.value,
+            "reader": self.reader,
+            "acting_for": self.acting_for,
+            "team": self.team,
+            "run_id": self.context.run_id,
+            "root_run_id": self.context.root_run_id,
+            "step": self.context.step_key,
+            "call": self.context.call_id,
+            "trace": self.context.trace_id,
+            "span": self.context.span_id,
+            "purpose": self.context.purpose,
+            "reason": self.reason,
+            "metrics": [
+                {
+                    "metric": item.metric,
+                    "data_version": item.data_version,
+                    "definition_hash": item.definition_hash,
+                    "covers": [_day(item.covers_from), _day(item.covers_to)],
+                }
+                for item in self.metrics
+            ],
+            "touches": self.touches.said(),
+            "details": dict(self.details),
+        }
+
+    @cached_property
     def content(self) -> bytes:
-        """The canonical bytes of what this record says. Its time and its place are given to it where it is written."""
-        return canonical_json(
-            {
-                "id": self.record_id,
-                "kind": self.kind.value,
-                "reader": self.reader,
-                "acting_for": self.acting_for,
-                "run_id": self.context.run_id,
-                "root_run_id": self.context.root_run_id,
-                "step": self.context.step_key,
-                "call": self.context.call_id,
-                "purpose": self.context.purpose,
-                "reason": self.reason,
-                "metrics": [
-                    {
-                        "metric": item.metric,
-                        "data_version": item.data_version,
-                        "definition_hash": item.definition_hash,
-                        "covers": [_day(item.covers_from), _day(item.covers_to)],
-                    }
-                    for item in self.metrics
-                ],
-                "details": dict(self.details),
-            }
-        )
+        """The canonical bytes of what it says. Its time and its place are given to it where it is written."""
+        return canonical_json(self.said)
+
+    @property
+    def is_retryable(self) -> bool:
+        """Whether its id is one that another try comes to as well."""
+        return self.record_id[14:15] != "7"
 
 
 def new_read_id(reader: str, context: ReadContext, identity: str) -> str:

@@ -1,11 +1,14 @@
-"""The tables of the ledger.
+"""The tables of the ledger, the same on every store.
 
-`records`, `read_metrics` and `tiles` are append-only: triggers refuse UPDATE and DELETE. `records.body` is the exact canonical JSON
-that is hashed; the other columns repeat parts of it for look-ups. `tiles` keep hashes of the tree over all bodies. `agents` is a
-registry, and the newest definition of an agent replaces the one before.
+`records` and `tiles` are append-only: the database refuses UPDATE and DELETE. `records.body` is the exact canonical JSON that is
+hashed; the other columns repeat parts of it for look-ups. `tiles` keep hashes of the tree over all bodies.
+
+`reads` and `scopes` are an index of what bodies say, and `verify` compares them. Of a read only its end can be added. `agents` is a registry, and the newest definition of
+an agent replaces the one before.
 """
 
 from sqlalchemy import (
+    BigInteger,
     Column,
     ForeignKey,
     Index,
@@ -17,17 +20,20 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 metadata = MetaData()
+
+_NUMBER = BigInteger().with_variant(Integer, "sqlite")
+_MOMENT = String(27)
 
 records = Table(
     "records",
     metadata,
-    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("seq", _NUMBER, primary_key=True, autoincrement=True),
     Column("record_id", String(36), nullable=False),
     Column("kind", String(16), nullable=False),
-    Column("recorded_at", String(27), nullable=False),
+    Column("recorded_at", _MOMENT, nullable=False),
     Column("reader", String(200)),
     Column("acting_for", String(200)),
     Column("run_id", String(100)),
@@ -35,28 +41,60 @@ records = Table(
     Column("reason", String(40)),
     Column("body", LargeBinary, nullable=False),
     Column("stream", String(36)),
-    Column("position", Integer),
+    Column("position", _NUMBER),
     UniqueConstraint("record_id", "kind"),
-    Index("records_by_reader", "reader", "recorded_at"),
     Index("records_by_run", "run_id"),
     Index("records_by_kind", "kind", "seq"),
     Index("records_by_place", "stream", "position", unique=True),
     sqlite_autoincrement=True,
 )
 
-read_metrics = Table(
-    "read_metrics",
+# One row for each metric of a read or a refusal. `seq` is that of its intent or refusal.
+reads = Table(
+    "reads",
     metadata,
-    Column("seq", Integer, ForeignKey("records.seq"), primary_key=True),
+    Column("seq", _NUMBER, ForeignKey("records.seq"), primary_key=True),
     Column("metric", String(300), primary_key=True),
-    Column("record_id", String(36), nullable=False),
-    Column("recorded_at", String(27), nullable=False),
+    Column("read_id", String(36), nullable=False),
+    Column("at", _MOMENT, nullable=False),
+    Column("reader", String(200)),
+    Column("acting_for", String(200)),
+    Column("team", String(200)),
+    Column("run_id", String(100)),
+    Column("root_run_id", String(100)),
     Column("data_version", String(64)),
     Column("definition_hash", String(64)),
     Column("covers_from", String(10)),
     Column("covers_to", String(10)),
-    Index("read_metrics_by_metric", "metric", "recorded_at"),
-    Index("read_metrics_by_days", "metric", "covers_from", "covers_to"),
+    Column("scope", _NUMBER),
+    Column("outcome", String(16), nullable=False),
+    Column("reason", String(40)),
+    Column("rows", _NUMBER),
+    Column("ended_at", _MOMENT),
+    Index("reads_by_metric", "metric", "at", "outcome", "reader", "rows"),
+    Index("reads_by_days", "metric", "covers_from", "covers_to"),
+    Index("reads_by_reader", "reader", "at"),
+    Index("reads_by_run", "run_id"),
+    Index("reads_by_root_run", "root_run_id"),
+    Index("reads_by_scope", "scope", "at"),
+    Index("reads_by_version", "data_version"),
+)
+for _column, _kept in (
+    (reads.c.acting_for, reads.c.acting_for.isnot(None)),
+    (reads.c.team, reads.c.team.isnot(None)),
+    (reads.c.outcome, reads.c.outcome != "allowed"),
+):
+    Index(
+        f"reads_by_{_column.name}", _column, reads.c.at, sqlite_where=_kept, postgresql_where=_kept
+    )
+
+# What a query touches, by the hash of all of it: the dimensions it names, the relations it reads, the dbt models that build these.
+scopes = Table(
+    "scopes",
+    metadata,
+    Column("what", String(16), primary_key=True),
+    Column("name", String(300), primary_key=True),
+    Column("scope", _NUMBER, primary_key=True, autoincrement=False),
 )
 
 # The hashes of 256 records each, and the root over them. `through` is the last of these records.
@@ -64,7 +102,7 @@ tiles = Table(
     "tiles",
     metadata,
     Column("number", Integer, primary_key=True, autoincrement=False),
-    Column("through", Integer, ForeignKey("records.seq"), nullable=False, unique=True),
+    Column("through", _NUMBER, ForeignKey("records.seq"), nullable=False, unique=True),
     Column("root", LargeBinary, nullable=False),
     Column("hashes", LargeBinary, nullable=False),
 )
@@ -73,30 +111,11 @@ agents = Table(
     "agents",
     metadata,
     Column("name", String(200), primary_key=True),
-    Column("registered_at", String(27), nullable=False),
+    Column("registered_at", _MOMENT, nullable=False),
     Column("definition_hash", String(64), nullable=False),
     Column("body", LargeBinary, nullable=False),
 )
 
-APPEND_ONLY = ("records", "read_metrics", "tiles")
-
-
-def append_only_triggers() -> list[str]:
-    """SQLite statements that make the record refuse to be changed."""
-    return [
-        f"CREATE TRIGGER IF NOT EXISTS {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
-        f"BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END"
-        for table in APPEND_ONLY
-        for verb in ("UPDATE", "DELETE")
-    ]
-
-
-def migrations() -> dict[int, list[str]]:
-    """By version, the SQLite statements that make a ledger of the version before into one of it. New tables are made afterwards."""
-    return {
-        2: [
-            "ALTER TABLE records ADD COLUMN stream VARCHAR(36)",
-            "ALTER TABLE records ADD COLUMN position INTEGER",
-            "CREATE UNIQUE INDEX records_by_place ON records (stream, position)",
-        ]
-    }
+APPEND_ONLY = ("records", "tiles", "scopes")
+END_OF_READ = ("outcome", "reason", "rows", "ended_at")
+BEGIN_OF_READ = tuple(column.name for column in reads.c if column.name not in END_OF_READ)

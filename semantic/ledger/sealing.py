@@ -73,7 +73,7 @@ def seal(transaction: Transaction, key: Ed25519PrivateKey) -> Seal | None:
         kind=RecordKind.CHECKPOINT,
         details={"note": made.note, "size": made.size, "through": made.through},
     )
-    transaction.add(record, record.content())
+    transaction.add(record)
     return made
 
 

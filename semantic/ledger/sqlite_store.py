@@ -9,7 +9,7 @@ import fcntl
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import IO, Any
@@ -18,12 +18,11 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from semantic.errors import LedgerUnavailable
-from semantic.ledger.schema import SCHEMA_VERSION, append_only_triggers, metadata, migrations
+from semantic.ledger.sqlite_schema import bring_up_to_date
+from semantic.ledger.store import LOCK_TIMEOUT_SECONDS
 
-LOCK_TIMEOUT_SECONDS = 30.0
-_NOW_AND_NEXT = sa.text(
-    "SELECT strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), (SELECT coalesce(max(seq), 0) + 1 FROM records)"
-).columns(sa.column("at", sa.String), sa.column("next", sa.Integer))
+_NOW = "SELECT strftime('%Y-%m-%dT%H:%M:%fZ', 'now')"
+_HIGHEST = "SELECT seq FROM sqlite_sequence WHERE name = 'records'"
 
 
 class SqliteStore:
@@ -61,8 +60,8 @@ class SqliteStore:
             raise
 
     @contextmanager
-    def writing(self) -> Iterator[sa.Connection]:
-        """A transaction that nobody else writes beside. It is durable when the block has ended."""
+    def writing(self, *, alone: bool = True) -> Iterator[sa.Connection]:  # noqa: ARG002
+        """A transaction that nobody else writes beside, whether asked or not. It is durable when the block has ended."""
         with (
             self._translated(),
             self._exclusive(),
@@ -80,12 +79,21 @@ class SqliteStore:
         with self._translated(), alone, self._engine.connect() as connection:
             yield connection
 
-    def now_and_next(self, connection: sa.Connection) -> tuple[str, int]:
-        """The time of the database, in UTC to the millisecond, and the number of the next record. Nobody else writes until the
-        transaction ends.
-        """
-        row = connection.execute(_NOW_AND_NEXT).one()
-        return str(row.at), int(row.next)
+    def claim(self, connection: sa.Connection, names: Collection[str]) -> None:
+        """Nothing: nobody else writes until the transaction ends."""
+
+    def now(self, connection: sa.Connection) -> str:
+        """The time of the database, in UTC to the millisecond."""
+        return str(connection.exec_driver_sql(_NOW).scalar_one())
+
+    def numbers(self, connection: sa.Connection, count: int) -> Sequence[int]:
+        """The numbers of the next records, without a gap."""
+        last = self.highest_number(connection)
+        return range(last + 1, last + count + 1)
+
+    def highest_number(self, connection: sa.Connection) -> int:
+        """The highest number that any record was ever given."""
+        return int(connection.exec_driver_sql(_HIGHEST).scalar() or 0)
 
     def close(self) -> None:
         """Closes the file. Other processes may still have it open."""
@@ -111,21 +119,7 @@ class SqliteStore:
 
     def _create(self) -> None:
         with self.writing() as connection:
-            version = int(connection.execute(sa.text("PRAGMA user_version")).scalar_one())
-            if version > SCHEMA_VERSION:
-                raise LedgerUnavailable(
-                    f"The ledger {self.path} was written by a newer version of this package",
-                    hint="install that version, or name another DAGSTER_HOME",
-                )
-            if version == SCHEMA_VERSION:
-                return
-            for step in range(version + 1, SCHEMA_VERSION + 1) if version else ():
-                for statement in migrations().get(step, ()):
-                    connection.execute(sa.text(statement))
-            metadata.create_all(connection)
-            for statement in append_only_triggers():
-                connection.execute(sa.text(statement))
-            connection.execute(sa.text(f"PRAGMA user_version = {SCHEMA_VERSION}"))
+            bring_up_to_date(connection, str(self.path))
 
     @contextmanager
     def _exclusive(self) -> Iterator[None]:

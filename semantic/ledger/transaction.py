@@ -1,19 +1,26 @@
 """What is written together: records with their place in a stream, under one time of the database."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
 from semantic.ledger.chain import Link, content_of
+from semantic.ledger.read_index import end_of, rows_of, scope_of, scope_rows
 from semantic.ledger.record import Record, RecordKind
-from semantic.ledger.schema import read_metrics, records
-from semantic.ledger.sqlite_store import SqliteStore
+from semantic.ledger.schema import END_OF_READ, reads, records, scopes
+from semantic.ledger.store import Store
 
 RecordKey = tuple[str, str]
 
 _KNOWN = sa.select(records.c.record_id, records.c.kind).where(
     records.c.record_id.in_(sa.bindparam("record_ids", expanding=True))
+)
+_KNOWN_SCOPES = (
+    sa.select(scopes.c.scope)
+    .distinct()
+    .where(scopes.c.scope.in_(sa.bindparam("numbers", expanding=True)))
 )
 _POLICY = (
     sa.select(records.c.reason)
@@ -22,7 +29,30 @@ _POLICY = (
     .limit(1)
 )
 _ADD = sa.insert(records)
-_ADD_METRICS = sa.insert(read_metrics)
+_ADD_READS = sa.insert(reads)
+_ADD_SCOPES = sa.insert(scopes)
+_END_READ = (
+    sa.update(reads)
+    .where(
+        reads.c.seq
+        == sa.select(records.c.seq)
+        .where(
+            records.c.record_id == sa.bindparam("ended_id"),
+            records.c.kind == RecordKind.INTENT.value,
+        )
+        .scalar_subquery()
+    )
+    .values({name: sa.bindparam(f"new_{name}") for name in END_OF_READ})
+)
+_BEGINS_READ = (RecordKind.INTENT, RecordKind.REFUSAL)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Added:
+    record: Record
+    body: bytes
+    stream: str
+    position: int
 
 
 class Transaction:
@@ -31,15 +61,40 @@ class Transaction:
     What is added stands in the database after `flush`.
     """
 
-    def __init__(self, store: SqliteStore, connection: sa.Connection, last: Link) -> None:
+    def __init__(self, store: Store, connection: sa.Connection, last: Link) -> None:
         self.connection = connection
-        self.at, self._seq = store.now_and_next(connection)
+        self._store = store
         self.last = last
+        self.at = ""
         self._policy: str | None = None
         self._policy_is_known = False
         self._known: set[RecordKey] = set()
-        self._records: list[dict[str, Any]] = []
-        self._metrics: list[dict[str, Any]] = []
+        self._known_scopes: set[int] = set()
+        self._added: list[_Added] = []
+
+    def begin(self, coming: Collection[Record], known_scopes: Collection[int] = ()) -> None:
+        """Learns the time, and which of these records are there already. Asked once for all that are going to be added.
+
+        `known_scopes` need not be looked for.
+        """
+        numbers = {
+            scope_of(touches) for item in coming if (touches := item.said["touches"])
+        }.difference(known_scopes)
+        self._store.claim(
+            self.connection,
+            [item.record_id for item in coming if item.is_retryable]
+            + [f"scope {number}" for number in numbers],
+        )
+        self.at = self._store.now(self.connection)
+        if coming:
+            found = self.connection.execute(
+                _KNOWN, {"record_ids": [item.record_id for item in coming]}
+            )
+            self._known.update((row.record_id, row.kind) for row in found)
+        self._known_scopes.update(known_scopes)
+        if numbers:
+            known = self.connection.execute(_KNOWN_SCOPES, {"numbers": list(numbers)})
+            self._known_scopes.update(known.scalars())
 
     @property
     def policy_hash(self) -> str | None:
@@ -48,37 +103,39 @@ class Transaction:
             self._policy, self._policy_is_known = current_policy_hash(self.connection), True
         return self._policy
 
-    def look_for(self, record_ids: Iterable[str]) -> None:
-        """Learns which of these records are there already. Asked once for all that are going to be added."""
-        found = self.connection.execute(_KNOWN, {"record_ids": list(record_ids)})
-        self._known.update((row.record_id, row.kind) for row in found)
+    @property
+    def scopes(self) -> frozenset[int]:
+        """The scopes that are known to be kept when this transaction has been committed."""
+        return frozenset(self._known_scopes)
 
-    def add(self, record: Record, content: bytes) -> bool:
-        """Adds a record that was looked for. Returns False for one that is there already."""
+    def add(self, record: Record) -> bool:
+        """Adds a record. Returns False for one that is there already."""
         key = (record.record_id, record.kind.value)
         if key in self._known:
             return False
         self._known.add(key)
-        body = self.last.body_after(content, self.at)
+        body = self.last.body_after(record.content, self.at)
         self.last = self.last.after(body)
-        self._records.append(self._row(record, body))
-        self._metrics.extend(self._metric_rows(record))
+        self._added.append(
+            _Added(record=record, body=body, stream=self.last.stream, position=self.last.position)
+        )
         if record.kind is RecordKind.POLICY:
             self._policy, self._policy_is_known = record.reason, True
-        self._seq += 1
         return True
 
     def flush(self) -> None:
         """Hands everything that was added to the database."""
-        if self._records:
-            self.connection.execute(_ADD, self._records)
-        if self._metrics:
-            self.connection.execute(_ADD_METRICS, self._metrics)
-        self._records, self._metrics = [], []
+        if not self._added:
+            return
+        numbers = self._store.numbers(self.connection, len(self._added))
+        added, self._added = list(zip(self._added, numbers, strict=True)), []
+        self.connection.execute(_ADD, [self._row(item, seq) for item, seq in added])
+        self._index(added)
 
-    def _row(self, record: Record, body: bytes) -> dict[str, Any]:
+    def _row(self, item: _Added, seq: int) -> dict[str, Any]:
+        record = item.record
         return {
-            "seq": self._seq,
+            "seq": seq,
             "record_id": record.record_id,
             "kind": record.kind.value,
             "recorded_at": self.at,
@@ -87,23 +144,37 @@ class Transaction:
             "run_id": record.context.run_id,
             "root_run_id": record.context.root_run_id,
             "reason": record.reason,
-            "body": body,
-            "stream": self.last.stream,
-            "position": self.last.position,
+            "body": item.body,
+            "stream": item.stream,
+            "position": item.position,
         }
 
-    def _metric_rows(self, record: Record) -> Iterable[dict[str, Any]]:
-        for item in record.metrics:
-            yield {
-                "seq": self._seq,
-                "metric": item.metric,
-                "record_id": record.record_id,
-                "recorded_at": self.at,
-                "data_version": item.data_version,
-                "definition_hash": item.definition_hash,
-                "covers_from": item.covers_from.isoformat() if item.covers_from else None,
-                "covers_to": item.covers_to.isoformat() if item.covers_to else None,
-            }
+    def _index(self, added: list[tuple[_Added, int]]) -> None:
+        begun = [
+            row
+            for item, seq in added
+            if item.record.kind in _BEGINS_READ
+            for row in rows_of(item.record.said, seq, self.at)
+        ]
+        if begun:
+            self.connection.execute(_ADD_READS, begun)
+        ended = [
+            {f"new_{name}": value for name, value in end_of(item.record.said, self.at).items()}
+            | {"ended_id": item.record.record_id}
+            for item, _ in added
+            if item.record.kind is RecordKind.OUTCOME
+        ]
+        if ended:
+            self.connection.execute(_END_READ, ended)
+        new = [row for item, _ in added for row in self._new_scope(item.record.said["touches"])]
+        if new:
+            self.connection.execute(_ADD_SCOPES, new)
+
+    def _new_scope(self, touches: Mapping[str, Any]) -> list[dict[str, Any]]:
+        if not touches or (number := scope_of(touches)) in self._known_scopes:
+            return []
+        self._known_scopes.add(number)
+        return list(scope_rows(touches))
 
 
 def newest_content(connection: sa.Connection, kind: RecordKind) -> dict[str, Any] | None:

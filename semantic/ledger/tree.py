@@ -5,6 +5,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 
@@ -142,3 +143,24 @@ def _growth(tree: Subtrees, old: int, first: int, end: int, *, is_whole: bool) -
 def _left(count: int) -> int:
     """How many of so many leaves are in the left subtree: the greatest power of two below."""
     return 1 << (count - 1).bit_length() - 1
+
+
+@dataclass
+class Frontier:
+    """The hashes of the complete subtrees that so many leaves come to, from left to right."""
+
+    size: int = 0
+    hashes: list[bytes] = field(default_factory=list)
+
+    def add(self, leaf: bytes) -> None:
+        found, size = leaf, self.size
+        while size % 2:
+            found, size = node_hash(self.hashes.pop(), found), size >> 1
+        self.hashes.append(found)
+        self.size += 1
+
+    def root(self) -> bytes:
+        found = self.hashes[-1]
+        for left in reversed(self.hashes[:-1]):
+            found = node_hash(left, found)
+        return found

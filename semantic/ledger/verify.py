@@ -5,7 +5,7 @@ checkpoint, which is signed. What comes after the last checkpoint that is kept e
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -13,12 +13,13 @@ import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pydantic_core import from_json
 
+from semantic.ledger.index_check import IndexCheck, Row
 from semantic.ledger.note import Checkpoint, NoteError, open_note
 from semantic.ledger.record import RecordKind
-from semantic.ledger.schema import read_metrics, records, tiles
+from semantic.ledger.schema import records, tiles
 from semantic.ledger.sealing import Seal, origin_of
 from semantic.ledger.tiles import TILE, hashes_of
-from semantic.ledger.tree import leaf_hash, node_hash
+from semantic.ledger.tree import Frontier, leaf_hash
 
 _CHUNK = 5_000
 # What reading a body raises that is no JSON, or not of a record.
@@ -78,33 +79,16 @@ def verify(
     connection: sa.Connection,
     keys: Sequence[Ed25519PublicKey],
     *,
+    highest_number: int,
     against: Checkpoint | None = None,
 ) -> Verified:
-    """Walks all records. `against` is a checkpoint that was kept elsewhere; its signature has been checked."""
-    walk = _Walk(connection, keys, against)
+    """Walks all records. `against` is a checkpoint that was kept elsewhere; its signature has been checked.
+
+    `highest_number` is that of the last record ever written, 0 where it is not known.
+    """
+    walk = _Walk(connection, keys, highest_number, against)
     walk.run()
     return walk.verified()
-
-
-@dataclass
-class _Frontier:
-    """The hashes of the complete subtrees that so many leaves come to, from left to right."""
-
-    size: int = 0
-    hashes: list[bytes] = field(default_factory=list)
-
-    def add(self, leaf: bytes) -> None:
-        found, size = leaf, self.size
-        while size % 2:
-            found, size = node_hash(self.hashes.pop(), found), size >> 1
-        self.hashes.append(found)
-        self.size += 1
-
-    def root(self) -> bytes:
-        found = self.hashes[-1]
-        for left in reversed(self.hashes[:-1]):
-            found = node_hash(left, found)
-        return found
 
 
 class _Walk:
@@ -112,12 +96,15 @@ class _Walk:
         self,
         connection: sa.Connection,
         keys: Sequence[Ed25519PublicKey],
+        highest_number: int,
         against: Checkpoint | None,
     ) -> None:
         self._connection = connection
         self._keys = keys
+        self._highest = highest_number
+        self._index = IndexCheck(connection, lambda seq, text: self._find(Harm.EDITED, seq, text))
         self._against = against
-        self._frontier = _Frontier()
+        self._frontier = Frontier()
         self._tile: list[tuple[int, bytes]] = []
         self._tiles_compare = True
         self._ends: dict[str, tuple[int, int, str]] = {}
@@ -137,9 +124,10 @@ class _Walk:
     def run(self) -> None:
         tiled = self._stored_tiles()
         for rows in _chunks(self._connection):
-            indexed = self._indexed(rows[0].seq, rows[-1].seq)
+            indexed = self._index.between(rows[0].seq, rows[-1].seq)
             for row in rows:
                 self._visit(row, indexed.get(row.seq, []), tiled)
+        self._index.end()
         self._look_for_a_missing_end(tiled)
 
     def verified(self) -> Verified:
@@ -155,7 +143,7 @@ class _Walk:
     def _visit(
         self,
         row: Any,
-        indexed: list[tuple[object, ...]],
+        indexed: list[Row],
         tiled: Iterator[tuple[int, list[bytes]]],
     ) -> None:
         leaf = leaf_hash(row.body)
@@ -176,10 +164,8 @@ class _Walk:
         if self._against and self._frontier.size == self._against.size:
             self._check_anchor(row.seq, self._against)
 
-    def _compare(
-        self, row: Any, parsed: Mapping[str, Any], indexed: list[tuple[object, ...]]
-    ) -> None:
-        """The columns by which a record is found say what its body says."""
+    def _compare(self, row: Any, parsed: Mapping[str, Any], indexed: list[Row]) -> None:
+        """The columns by which a record is found, and the index of reads, say what its body says."""
         said = parsed.get("record", parsed)
         if "metrics" not in said:
             return
@@ -187,19 +173,7 @@ class _Walk:
         place = (row.stream, row.position) == (parsed.get("stream"), parsed.get("position"))
         if not (all(columns) and place and row.recorded_at == parsed["at"]):
             self._find(Harm.EDITED, row.seq, "its columns do not say what its body says")
-        metrics = [
-            (
-                item["metric"],
-                row.record_id,
-                row.recorded_at,
-                item["data_version"],
-                item["definition_hash"],
-                *item["covers"],
-            )
-            for item in said["metrics"]
-        ]
-        if sorted(metrics, key=str) != sorted(indexed, key=str):
-            self._find(Harm.EDITED, row.seq, "the metrics it is found by are not those of its body")
+        self._index.compare(row, said, indexed)
 
     def _follow(self, seq: int, parsed: Mapping[str, Any], leaf: bytes) -> None:
         """A record holds the hash of the one before it in its stream."""
@@ -276,7 +250,7 @@ class _Walk:
             self._find(
                 Harm.DELETED, through, f"it is missing, and record {seals[0][0]} is its checkpoint"
             )
-        numbered = max(_last_number(self._connection), max((item[0] for item in tiled), default=0))
+        numbered = max(self._highest, max((item[0] for item in tiled), default=0))
         if numbered > last:
             self._find(
                 Harm.TRUNCATED,
@@ -298,26 +272,6 @@ class _Walk:
 
     def _find(self, harm: Harm, seq: int, text: str) -> None:
         self._findings.append(Finding(harm=harm, seq=seq, text=text))
-
-    def _indexed(self, first: int, last: int) -> dict[int, list[tuple[object, ...]]]:
-        """By record, the rows by which its metrics are found."""
-        table = read_metrics.c
-        rows = self._connection.execute(
-            sa.select(
-                table.seq,
-                table.metric,
-                table.record_id,
-                table.recorded_at,
-                table.data_version,
-                table.definition_hash,
-                table.covers_from,
-                table.covers_to,
-            ).where(table.seq.between(first, last))
-        )
-        found: dict[int, list[tuple[object, ...]]] = {}
-        for row in rows:
-            found.setdefault(row.seq, []).append(tuple(row[1:]))
-        return found
 
     def _stored_tiles(self) -> Iterator[tuple[int, list[bytes]]]:
         for rows in _paged(self._connection, sa.select(tiles), tiles.c.number, -1, 20):
@@ -360,11 +314,3 @@ def _paged(
     while rows := connection.execute(statement.where(key > after).order_by(key).limit(count)).all():
         yield rows
         after = getattr(rows[-1], key.name)
-
-
-def _last_number(connection: sa.Connection) -> int:
-    """The highest number that SQLite ever gave to a record."""
-    found = connection.exec_driver_sql(
-        "SELECT seq FROM sqlite_sequence WHERE name = 'records'"
-    ).scalar_one_or_none()
-    return int(found or 0)

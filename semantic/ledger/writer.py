@@ -6,7 +6,7 @@ caller what it costs sixty-four, and there is no thread that could be missing wh
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice, takewhile
@@ -14,7 +14,7 @@ from itertools import islice, takewhile
 from semantic.errors import GovernedMetricsError, LedgerUnavailable
 from semantic.ledger.chain import Link
 from semantic.ledger.record import Record, uuid7
-from semantic.ledger.sqlite_store import LOCK_TIMEOUT_SECONDS, SqliteStore
+from semantic.ledger.store import LOCK_TIMEOUT_SECONDS, Store
 from semantic.ledger.transaction import Transaction
 
 MOST_AT_ONCE = 1_000
@@ -26,7 +26,6 @@ class _Waiting:
     """Somebody in the queue: with a record, or for a transaction of its own. `signal` is let go when it is done, or first."""
 
     record: Record | None = None
-    content: bytes = b""
     condition: Condition | None = None
     signal: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     is_done: bool = False
@@ -37,12 +36,13 @@ class _Waiting:
 class Writer:
     """Appends to one stream of a store. Safe for threads."""
 
-    def __init__(self, store: SqliteStore) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
         self._queue: deque[_Waiting] = deque()
         self._queueing = threading.Lock()
         self._writing: list[_Waiting] = []
         self._last = Link(stream=str(uuid7()))
+        self._scopes: frozenset[int] = frozenset()
 
     def append(self, record: Record, condition: Condition | None = None) -> bool:
         """Writes a record durably. Returns whether it did: one with the same id and kind may be there already, and stays.
@@ -50,7 +50,8 @@ class Writer:
         `condition` is asked in the transaction, before anything of this record is written; what it raises is raised here. Raises
         `LedgerUnavailable`.
         """
-        mine = _Waiting(record=record, content=record.content(), condition=condition)
+        assert record.content, "made in the thread that asks, not in the one that writes for it"
+        mine = _Waiting(record=record, condition=condition)
         with self._turn(mine) as together:
             if together:
                 self._commit(together)
@@ -60,8 +61,8 @@ class Writer:
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
-        """A transaction by itself, durable when the block has ended."""
-        with self._turn(_Waiting()), self._transaction() as transaction:
+        """A transaction that nobody else writes beside, durable when the block has ended."""
+        with self._turn(_Waiting()), self._transaction([], alone=True) as transaction:
             yield transaction
 
     @contextmanager
@@ -112,21 +113,24 @@ class Writer:
         raise LedgerUnavailable("The ledger is busy in this process")
 
     @contextmanager
-    def _transaction(self) -> Iterator[Transaction]:
+    def _transaction(
+        self, coming: Collection[Record], *, alone: bool = False
+    ) -> Iterator[Transaction]:
         """Goes on in the stream. Where it is not known what was written, the next transaction begins another."""
         last, self._last = self._last, Link(stream=str(uuid7()))
-        with self._store.writing() as connection:
+        with self._store.writing(alone=alone) as connection:
             transaction = Transaction(self._store, connection, last)
+            transaction.begin(coming, self._scopes)
             yield transaction
             transaction.flush()
-        self._last = transaction.last
+        self._last, self._scopes = transaction.last, transaction.scopes
 
     def _commit(self, together: list[_Waiting]) -> None:
         """Writes these records, or has each tell why not."""
         failure: BaseException | None = LedgerUnavailable("The record could not be written")
         try:
-            with self._transaction() as transaction:
-                transaction.look_for(item.record.record_id for item in together if item.record)
+            coming = [item.record for item in together if item.record]
+            with self._transaction(coming) as transaction:
                 for item in together:
                     _add(item, transaction)
             failure = None
@@ -146,7 +150,7 @@ def _add(item: _Waiting, transaction: Transaction) -> None:
         item.error = error
         return
     if item.record is not None:
-        item.is_new = transaction.add(item.record, item.content)
+        item.is_new = transaction.add(item.record)
 
 
 def _told(failure: BaseException) -> LedgerUnavailable:

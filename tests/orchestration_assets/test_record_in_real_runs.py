@@ -24,7 +24,7 @@ WRITES = (
     ("opening", "commit"),
     ("intent", "begin"),
     ("intent", "insert into records"),
-    ("intent", "insert into read_metrics"),
+    ("intent", "insert into reads"),
     ("intent", "commit"),
     ("outcome", "begin"),
     ("outcome", "insert into records"),
@@ -128,7 +128,7 @@ def test_where_the_checkpoint_cannot_be_written_nothing_is_decided(
 
 def test_the_checkpoint_of_a_run_shows_later_changes(watched: Location) -> None:
     assert watched.run([BOSS]).success
-    note = str(watched.metadata(BOSS)["checkpoint"])
+    note = str(watched.metadata(BOSS)["checkpoint"]).removeprefix("```\n").removesuffix("```")
     with watched.ledger() as ledger:
         kept = open_note(
             note, [Ed25519PublicKey.from_public_bytes(bytes.fromhex(ledger.public_key))]

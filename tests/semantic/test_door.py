@@ -914,7 +914,7 @@ def test_a_read_is_on_record_with_its_question_its_versions_and_its_result(
     assert intent["details"]["query"] == MetricQuery.model_validate(asked).canonical()
     assert intent["details"]["rows"] == [["customer", [1, 3]]]
     assert intent["details"]["snapshot"] == made_of.snapshot
-    assert intent["details"]["relations"] == list(made_of.relations)
+    assert intent["touches"]["relation"] == list(made_of.relations)
     assert intent["details"]["policy_hash"] == door.policy.hash
     assert [item["data_version"] for item in intent["metrics"]] == [
         item.data_version for item in made_of.metrics

@@ -21,6 +21,7 @@ from semantic.ledger import (
     ReadQuestion,
     Record,
     RecordKind,
+    Touched,
     find_reads,
     new_read_id,
 )
@@ -100,13 +101,23 @@ def test_every_commit_is_durable(ledger: Ledger) -> None:
     assert (journal, synchronous) == ("wal", 2)
 
 
-@pytest.mark.parametrize("table", ["records", "read_metrics"])
-@pytest.mark.parametrize("change", ["UPDATE {} SET record_id = 'x'", "DELETE FROM {}"])
-def test_the_record_cannot_be_changed(ledger: Ledger, table: str, change: str) -> None:
-    ledger.append(refusal("r-1"))
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE records SET record_id = 'x'",
+        "DELETE FROM records",
+        "UPDATE scopes SET name = 'x'",
+        "DELETE FROM scopes",
+        "UPDATE reads SET reader = 'x'",
+        "UPDATE reads SET outcome = 'allowed'",
+        "DELETE FROM reads",
+    ],
+)
+def test_the_record_cannot_be_changed(ledger: Ledger, change: str) -> None:
+    ledger.append(refusal("r-1", touches=Touched(dimensions=("store",))))
     other = sqlite3.connect(str(ledger.path))
     with pytest.raises(sqlite3.IntegrityError, match="the ledger is append-only"):
-        other.execute(change.format(table))
+        other.execute(change)
     other.close()
     assert ids(ledger) == ["r-1"]
 
@@ -230,6 +241,7 @@ def test_the_body_is_the_canonical_record(ledger: Ledger) -> None:
             context=context,
             reason="stale",
             metrics=(read,),
+            touches=Touched(dimensions=("store", "store")),
             details={"ü": 1},
         )
     )
@@ -240,7 +252,7 @@ def test_the_body_is_the_canonical_record(ledger: Ledger) -> None:
     written = json.loads(body)
     assert UUID(written.pop("stream")).version == 7
     assert written == {
-        "schema": "governed-agents/record/2",
+        "schema": "governed-agents/record/3",
         "at": recorded_at,
         "position": 1,
         "previous": "",
@@ -249,10 +261,13 @@ def test_the_body_is_the_canonical_record(ledger: Ledger) -> None:
             "kind": "refusal",
             "reader": "ana",
             "acting_for": "bob",
+            "team": None,
             "run_id": "1",
             "root_run_id": "0",
             "step": "s",
             "call": "c",
+            "trace": None,
+            "span": None,
             "purpose": "p",
             "reason": "stale",
             "metrics": [
@@ -263,6 +278,7 @@ def test_the_body_is_the_canonical_record(ledger: Ledger) -> None:
                     "covers": ["2024-03-01", "2024-03-05"],
                 }
             ],
+            "touches": {"dimension": ["store"]},
             "details": {"ü": 1},
         },
     }

@@ -80,7 +80,7 @@ def outcomes(ledger: Ledger) -> list[str]:
         ("BEGIN IMMEDIATE", 1),
         ("SELECT strftime", 1),
         ("INSERT INTO records", 1),
-        ("INSERT INTO read_metrics", 1),
+        ("INSERT INTO reads", 1),
         ("commit", 1),
     ],
 )
@@ -229,7 +229,7 @@ def test_a_table_that_is_gone_lets_nothing_out(
     door: GovernedMetrics, ledger: Ledger, data: WatchedSnapshot
 ) -> None:
     other = sqlite3.connect(str(ledger.path))
-    other.execute("ALTER TABLE read_metrics RENAME TO taken_away")
+    other.execute("ALTER TABLE reads RENAME TO taken_away")
     other.close()
     assert_not_recorded(ask(door, data))
     assert data.executed == []

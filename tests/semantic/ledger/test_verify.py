@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from semantic.ledger import Ledger, MetricRead, Record, RecordKind
+from semantic.ledger import Ledger, MetricRead, Record, RecordKind, Touched
 from semantic.ledger.note import Checkpoint, open_note
 from semantic.ledger.tree import leaf_hash
 from semantic.ledger.verify import Harm, Verified
@@ -19,12 +19,16 @@ COUNT = 700
 Change = Callable[[sqlite3.Connection], object]
 
 
-def refusal(number: int) -> Record:
+def record(number: int) -> Record:
+    """A refusal; the last two are the intent of a read and its outcome."""
+    if number == COUNT:
+        return Record(record_id="read", kind=RecordKind.OUTCOME, reader="ana", details={"rows": 3})
     return Record(
-        record_id=f"r-{number}",
-        kind=RecordKind.REFUSAL,
+        record_id="read" if number == COUNT - 1 else f"r-{number}",
+        kind=RecordKind.INTENT if number == COUNT - 1 else RecordKind.REFUSAL,
         reader="ana",
         metrics=(MetricRead(metric="orders", data_version="v1"),),
+        touches=Touched(dimensions=("store",)),
     )
 
 
@@ -35,7 +39,7 @@ def sealed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Checkpoint]:
     ledger, other = Ledger.open(path, key=KEY), Ledger.open(path, key=KEY)
     note = None
     for number in range(1, COUNT + 1):
-        (ledger if number % 3 else other).append(refusal(number))
+        (ledger if number % 3 else other).append(record(number))
         if number in (300, 600):
             note = ledger.seal()
     ledger.close()
@@ -84,7 +88,7 @@ def edit_body(seq: int) -> Change:
     def change(connection: sqlite3.Connection) -> None:
         body = body_of(connection, seq).replace(b'"orders"', b'"profit"')
         connection.execute("UPDATE records SET body = ? WHERE seq = ?", [body, seq])
-        connection.execute("UPDATE read_metrics SET metric = 'profit' WHERE seq = ?", [seq])
+        connection.execute("UPDATE reads SET metric = 'profit' WHERE seq = ?", [seq])
 
     return change
 
@@ -124,16 +128,17 @@ def delete(first: int, last: int) -> str:
 
 
 def unindex(first: int, last: int) -> str:
-    return f"DELETE FROM read_metrics WHERE seq BETWEEN {first} AND {last}"
+    return f"DELETE FROM reads WHERE seq BETWEEN {first} AND {last}"
 
 
 def swap(one: int, two: int) -> list[str]:
     return [
         f"UPDATE {table} SET seq = CASE seq WHEN {one} THEN -{two} ELSE -{one} END WHERE seq IN ({one}, {two})"
-        for table in ("records", "read_metrics")
-    ] + [f"UPDATE {table} SET seq = -seq WHERE seq < 0" for table in ("records", "read_metrics")]
+        for table in ("records", "reads")
+    ] + [f"UPDATE {table} SET seq = -seq WHERE seq < 0" for table in ("records", "reads")]
 
 
+INVENT_A_READ = "INSERT INTO reads (seq, metric, read_id, at, outcome) VALUES (900, 'orders', 'x', '2026', 'allowed')"
 FORGET_THE_END = "UPDATE sqlite_sequence SET seq = (SELECT max(seq) FROM records)"
 
 
@@ -151,7 +156,14 @@ FORGET_THE_END = "UPDATE sqlite_sequence SET seq = (SELECT max(seq) FROM records
         (["UPDATE records SET body = '{\"stream\": 1}' WHERE seq = 100"], Harm.EDITED, 100),
         (["UPDATE records SET body = '{\"record\": {}}' WHERE seq = 602"], Harm.EDITED, 602),
         (["UPDATE records SET body = '{' WHERE seq = 602"], Harm.EDITED, 602),
-        (["UPDATE read_metrics SET metric = 'x' WHERE seq = 100"], Harm.EDITED, 100),
+        (["UPDATE reads SET metric = 'x' WHERE seq = 100"], Harm.EDITED, 100),
+        (["UPDATE reads SET reader = 'bob' WHERE seq = 100"], Harm.EDITED, 100),
+        (["UPDATE reads SET outcome = 'allowed' WHERE seq = 100"], Harm.EDITED, 100),
+        (["UPDATE reads SET rows = 4 WHERE seq = 701"], Harm.EDITED, 701),
+        (["UPDATE reads SET outcome = 'open' WHERE seq = 701"], Harm.EDITED, 701),
+        ([INVENT_A_READ], Harm.EDITED, 702),
+        (["DELETE FROM scopes"], Harm.EDITED, 702),
+        (["INSERT INTO scopes VALUES ('dimension', 'x', 1)"], Harm.EDITED, 702),
         ([unindex(100, 100)], Harm.EDITED, 100),
         ([delete(100, 100), unindex(100, 100)], Harm.DELETED, 101),
         ([delete(100, 103), unindex(100, 103)], Harm.DELETED, 104),

@@ -103,11 +103,11 @@ def test_after_a_failed_commit_another_stream_begins(tmp_path: Path) -> None:
     ledger.append(refusal("before"))
     other = sa.create_engine(f"sqlite:///{tmp_path / 'ledger.db'}")
     with other.begin() as connection:
-        connection.exec_driver_sql("ALTER TABLE read_metrics RENAME TO away")
-    with pytest.raises(LedgerUnavailable, match="read_metrics"):
+        connection.exec_driver_sql("ALTER TABLE reads RENAME TO away")
+    with pytest.raises(LedgerUnavailable, match="reads"):
         ledger.append(refusal("lost"))
     with other.begin() as connection:
-        connection.exec_driver_sql("ALTER TABLE away RENAME TO read_metrics")
+        connection.exec_driver_sql("ALTER TABLE away RENAME TO reads")
     assert ledger.append(refusal("lost"))
     before, after = map(json.loads, bodies(ledger))
     ledger.close()

@@ -1,0 +1,94 @@
+"""The schema on SQLite: how it is made, how an older one is taken over, and what holds the record append-only."""
+
+from collections.abc import Callable
+from typing import Any
+
+import sqlalchemy as sa
+
+from semantic.errors import LedgerUnavailable
+from semantic.ledger.chain import content_of
+from semantic.ledger.read_index import end_of, rows_of
+from semantic.ledger.record import RecordKind
+from semantic.ledger.schema import (
+    APPEND_ONLY,
+    BEGIN_OF_READ,
+    SCHEMA_VERSION,
+    metadata,
+    reads,
+    records,
+)
+
+
+def bring_up_to_date(connection: sa.Connection, place: str) -> None:
+    """Makes the tables, or takes over those of an older version. Raises `LedgerUnavailable` for those of a newer one."""
+    version = int(connection.exec_driver_sql("PRAGMA user_version").scalar_one())
+    if version > SCHEMA_VERSION:
+        raise LedgerUnavailable(
+            f"The ledger {place} was written by a newer version of this package",
+            hint="install that version, or name another DAGSTER_HOME",
+        )
+    if version == SCHEMA_VERSION:
+        return
+    steps = range(version + 1, SCHEMA_VERSION + 1) if version else range(0)
+    for step in steps:
+        for statement in _STATEMENTS.get(step, ()):
+            connection.exec_driver_sql(statement)
+    metadata.create_all(connection)
+    for step in steps:
+        if step in _FILLINGS:
+            _FILLINGS[step](connection)
+    for statement in append_only_triggers():
+        connection.exec_driver_sql(statement)
+    connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def append_only_triggers() -> list[str]:
+    """Statements that make the record refuse to be changed, and the index of reads to be changed but for the end of an open one."""
+    refused = {
+        f"{table}_no_{verb.lower()}": f"{verb} ON {table}"
+        for table in APPEND_ONLY
+        for verb in ("UPDATE", "DELETE")
+    } | {
+        "reads_no_delete": "DELETE ON reads",
+        "reads_no_update": f"UPDATE OF {', '.join(BEGIN_OF_READ)} ON reads",
+        "reads_end_once": "UPDATE ON reads WHEN OLD.outcome <> 'open'",
+    }
+    return [
+        f"CREATE TRIGGER IF NOT EXISTS {name} BEFORE {what} BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END"
+        for name, what in refused.items()
+    ]
+
+
+def _index_reads(connection: sa.Connection) -> None:
+    """Fills the index of reads from the bodies of all records."""
+    kinds = [RecordKind.INTENT.value, RecordKind.OUTCOME.value, RecordKind.REFUSAL.value]
+    found = connection.execute(
+        sa.select(records.c.seq, records.c.body, records.c.recorded_at)
+        .where(records.c.kind.in_(kinds))
+        .order_by(records.c.seq)
+    )
+    begun: dict[str, list[dict[str, Any]]] = {}
+    for row in found:
+        said = content_of(row.body)
+        if said["kind"] == RecordKind.OUTCOME:
+            end = end_of(said, row.recorded_at)
+            for item in begun.get(said["id"], ()):
+                item.update(end)
+        else:
+            key = said["id"] if said["kind"] == RecordKind.INTENT else f"refusal {said['id']}"
+            begun[key] = list(rows_of(said, row.seq, row.recorded_at))
+    rows = [row for group in begun.values() for row in group]
+    if rows:
+        connection.execute(sa.insert(reads), rows)
+
+
+# By version, what makes a ledger of the version before into one of it: before the tables are made that are new, and after.
+_STATEMENTS: dict[int, list[str]] = {
+    2: [
+        "ALTER TABLE records ADD COLUMN stream VARCHAR(36)",
+        "ALTER TABLE records ADD COLUMN position INTEGER",
+        "CREATE UNIQUE INDEX records_by_place ON records (stream, position)",
+    ],
+    3: ["DROP TABLE read_metrics", "DROP INDEX records_by_reader"],
+}
+_FILLINGS: dict[int, Callable[[sa.Connection], None]] = {3: _index_reads}

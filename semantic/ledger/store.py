@@ -1,0 +1,48 @@
+"""What the ledger needs of a database."""
+
+from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Protocol
+
+import sqlalchemy as sa
+
+LOCK_TIMEOUT_SECONDS = 30.0
+
+
+class Store(Protocol):
+    """A database with the tables of `schema`. Every method raises `LedgerUnavailable` where it cannot be used.
+
+    `path` is the file of the database, None where it is no file.
+    """
+
+    @property
+    def path(self) -> Path | None: ...
+
+    def writing(self, *, alone: bool = False) -> AbstractContextManager[sa.Connection]:
+        """A transaction, durable when the block has ended. With `alone`, nobody else writes beside it."""
+        ...
+
+    def reading(self) -> AbstractContextManager[sa.Connection]:
+        """A connection for questions, which all see the same state."""
+        ...
+
+    def claim(self, connection: sa.Connection, names: Collection[str]) -> None:
+        """Until this transaction ends, no other one gets past its own claim to one of these names."""
+        ...
+
+    def now(self, connection: sa.Connection) -> str:
+        """The time of the database, in UTC to the millisecond."""
+        ...
+
+    def numbers(self, connection: sa.Connection, count: int) -> Sequence[int]:
+        """The numbers of the next records, ascending. Given once, also where the transaction fails."""
+        ...
+
+    def highest_number(self, connection: sa.Connection) -> int:
+        """The highest number that any record was ever given, 0 where the database does not tell."""
+        ...
+
+    def close(self) -> None:
+        """Closes the database here. Other processes may still have it open."""
+        ...
