@@ -18,6 +18,7 @@ from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import Ledger
 from semantic.snapshot import SnapshotStore
 from tests.dbt_build import BuiltProject, build_once, write_quick_dbt
+from tests.postgres import PostgresServer, running_postgres
 from tests.semantic.door import POLICY, RememberingEngine, build_door, publish
 from tests.semantic.shop import build_shop
 
@@ -157,3 +158,10 @@ def _no_model_requests() -> None:
     from pydantic_ai import models
 
     models.ALLOW_MODEL_REQUESTS = False
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    """A Postgres server of this worker."""
+    with running_postgres(tmp_path_factory.mktemp("postgres") / "data") as server:
+        yield server

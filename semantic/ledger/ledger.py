@@ -11,10 +11,11 @@ import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from semantic.canonical import canonical_json
-from semantic.errors import PolicyNotCurrent
+from semantic.errors import LedgerUnavailable, PolicyNotCurrent
 from semantic.keys import load_signing_key
 from semantic.ledger.chain import content_of
 from semantic.ledger.note import Checkpoint
+from semantic.ledger.postgres_store import PostgresStore
 from semantic.ledger.proof import prove
 from semantic.ledger.record import ReadContext, Record, RecordKind, uuid7
 from semantic.ledger.schema import agents, records
@@ -34,20 +35,30 @@ class Ledger:
     Every method raises `LedgerUnavailable` when the file cannot be written or read.
     """
 
-    def __init__(self, store: Store, key: Ed25519PrivateKey | None = None) -> None:
+    def __init__(
+        self, store: Store, *, keys: Path | None = None, key: Ed25519PrivateKey | None = None
+    ) -> None:
         self._store = store
         self._writer = Writer(store)
+        self._keys = keys
         self._given_key = key
 
     @classmethod
-    def open(cls, path: Path, *, key: Ed25519PrivateKey | None = None) -> Self:
-        """The ledger in `path`, made if it is not there. Checkpoints are signed with `key`, by default the one beside it."""
-        return cls(SqliteStore(path), key)
+    def open(
+        cls, place: Path | str, *, keys: Path | None = None, key: Ed25519PrivateKey | None = None
+    ) -> Self:
+        """The ledger in a SQLite file, or in the Postgres database that a URL names; made if it is not there.
+
+        Checkpoints are signed with `key`, by default the one in the folder `keys`, which is the file's own unless another is given.
+        """
+        if isinstance(place, Path):
+            return cls(SqliteStore(place), keys=keys or place.parent, key=key)
+        return cls(PostgresStore(place), keys=keys, key=key)
 
     @classmethod
     def in_memory(cls) -> Self:
         """A ledger that is lost with the process: for tests, and where that is asked for by name."""
-        return cls(SqliteStore(None))
+        return cls(SqliteStore(None), key=Ed25519PrivateKey.generate())
 
     @property
     def path(self) -> Path | None:
@@ -172,8 +183,12 @@ class Ledger:
     def _key(self) -> Ed25519PrivateKey:
         if self._given_key is not None:
             return self._given_key
-        path = self._store.path
-        return load_signing_key(path.parent) if path else Ed25519PrivateKey.generate()
+        if self._keys is None:
+            raise LedgerUnavailable(
+                "There is no place for the key that checkpoints are signed with",
+                hint="name a folder for keys, which every process of this ledger reads",
+            )
+        return load_signing_key(self._keys)
 
     def reading(self) -> AbstractContextManager[sa.Connection]:
         """A connection for questions."""

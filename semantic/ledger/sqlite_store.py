@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import IO, Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import SQLAlchemyError
 
 from semantic.errors import LedgerUnavailable
 from semantic.ledger.sqlite_schema import bring_up_to_date
-from semantic.ledger.store import LOCK_TIMEOUT_SECONDS
+from semantic.ledger.store import LOCK_TIMEOUT_SECONDS, translated
 
 _NOW = "SELECT strftime('%Y-%m-%dT%H:%M:%fZ', 'now')"
 _HIGHEST = "SELECT seq FROM sqlite_sequence WHERE name = 'records'"
@@ -35,7 +34,7 @@ class SqliteStore:
         self.path = path
         self._writing = threading.Lock()
         self._lock_file: IO[str] | None = None
-        with self._translated():
+        with translated(self.name):
             if path is None:
                 self._engine = sa.create_engine(
                     "sqlite://",
@@ -53,17 +52,21 @@ class SqliteStore:
         self._files: list[tuple[int, int]] | None = None
         try:
             self._create()
-            with self._translated():
+            with translated(self.name):
                 self._files = self._files_at_path()
         except LedgerUnavailable:
             self.close()
             raise
 
+    @property
+    def name(self) -> str:
+        return str(self.path or "in memory")
+
     @contextmanager
     def writing(self, *, alone: bool = True) -> Iterator[sa.Connection]:  # noqa: ARG002
         """A transaction that nobody else writes beside, whether asked or not. It is durable when the block has ended."""
         with (
-            self._translated(),
+            translated(self.name),
             self._exclusive(),
             self._engine.connect().execution_options(governed_write=True) as connection,
             connection.begin(),
@@ -76,7 +79,7 @@ class SqliteStore:
     def reading(self) -> Iterator[sa.Connection]:
         """A connection for questions. The one connection of a ledger in memory serves one at a time."""
         alone = self._exclusive() if self.path is None else nullcontext()
-        with self._translated(), alone, self._engine.connect() as connection:
+        with translated(self.name), alone, self._engine.connect() as connection:
             yield connection
 
     def claim(self, connection: sa.Connection, names: Collection[str]) -> None:
@@ -119,7 +122,7 @@ class SqliteStore:
 
     def _create(self) -> None:
         with self.writing() as connection:
-            bring_up_to_date(connection, str(self.path))
+            bring_up_to_date(connection, self.name)
 
     @contextmanager
     def _exclusive(self) -> Iterator[None]:
@@ -137,17 +140,6 @@ class SqliteStore:
                 fcntl.flock(self._lock_file, fcntl.LOCK_UN)
         finally:
             self._writing.release()
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except (SQLAlchemyError, OSError) as error:
-            reason = str(getattr(error, "orig", None) or error).splitlines()[0]
-            raise LedgerUnavailable(
-                f"The ledger {self.path or 'in memory'} cannot be used: {reason}",
-                hint="no data is released without a record; mend the file or its folder, then run again",
-            ) from error
 
 
 def _lock(file: IO[str], path: Path | None) -> None:

@@ -1,11 +1,14 @@
 """What the ledger needs of a database."""
 
-from collections.abc import Collection, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Protocol
 
 import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
+
+from semantic.errors import LedgerUnavailable
 
 LOCK_TIMEOUT_SECONDS = 30.0
 
@@ -46,3 +49,16 @@ class Store(Protocol):
     def close(self) -> None:
         """Closes the database here. Other processes may still have it open."""
         ...
+
+
+@contextmanager
+def translated(name: str) -> Iterator[None]:
+    """Tells what a database or a file system says as `LedgerUnavailable`."""
+    try:
+        yield
+    except (SQLAlchemyError, OSError) as error:
+        reason = str(getattr(error, "orig", None) or error).splitlines()[0]
+        raise LedgerUnavailable(
+            f"The ledger {name} cannot be used: {reason}",
+            hint="no data is released without a record; mend the database or its folder, then run again",
+        ) from error

