@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from semantic.ledger import Record, RecordKind
+from semantic.ledger import Record, RecordKind, Terms
 
 
 class UnkeptLedger:
@@ -11,7 +11,7 @@ class UnkeptLedger:
     def __init__(self) -> None:
         self._policy: str | None = None
 
-    def append(self, record: Record, *, under_policy: str | None = None) -> bool:
+    def append(self, record: Record, terms: Terms | None = None) -> bool:
         return True
 
     def body(self, record_id: str, kind: RecordKind) -> dict[str, Any] | None:

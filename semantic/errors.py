@@ -44,6 +44,14 @@ class PolicyNotCurrent(GovernedMetricsError):
     """Another policy than the published one was presented. The owner of the policy can act."""
 
 
+class BudgetSpent(GovernedMetricsError):
+    """A budget has too little left for what was asked. The reader can ask for less, or later."""
+
+
+class SourceUnavailable(GovernedMetricsError):
+    """What would answer has failed too often, and is left alone for a while. The operator can act."""
+
+
 class LedgerUnavailable(GovernedMetricsError):
     """The record cannot be written or read, so no data may be. The operator can act."""
 

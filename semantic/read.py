@@ -24,7 +24,16 @@ from semantic.catalog import Catalog
 from semantic.engine import MetricEngine
 from semantic.errors import PolicyNotCurrent, SnapshotUnavailable
 from semantic.gates import refuse_closed
-from semantic.ledger import Ledger, MetricRead, ReadContext, Record, RecordKind, Touched
+from semantic.ledger import (
+    Admission,
+    Ledger,
+    MetricRead,
+    ReadContext,
+    Record,
+    RecordKind,
+    Terms,
+    Touched,
+)
 from semantic.metric import Metric
 from semantic.notices import last_day, notices_of
 from semantic.open_snapshot import Fetched, OpenSnapshot
@@ -378,7 +387,7 @@ class Read:
                 "plan_hash": plan.hash,
             },
             touches=ready.touches,
-            under_policy=self._door.policy.hash,
+            terms=Admission(policy_hash=self._door.policy.hash),
         )
 
     def _record_outcome(
@@ -418,7 +427,7 @@ class Read:
         reason: str | None = None,
         details: Mapping[str, object],
         touches: Touched | None = None,
-        under_policy: str | None = None,
+        terms: Terms | None = None,
     ) -> bool:
         return self._door.ledger.append(
             Record(
@@ -433,7 +442,7 @@ class Read:
                 touches=touches or Touched(),
                 details=details,
             ),
-            under_policy=under_policy,
+            terms,
         )
 
     def _provenance(self, ready: _Prepared, notices: tuple[Notice, ...]) -> Provenance:

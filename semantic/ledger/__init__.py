@@ -1,5 +1,7 @@
 """The record: no record, no data."""
 
+from semantic.ledger.breakers import BreakerSettings
+from semantic.ledger.budgets import Budget, Charge, Unit
 from semantic.ledger.ledger import STATE_FOLDER, Ledger
 from semantic.ledger.note import Checkpoint, NoteError, open_note
 from semantic.ledger.reads import (
@@ -11,11 +13,16 @@ from semantic.ledger.reads import (
     known_names,
 )
 from semantic.ledger.record import MetricRead, ReadContext, Record, RecordKind, Touched, new_read_id
+from semantic.ledger.terms import Admission, Settlement, Terms
 from semantic.ledger.verify import Finding, Harm, Verified
 
 __all__ = [
     "STATE_FOLDER",
+    "Admission",
     "AskedQuery",
+    "BreakerSettings",
+    "Budget",
+    "Charge",
     "Checkpoint",
     "Finding",
     "Harm",
@@ -27,7 +34,10 @@ __all__ = [
     "ReadQuestion",
     "Record",
     "RecordKind",
+    "Settlement",
+    "Terms",
     "Touched",
+    "Unit",
     "Verified",
     "asked_queries",
     "find_reads",

@@ -11,8 +11,9 @@ import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from semantic.canonical import canonical_json
-from semantic.errors import LedgerUnavailable, PolicyNotCurrent
+from semantic.errors import LedgerUnavailable
 from semantic.keys import load_signing_key
+from semantic.ledger.budgets import Budget, spent
 from semantic.ledger.chain import content_of
 from semantic.ledger.note import Checkpoint
 from semantic.ledger.postgres_store import PostgresStore
@@ -22,7 +23,9 @@ from semantic.ledger.schema import agents, records
 from semantic.ledger.sealing import has_unsealed, last_seal, seal
 from semantic.ledger.sqlite_store import SqliteStore
 from semantic.ledger.store import Store
-from semantic.ledger.transaction import Transaction, current_policy_hash, newest_content
+from semantic.ledger.sweeper import sweep
+from semantic.ledger.terms import LEASE_SECONDS, Terms
+from semantic.ledger.transaction import current_policy_hash, newest_content
 from semantic.ledger.verify import Verified, verify
 from semantic.ledger.writer import Writer
 
@@ -65,17 +68,12 @@ class Ledger:
         """The file. None for a ledger in memory."""
         return self._store.path
 
-    def append(self, record: Record, *, under_policy: str | None = None) -> bool:
-        """Writes a record durably. Returns whether it did: one with the same id and kind may be there already, and stays.
+    def append(self, record: Record, terms: Terms | None = None) -> bool:
+        """Writes a record durably, on its terms. Returns whether it did: one with the same id and kind may be there already, and stays.
 
-        With `under_policy`, only while that is the hash of the published policy; else raises `PolicyNotCurrent`.
+        Raises what its terms raise: `PolicyNotCurrent`, `BudgetSpent`, `SourceUnavailable`.
         """
-
-        def is_current(transaction: Transaction) -> None:
-            if transaction.policy_hash != under_policy:
-                raise PolicyNotCurrent("Another policy has been published")
-
-        return self._writer.append(record, is_current if under_policy is not None else None)
+        return self._writer.append(record, terms)
 
     def body(self, record_id: str, kind: RecordKind) -> dict[str, Any] | None:
         """What a record says, or None where there is none."""
@@ -150,6 +148,16 @@ class Ledger:
         with self.reading() as connection:
             found = last_seal(connection)
         return found.note if found else None
+
+    def sweep(self, *, older_than: float = LEASE_SECONDS) -> tuple[str, ...]:
+        """Closes what began so many seconds ago and has no outcome, as indeterminate. Returns the ids of what it closed."""
+        with self._writer.transaction() as transaction:
+            return sweep(transaction, older_than=older_than)
+
+    def spent(self, budget: Budget) -> int:
+        """How much of a budget is spent or reserved now."""
+        with self.reading() as connection:
+            return spent(connection, budget, self._store.now(connection))
 
     def verify(self, *, against: Checkpoint | None = None) -> Verified:
         """Walks the whole record. `against` is a checkpoint that was kept elsewhere."""

@@ -4,7 +4,7 @@
 hashed; the other columns repeat parts of it for look-ups. `tiles` keep hashes of the tree over all bodies.
 
 `reads` and `scopes` are an index of what bodies say, and `verify` compares them. Of a read only its end can be added. `agents` is a registry, and the newest definition of
-an agent replaces the one before.
+an agent replaces the one before. `spending`, `reservations` and `breakers` change with every transaction that concerns them.
 """
 
 from sqlalchemy import (
@@ -114,6 +114,38 @@ agents = Table(
     Column("registered_at", _MOMENT, nullable=False),
     Column("definition_hash", String(64), nullable=False),
     Column("body", LargeBinary, nullable=False),
+)
+
+# What was spent under a budget, by parts of its window.
+spending = Table(
+    "spending",
+    metadata,
+    Column("line", String(400), primary_key=True),
+    Column("slice", _NUMBER, primary_key=True, autoincrement=False),
+    Column("amount", _NUMBER, nullable=False),
+)
+
+# What is reserved of it, for which record, and until when. It is contained in what was spent.
+reservations = Table(
+    "reservations",
+    metadata,
+    Column("record_id", String(36), primary_key=True),
+    Column("line", String(400), primary_key=True),
+    Column("slice", _NUMBER, nullable=False),
+    Column("unit", String(16), nullable=False),
+    Column("amount", _NUMBER, nullable=False),
+    Column("until", _MOMENT, nullable=False),
+    Index("reservations_by_until", "until"),
+)
+
+# Of what failed since it last answered: how often in a row, since when it is left alone, and when it was tried again.
+breakers = Table(
+    "breakers",
+    metadata,
+    Column("name", String(400), primary_key=True),
+    Column("failures", Integer, nullable=False),
+    Column("opened_at", _MOMENT),
+    Column("tried_at", _MOMENT),
 )
 
 APPEND_ONLY = ("records", "tiles", "scopes")

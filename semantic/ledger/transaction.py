@@ -72,18 +72,27 @@ class Transaction:
         self._known_scopes: set[int] = set()
         self._added: list[_Added] = []
 
-    def begin(self, coming: Collection[Record], known_scopes: Collection[int] = ()) -> None:
+    def begin(
+        self,
+        coming: Collection[Record],
+        *,
+        claims: Collection[str] = (),
+        known_scopes: Collection[int] = (),
+    ) -> None:
         """Learns the time, and which of these records are there already. Asked once for all that are going to be added.
 
-        `known_scopes` need not be looked for.
+        `claims` are what nobody else may change meanwhile; `known_scopes` need not be looked for.
         """
         numbers = {
             scope_of(touches) for item in coming if (touches := item.said["touches"])
         }.difference(known_scopes)
         self._store.claim(
             self.connection,
-            [item.record_id for item in coming if item.is_retryable]
-            + [f"scope {number}" for number in numbers],
+            {
+                *claims,
+                *(item.record_id for item in coming if item.is_retryable),
+                *(f"scope {number}" for number in numbers),
+            },
         )
         self.at = self._store.now(self.connection)
         if coming:
@@ -107,6 +116,10 @@ class Transaction:
     def scopes(self) -> frozenset[int]:
         """The scopes that are known to be kept when this transaction has been committed."""
         return frozenset(self._known_scopes)
+
+    def knows(self, record: Record) -> bool:
+        """Whether a record is there already."""
+        return (record.record_id, record.kind.value) in self._known
 
     def add(self, record: Record) -> bool:
         """Adds a record. Returns False for one that is there already."""

@@ -6,7 +6,7 @@ caller what it costs sixty-four, and there is no thread that could be missing wh
 
 import threading
 from collections import deque
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice, takewhile
@@ -15,10 +15,10 @@ from semantic.errors import GovernedMetricsError, LedgerUnavailable
 from semantic.ledger.chain import Link
 from semantic.ledger.record import Record, uuid7
 from semantic.ledger.store import LOCK_TIMEOUT_SECONDS, Store
+from semantic.ledger.terms import Terms
 from semantic.ledger.transaction import Transaction
 
 MOST_AT_ONCE = 1_000
-Condition = Callable[[Transaction], None]
 
 
 @dataclass(eq=False, kw_only=True)
@@ -26,7 +26,7 @@ class _Waiting:
     """Somebody in the queue: with a record, or for a transaction of its own. `signal` is let go when it is done, or first."""
 
     record: Record | None = None
-    condition: Condition | None = None
+    terms: Terms | None = None
     signal: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     is_done: bool = False
     is_new: bool = False
@@ -44,14 +44,13 @@ class Writer:
         self._last = Link(stream=str(uuid7()))
         self._scopes: frozenset[int] = frozenset()
 
-    def append(self, record: Record, condition: Condition | None = None) -> bool:
+    def append(self, record: Record, terms: Terms | None = None) -> bool:
         """Writes a record durably. Returns whether it did: one with the same id and kind may be there already, and stays.
 
-        `condition` is asked in the transaction, before anything of this record is written; what it raises is raised here. Raises
-        `LedgerUnavailable`.
+        Raises what its terms raise, and `LedgerUnavailable`.
         """
         assert record.content, "made in the thread that asks, not in the one that writes for it"
-        mine = _Waiting(record=record, condition=condition)
+        mine = _Waiting(record=record, terms=terms)
         with self._turn(mine) as together:
             if together:
                 self._commit(together)
@@ -114,13 +113,13 @@ class Writer:
 
     @contextmanager
     def _transaction(
-        self, coming: Collection[Record], *, alone: bool = False
+        self, coming: Collection[Record], *, claims: Collection[str] = (), alone: bool = False
     ) -> Iterator[Transaction]:
         """Goes on in the stream. Where it is not known what was written, the next transaction begins another."""
         last, self._last = self._last, Link(stream=str(uuid7()))
         with self._store.writing(alone=alone) as connection:
             transaction = Transaction(self._store, connection, last)
-            transaction.begin(coming, self._scopes)
+            transaction.begin(coming, claims=claims, known_scopes=self._scopes)
             yield transaction
             transaction.flush()
         self._last, self._scopes = transaction.last, transaction.scopes
@@ -130,7 +129,8 @@ class Writer:
         failure: BaseException | None = LedgerUnavailable("The record could not be written")
         try:
             coming = [item.record for item in together if item.record]
-            with self._transaction(coming) as transaction:
+            claims = {name for item in together if item.terms for name in item.terms.claims}
+            with self._transaction(coming, claims=claims) as transaction:
                 for item in together:
                     _add(item, transaction)
             failure = None
@@ -143,14 +143,19 @@ class Writer:
 
 
 def _add(item: _Waiting, transaction: Transaction) -> None:
+    record, terms = item.record, item.terms
+    assert record is not None
+    if terms is None:
+        item.is_new = transaction.add(record)
+        return
     try:
-        if item.condition is not None:
-            item.condition(transaction)
+        terms.before(transaction, record)
     except GovernedMetricsError as error:
         item.error = error
         return
-    if item.record is not None:
-        item.is_new = transaction.add(item.record)
+    item.is_new = transaction.add(record)
+    if item.is_new:
+        terms.after(transaction, record)
 
 
 def _told(failure: BaseException) -> LedgerUnavailable:

@@ -15,7 +15,15 @@ from semantic.engine import CompileRequest
 from semantic.engines.embedded import embedded_engine
 from semantic.errors import MetricCompileError
 from semantic.governed_metrics import GovernedMetrics
-from semantic.ledger import Ledger, ReadContext, ReadQuestion, Record, RecordKind, find_reads
+from semantic.ledger import (
+    Ledger,
+    ReadContext,
+    ReadQuestion,
+    Record,
+    RecordKind,
+    Terms,
+    find_reads,
+)
 from semantic.metric import Dimension, DimensionKind, NamedDimension
 from semantic.open_snapshot import Fetched, OpenSnapshot
 from semantic.policy import Reader
@@ -574,10 +582,10 @@ def test_a_policy_that_is_revoked_while_a_read_is_prepared_releases_nothing(
     class Revoking(Ledger):
         """A ledger in which another policy is published just before what is about to be read is written."""
 
-        def append(self, record: Record, *, under_policy: str | None = None) -> bool:
+        def append(self, record: Record, terms: Terms | None = None) -> bool:
             if record.kind is RecordKind.INTENT:
                 self.publish_policy("another", "{}", by="owner", run_id=None)
-            return super().append(record, under_policy=under_policy)
+            return super().append(record, terms)
 
     assert ledger.path is not None
     door.ledger = Revoking.open(ledger.path)

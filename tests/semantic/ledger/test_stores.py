@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from semantic.errors import LedgerUnavailable, PolicyNotCurrent
 from semantic.ledger import (
+    Admission,
     Harm,
     Ledger,
     MetricRead,
@@ -75,10 +76,10 @@ def test_what_is_there_already_stays(open_ledger: OpenLedger) -> None:
 def test_a_read_is_only_begun_under_the_published_policy(open_ledger: OpenLedger) -> None:
     one, two = open_ledger(), open_ledger()
     assert one.publish_policy("first", "{}", by="owner", run_id=None)
-    assert two.append(intent("a"), under_policy="first")
+    assert two.append(intent("a"), Admission(policy_hash="first"))
     assert one.publish_policy("second", "{}", by="owner", run_id=None)
     with pytest.raises(PolicyNotCurrent):
-        two.append(intent("b"), under_policy="first")
+        two.append(intent("b"), Admission(policy_hash="first"))
     assert two.current_policy_hash() == "second"
     assert outcomes(two) == [("a", "open")]
 

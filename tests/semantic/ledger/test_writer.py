@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from semantic.canonical import canonical_json
 from semantic.errors import LedgerUnavailable, PolicyNotCurrent
-from semantic.ledger import Ledger, MetricRead, Record, RecordKind
+from semantic.ledger import Admission, Ledger, MetricRead, Record, RecordKind
 from semantic.ledger.schema import records
 from semantic.ledger.tree import leaf_hash
 from semantic.ledger.writer import Writer
@@ -85,7 +85,9 @@ def test_a_condition_that_fails_stops_its_own_record_only(ledger: Ledger) -> Non
     with ThreadPoolExecutor(16) as pool:
         results = [
             pool.submit(
-                ledger.append, refusal(str(number)), under_policy=("now", "old")[number % 2]
+                ledger.append,
+                refusal(str(number)),
+                Admission(policy_hash=("now", "old")[number % 2]),
             )
             for number in range(40)
         ]

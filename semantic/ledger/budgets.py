@@ -1,0 +1,197 @@
+"""What may be spent, and what has been: rows that every process changes by one conditional statement.
+
+The worst case is reserved in the transaction that writes the record of what is about to be done, and settled to what it took in the
+transaction of its outcome. Where a process died in between, the sweeper releases what is known not to have been spent.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+
+from semantic.errors import BudgetSpent
+from semantic.ledger.moment import since_1970
+from semantic.ledger.schema import reservations, spending
+
+SLICES = 60
+
+
+class Unit(StrEnum):
+    """What is counted. Money is in millionths of a US dollar; bytes are those of the relations that are scanned."""
+
+    QUERIES = "queries"
+    ROWS = "rows"
+    BYTES = "bytes"
+    TOKENS = "tokens"
+    MONEY = "money"
+
+    @property
+    def is_spent_when_unknown(self) -> bool:
+        """Whether it counts as spent where nobody knows how it ended: asked is asked, and a provider may have charged."""
+        return self in (Unit.QUERIES, Unit.TOKENS, Unit.MONEY)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """At most `limit` of a unit under one name: within any `seconds`, or altogether where that is None.
+
+    What is older than `seconds` is free again after at most a sixtieth more.
+    """
+
+    name: str
+    unit: Unit
+    limit: int
+    seconds: int | None = None
+
+    @property
+    def line(self) -> str:
+        """Under which it is counted. Two budgets that differ in their limit alone count the same."""
+        return f"{self.name} {self.unit} {self.seconds or 'altogether'}"
+
+    def slice_at(self, moment: int) -> int:
+        """The part of its window that a moment, in seconds since 1970, falls into."""
+        return moment // self._slice_seconds if self.seconds else 0
+
+    def first_slice(self, moment: int) -> int:
+        """The oldest part that still counts at a moment."""
+        return (moment - self.seconds) // self._slice_seconds if self.seconds else 0
+
+    @property
+    def _slice_seconds(self) -> int:
+        return max(1, (self.seconds or 0) // SLICES)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Charge:
+    """The most that something may take from a budget."""
+
+    budget: Budget
+    most: int
+
+
+_SPENT = sa.select(sa.func.coalesce(sa.func.sum(spending.c.amount), 0)).where(
+    spending.c.line == sa.bindparam("line"), spending.c.slice >= sa.bindparam("first")
+)
+# The limit is looked at and the amount added by one statement, under the claim to the line.
+_TAKE = sa.text(
+    "INSERT INTO spending (line, slice, amount) SELECT :line, :slice, :amount WHERE "
+    "(SELECT coalesce(sum(amount), 0) FROM spending WHERE line = :line AND slice >= :first) + :amount <= :limit "
+    "ON CONFLICT (line, slice) DO UPDATE SET amount = spending.amount + excluded.amount"
+).bindparams(
+    sa.bindparam("line", type_=sa.String),
+    sa.bindparam("slice", type_=sa.BigInteger),
+    sa.bindparam("amount", type_=sa.BigInteger),
+    sa.bindparam("first", type_=sa.BigInteger),
+    sa.bindparam("limit", type_=sa.BigInteger),
+)
+
+
+def reserve(
+    connection: sa.Connection, record_id: str, charges: Sequence[Charge], *, at: str, until: str
+) -> None:
+    """Takes all of these from their budgets until a moment. Raises `BudgetSpent`; what was taken before that is to be rolled back."""
+    for charge in sorted(charges, key=lambda item: item.budget.line):
+        _take(connection, record_id, charge, at, until)
+
+
+def settle(connection: sa.Connection, record_id: str, spent: Mapping[Unit, int]) -> None:
+    """Changes what was reserved for a record to what it took; to nothing for a unit that is not named."""
+    for row in _reserved(connection, [record_id]):
+        _give_back(connection, row, row.amount - spent.get(Unit(row.unit), 0))
+
+
+def release(connection: sa.Connection, record_ids: Iterable[str]) -> None:
+    """Ends the reservations of what ended nobody knows how."""
+    for row in _reserved(connection, record_ids):
+        _give_back(connection, row, 0 if Unit(row.unit).is_spent_when_unknown else row.amount)
+
+
+def spent(connection: sa.Connection, budget: Budget, at: str) -> int:
+    """How much of a budget is spent or reserved at a moment."""
+    moment = since_1970(at)
+    values = {"line": budget.line, "first": budget.first_slice(moment)}
+    return int(connection.execute(_SPENT, values).scalar_one())
+
+
+def forget_before(connection: sa.Connection, at: str, budgets: Iterable[Budget]) -> None:
+    """Removes what no longer counts at a moment."""
+    for budget in budgets:
+        if budget.seconds:
+            connection.execute(
+                sa.delete(spending).where(
+                    spending.c.line == budget.line,
+                    spending.c.slice < budget.first_slice(since_1970(at)) - SLICES,
+                )
+            )
+
+
+def _take(connection: sa.Connection, record_id: str, charge: Charge, at: str, until: str) -> None:
+    budget, moment = charge.budget, since_1970(at)
+    place = {"line": budget.line, "slice": budget.slice_at(moment)}
+    taken = connection.execute(
+        _TAKE,
+        place
+        | {
+            "amount": charge.most,
+            "first": budget.first_slice(moment),
+            "limit": budget.limit,
+        },
+    )
+    if taken.rowcount != 1:
+        before = spent(connection, budget, at)
+        raise BudgetSpent(_refusal(charge, before), hint=_hint(budget))
+    connection.execute(
+        sa.insert(reservations),
+        place
+        | {
+            "record_id": record_id,
+            "unit": budget.unit.value,
+            "amount": charge.most,
+            "until": until,
+        },
+    )
+
+
+def _reserved(connection: sa.Connection, record_ids: Iterable[str]) -> Sequence[sa.Row[Any]]:
+    """The reservations of these records, which from here on have none."""
+    chosen = reservations.c.record_id.in_(list(record_ids))
+    found = connection.execute(
+        sa.select(reservations).where(chosen).order_by(reservations.c.line)
+    ).all()
+    if found:
+        connection.execute(sa.delete(reservations).where(chosen))
+    return found
+
+
+def _give_back(connection: sa.Connection, row: sa.Row[Any], amount: int) -> None:
+    if amount:
+        connection.execute(
+            sa.update(spending)
+            .where(spending.c.line == row.line, spending.c.slice == row.slice)
+            .values(amount=spending.c.amount - amount)
+        )
+
+
+def _refusal(charge: Charge, before: int) -> str:
+    budget = charge.budget
+    within = f" within {duration(budget.seconds)}" if budget.seconds else ""
+    return (
+        f"The budget '{budget.name}' is {budget.limit:,} {budget.unit}{within}: {before:,} are spent or reserved, "
+        f"and this may take {charge.most:,}"
+    )
+
+
+def _hint(budget: Budget) -> str:
+    if budget.seconds:
+        return "ask for less, or later; the owner of the policy can raise it"
+    return "ask for less; the owner of the policy can raise it"
+
+
+def duration(seconds: int) -> str:
+    """Seconds as they are written in a policy: `1d`, `2h`, `90s`."""
+    for letter, length in (("d", 86_400), ("h", 3_600), ("m", 60)):
+        if seconds % length == 0:
+            return f"{seconds // length}{letter}"
+    return f"{seconds}s"

@@ -1,0 +1,60 @@
+"""Closes what began and will not end: its process died, or nobody heard of it again."""
+
+import sqlalchemy as sa
+
+from semantic.ledger.budgets import release
+from semantic.ledger.chain import content_of
+from semantic.ledger.moment import later
+from semantic.ledger.read_index import ReadOutcome
+from semantic.ledger.record import ReadContext, Record, RecordKind
+from semantic.ledger.schema import reads, records, reservations
+from semantic.ledger.transaction import Transaction
+
+
+def sweep(transaction: Transaction, *, older_than: float) -> tuple[str, ...]:
+    """Gives each read that has been open for so many seconds, and whatever holds a reservation that ran out, an outcome: indeterminate.
+
+    Returns their ids. Nobody may write beside this transaction. Who comes back after this is told that another outcome is on record,
+    and releases nothing.
+    """
+    connection, at = transaction.connection, transaction.at
+    begun = sa.union(
+        sa.select(reads.c.read_id).where(
+            reads.c.outcome == ReadOutcome.OPEN.value, reads.c.at < later(at, -older_than)
+        ),
+        sa.select(reservations.c.record_id).where(reservations.c.until < at),
+    )
+    found = connection.execute(
+        sa.select(records.c.record_id, records.c.body)
+        .where(records.c.record_id.in_(begun), records.c.kind.in_(_BEGIN))
+        .order_by(records.c.seq)
+    ).all()
+    for row in found:
+        transaction.add(_outcome(content_of(row.body)))
+    ids = tuple(row.record_id for row in found)
+    if ids:
+        release(connection, ids)
+    return ids
+
+
+_BEGIN = [kind.value for kind in (RecordKind.INTENT, RecordKind.MODEL_CALL, RecordKind.TOOL_CALL)]
+
+
+def _outcome(said: dict[str, object]) -> Record:
+    """The outcome of what was begun so."""
+
+    def text(name: str) -> str | None:
+        found = said.get(name)
+        return None if found is None else str(found)
+
+    return Record(
+        record_id=str(said["id"]),
+        kind=RecordKind.OUTCOME,
+        reader=text("reader"),
+        acting_for=text("acting_for"),
+        team=text("team"),
+        context=ReadContext(
+            run_id=text("run_id"), root_run_id=text("root_run_id"), step_key=text("step")
+        ),
+        reason=ReadOutcome.INDETERMINATE.value,
+    )

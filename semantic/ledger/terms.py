@@ -1,0 +1,101 @@
+"""On what terms a record is written: what must hold before, and what changes with it, in the same transaction."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from semantic.errors import PolicyNotCurrent
+from semantic.ledger.breakers import (
+    BreakerSettings,
+    failed,
+    open_breakers,
+    succeeded,
+    try_again,
+)
+from semantic.ledger.budgets import Charge, Unit, reserve, settle
+from semantic.ledger.moment import later
+from semantic.ledger.record import Record
+from semantic.ledger.transaction import Transaction
+
+LEASE_SECONDS = 900
+
+
+class Terms(Protocol):
+    """Terms of one record. What `before` raises keeps it from being written, and nothing of it is changed then."""
+
+    @property
+    def claims(self) -> Collection[str]:
+        """What no other transaction may change at the same time."""
+        ...
+
+    def before(self, transaction: Transaction, record: Record) -> None:
+        """Looks whether the record may be written, and takes what it needs."""
+        ...
+
+    def after(self, transaction: Transaction, record: Record) -> None:
+        """Changes what a record changes that was not there already."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Admission:
+    """Terms of what is about to be done: under the published policy, within budgets, and where its sources answer.
+
+    What it may take is reserved for `lease_seconds`; after these the sweeper may take it for dead. Raises `PolicyNotCurrent`,
+    `SourceUnavailable` or `BudgetSpent`.
+    """
+
+    policy_hash: str | None = None
+    charges: tuple[Charge, ...] = ()
+    sources: tuple[str, ...] = ()
+    breaker: BreakerSettings = field(default_factory=BreakerSettings)
+    lease_seconds: int = LEASE_SECONDS
+
+    @property
+    def claims(self) -> Collection[str]:
+        return [f"budget {charge.budget.line}" for charge in self.charges]
+
+    def before(self, transaction: Transaction, record: Record) -> None:
+        if self.policy_hash is not None and transaction.policy_hash != self.policy_hash:
+            raise PolicyNotCurrent("Another policy has been published")
+        connection, at = transaction.connection, transaction.at
+        opened = open_breakers(connection, self.sources)
+        if not opened and not self.charges:
+            return
+        with connection.begin_nested():
+            try_again(connection, opened, self.breaker, at=at)
+            if self.charges and not transaction.knows(record):
+                until = later(at, self.lease_seconds)
+                reserve(connection, record.record_id, self.charges, at=at, until=until)
+
+    def after(self, transaction: Transaction, record: Record) -> None:
+        pass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settlement:
+    """Terms of how something ended: what it took of the budgets that were charged, and whether its sources answered.
+
+    `is_answered` is None where its end says nothing of them.
+    """
+
+    charges: tuple[Charge, ...] = ()
+    spent: Mapping[Unit, int] = field(default_factory=dict)
+    sources: tuple[str, ...] = ()
+    breaker: BreakerSettings = field(default_factory=BreakerSettings)
+    is_answered: bool | None = None
+
+    @property
+    def claims(self) -> Collection[str]:
+        return [f"budget {charge.budget.line}" for charge in self.charges]
+
+    def before(self, transaction: Transaction, record: Record) -> None:
+        pass
+
+    def after(self, transaction: Transaction, record: Record) -> None:
+        if self.charges:
+            settle(transaction.connection, record.record_id, self.spent)
+        if self.is_answered is True and self.sources:
+            succeeded(transaction.connection, self.sources)
+        if self.is_answered is False:
+            failed(transaction.connection, self.sources, self.breaker, at=transaction.at)

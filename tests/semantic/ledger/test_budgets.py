@@ -1,0 +1,157 @@
+"""A budget is never overspent, and what is not spent comes back."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import sqlalchemy as sa
+
+from semantic.errors import BudgetSpent
+from semantic.ledger import (
+    Admission,
+    Budget,
+    Charge,
+    Ledger,
+    MetricRead,
+    ReadQuestion,
+    Record,
+    RecordKind,
+    Settlement,
+    Unit,
+    find_reads,
+)
+from semantic.ledger.schema import reservations
+from tests.semantic.ledger.conftest import OpenLedger
+
+ROWS = Budget(name="reader ana", unit=Unit.ROWS, limit=100, seconds=3600)
+QUERIES = Budget(name="run 1", unit=Unit.QUERIES, limit=3)
+TOKENS = Budget(name="run 1", unit=Unit.TOKENS, limit=1_000)
+
+
+def begin(ledger: Ledger, read_id: str, *charges: Charge, lease: int = 900) -> bool:
+    record = Record(
+        record_id=read_id,
+        kind=RecordKind.INTENT,
+        reader="ana",
+        metrics=(MetricRead(metric="orders"),),
+    )
+    return ledger.append(record, Admission(charges=charges, lease_seconds=lease))
+
+
+def end(ledger: Ledger, read_id: str, *charges: Charge, spent: dict[Unit, int]) -> bool:
+    record = Record(record_id=read_id, kind=RecordKind.OUTCOME, reader="ana", details={"rows": 1})
+    return ledger.append(record, Settlement(charges=charges, spent=spent))
+
+
+def reserved(ledger: Ledger) -> int:
+    with ledger.reading() as connection:
+        return connection.execute(sa.select(sa.func.count()).select_from(reservations)).scalar_one()
+
+
+def test_the_worst_case_is_reserved_and_settled_to_what_it_took(open_ledger: OpenLedger) -> None:
+    one, two = open_ledger(), open_ledger()
+    charge = Charge(budget=ROWS, most=60)
+    begin(one, "a", charge)
+    assert two.spent(ROWS) == 60
+    with pytest.raises(BudgetSpent) as refused:
+        begin(two, "b", charge)
+    assert refused.value.message == (
+        "The budget 'reader ana' is 100 rows within 1h: 60 are spent or reserved, and this may take 60"
+    )
+    end(one, "a", charge, spent={Unit.ROWS: 7})
+    assert two.spent(ROWS) == 7
+    begin(two, "b", charge)
+    assert two.spent(ROWS) == 67
+    assert [read.read_id for read in find_reads(two, ReadQuestion())] == ["b", "a"]
+
+
+def test_of_several_budgets_all_are_charged_or_none(open_ledger: OpenLedger) -> None:
+    ledger = open_ledger()
+    begin(ledger, "a", Charge(budget=ROWS, most=90), Charge(budget=QUERIES, most=1))
+    with pytest.raises(BudgetSpent, match="reader ana"):
+        begin(ledger, "b", Charge(budget=QUERIES, most=1), Charge(budget=ROWS, most=90))
+    with pytest.raises(BudgetSpent, match="run 1"):
+        begin(ledger, "c", Charge(budget=QUERIES, most=9), Charge(budget=ROWS, most=1))
+    assert (ledger.spent(QUERIES), ledger.spent(ROWS)) == (1, 90)
+    assert reserved(ledger) == 2
+
+
+def test_a_retry_is_charged_once(open_ledger: OpenLedger) -> None:
+    ledger = open_ledger()
+    for _ in range(5):
+        begin(ledger, "a", Charge(budget=QUERIES, most=1))
+    assert ledger.spent(QUERIES) == 1
+    for _ in range(5):
+        end(ledger, "a", Charge(budget=QUERIES, most=1), spent={Unit.QUERIES: 1})
+    assert ledger.spent(QUERIES) == 1
+
+
+def test_what_took_more_than_was_reserved_counts_in_full(open_ledger: OpenLedger) -> None:
+    ledger = open_ledger()
+    charge = Charge(budget=TOKENS, most=10)
+    begin(ledger, "a", charge)
+    end(ledger, "a", charge, spent={Unit.TOKENS: 1_200})
+    assert ledger.spent(TOKENS) == 1_200
+    with pytest.raises(BudgetSpent):
+        begin(ledger, "b", Charge(budget=TOKENS, most=1))
+
+
+def test_what_is_older_than_the_window_is_free_again(open_ledger: OpenLedger) -> None:
+    ledger = open_ledger()
+    budget = Budget(name="reader ana", unit=Unit.QUERIES, limit=2, seconds=2)
+    begin(ledger, "a", Charge(budget=budget, most=2))
+    with pytest.raises(BudgetSpent):
+        begin(ledger, "b", Charge(budget=budget, most=1))
+    deadline = time.monotonic() + 20
+    while ledger.spent(budget) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert begin(ledger, "c", Charge(budget=budget, most=2))
+
+
+def test_a_read_whose_process_died_is_closed_and_its_rows_come_back(
+    open_ledger: OpenLedger,
+) -> None:
+    ledger = open_ledger()
+    charges = (
+        Charge(budget=ROWS, most=60),
+        Charge(budget=QUERIES, most=1),
+        Charge(budget=TOKENS, most=400),
+    )
+    begin(ledger, "dead", *charges)
+    assert ledger.sweep(older_than=60) == ()
+    assert ledger.sweep(older_than=-1) == ("dead",)
+    assert ledger.sweep(older_than=-1) == ()
+    [read] = find_reads(ledger, ReadQuestion())
+    assert (read.outcome, read.reason) == ("indeterminate", "indeterminate")
+    assert (ledger.spent(ROWS), ledger.spent(QUERIES), ledger.spent(TOKENS)) == (0, 1, 400)
+
+    assert not end(ledger, "dead", *charges, spent={Unit.ROWS: 50}), "it comes back too late"
+    assert ledger.spent(ROWS) == 0
+    assert reserved(ledger) == 0
+    assert ledger.verify().is_whole
+
+
+def test_a_reservation_that_ran_out_is_swept_before_the_age_of_others(
+    open_ledger: OpenLedger,
+) -> None:
+    ledger = open_ledger()
+    begin(ledger, "short", Charge(budget=ROWS, most=60), lease=-1)
+    begin(ledger, "long", Charge(budget=ROWS, most=10))
+    assert ledger.sweep() == ("short",)
+    assert ledger.spent(ROWS) == 10
+
+
+def test_threads_that_share_a_commit_share_a_budget(open_ledger: OpenLedger) -> None:
+    ledger = open_ledger()
+    budget = Budget(name="team", unit=Unit.QUERIES, limit=20, seconds=3600)
+
+    def ask(number: int) -> bool:
+        try:
+            return begin(ledger, str(number), Charge(budget=budget, most=1))
+        except BudgetSpent:
+            return False
+
+    with ThreadPoolExecutor(16) as pool:
+        assert sum(pool.map(ask, range(64))) == 20
+    assert ledger.spent(budget) == 20
+    assert len(list(find_reads(ledger, ReadQuestion()))) == 20
