@@ -24,6 +24,8 @@ class Reason(StrEnum):
     QUERY_FAILED = "query_failed"
     TIMED_OUT = "timed_out"
     OUT_OF_MEMORY = "out_of_memory"
+    BUDGET_SPENT = "budget_spent"
+    SOURCE_UNAVAILABLE = "source_unavailable"
     LEDGER_UNAVAILABLE = "ledger_unavailable"
 
 

@@ -15,6 +15,7 @@ from typing import Any, Self
 
 from semantic.answer import MetricAnswer, Refusal
 from semantic.catalog import Catalog
+from semantic.door import Decided, DecisionKey
 from semantic.engine import MetricEngine
 from semantic.errors import MetricCompileError
 from semantic.ledger import Ledger, ReadContext
@@ -24,7 +25,6 @@ from semantic.open_snapshot import OpenSnapshot
 from semantic.plan import Planner
 from semantic.policy import Policy, Reader
 from semantic.query import MetricQuery
-from semantic.read import Decided, DecisionKey
 from semantic.read_session import ReadSession
 from semantic.recent import Recent
 from semantic.result_cache import ResultCache

@@ -1,7 +1,7 @@
 """A version of the data, open for reading."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,8 @@ from semantic.errors import SnapshotUnavailable
 from semantic.recent import Recent
 
 _STATEMENTS = 512
+_BLOCKS = """SELECT count(DISTINCT block_id) * (SELECT any_value(block_size) FROM pragma_database_size())
+FROM pragma_storage_info(?)"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +61,7 @@ class OpenSnapshot:
             ) from error
         self._local = threading.local()
         self._parsed: Recent[str, duckdb.Statement] = Recent(_STATEMENTS)
+        self._bytes: Recent[str, int] = Recent(_STATEMENTS)
 
     def execute(self, sql: str, parameters: Mapping[str, Any], limit: int) -> Fetched:
         """At most `limit` rows of one SELECT. Raises `duckdb.Error`."""
@@ -73,8 +76,20 @@ class OpenSnapshot:
         types = tuple(str(column[1]) for column in found.description)
         return Fetched(list(found.fetchmany(limit)), types)
 
+    def bytes_of(self, relations: Iterable[str]) -> int:
+        """The bytes of the blocks that these relations stand in. Raises `duckdb.Error`."""
+        return sum(map(self._bytes_of, relations))
+
     def close(self) -> None:
         self._connection.close()
+
+    def _bytes_of(self, relation: str) -> int:
+        found = self._bytes.get(relation)
+        if found is None:
+            cursor = self._connection.cursor()
+            [(found,)] = cursor.execute(_BLOCKS, [relation]).fetchall()
+            self._bytes.put(relation, int(found))
+        return int(found)
 
 
 def _fix_settings(connection: duckdb.DuckDBPyConnection) -> None:

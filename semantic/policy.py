@@ -14,12 +14,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
-from fnmatch import fnmatchcase
 
 from semantic.asked import MAX_ROWS
+from semantic.budget_rule import BudgetRule
 from semantic.canonical import canonical_json
 from semantic.generalisation import Generalisation, fits
+from semantic.ledger import BreakerSettings
 from semantic.metric import GRAINS, METRIC_TIME, Dimension, Metric
+from semantic.pattern import is_match
 
 Scalar = str | int | bool
 # The reader that measures metrics. No agent and no person goes by this name.
@@ -72,6 +74,11 @@ class Reader:
     name: str
     asks: frozenset[str] | None = None
     acting_for: str | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Its own name, and that of the one it reads for."""
+        return (self.name,) if self.acting_for is None else (self.name, self.acting_for)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,13 +148,6 @@ class RestrictRule:
 
 
 Rule = PermitRule | ForbidRule | RestrictRule
-
-
-def is_match(name: str, pattern: str) -> bool:
-    """Whether the name is the one of the pattern, in which `*` stands for any text and nothing else has a meaning."""
-    return name == pattern or (
-        "*" in pattern and fnmatchcase(name, pattern.replace("[", "[[]").replace("?", "[?]"))
-    )
 
 
 def names(pattern: str, dimension: str) -> bool:
@@ -220,12 +220,16 @@ class Denial:
 
 @dataclass(frozen=True, kw_only=True)
 class Policy:
-    """The central rules, and the attributes of the readers they speak of. Loaded from one file that one team owns."""
+    """The central rules, the attributes of the readers they speak of, and what these may spend. Loaded from one file that one team
+    owns.
+    """
 
     readers: Mapping[str, Mapping[str, Scalar | tuple[Scalar, ...]]]
     rules: tuple[Rule, ...]
     hash: str
     source: str = "policy.yaml"
+    budgets: tuple[BudgetRule, ...] = ()
+    breaker: BreakerSettings = field(default_factory=BreakerSettings)
 
     def decide(self, reader: Reader, metric: Metric, uses: Iterable[Use] = ()) -> Permit | Denial:
         """What `reader` may have of `metric` when its query names these dimensions."""

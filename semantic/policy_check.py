@@ -2,17 +2,18 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from semantic.budget_rule import Per
 from semantic.catalog import Catalog
 from semantic.engine import MetricEngine
 from semantic.errors import MetricCompileError, PolicyError, did_you_mean
 from semantic.metric import METRIC_TIME, DimensionKind
+from semantic.pattern import is_match
 from semantic.policy import (
     PermitRule,
     Policy,
     RestrictRule,
     Rule,
     attribute_of,
-    is_match,
     names,
 )
 
@@ -42,8 +43,7 @@ def _unknown_names(policy: Policy, catalog: Catalog) -> Iterator[tuple[str, str,
         exempt = rule.exempt if isinstance(rule, RestrictRule) else frozenset()
         for name in sorted(rule.metrics.names):
             if not any(is_match(metric, name) for metric in metrics):
-                what = "metrics, and none is called" if "*" in name else "an unknown metric"
-                yield f"rule '{rule.name}' names {what} '{name}'", name, metrics
+                yield f"rule '{rule.name}' names {_unknown_metric(name)}", name, metrics
         for name in sorted(exempt - set(metrics)):
             yield f"rule '{rule.name}' names an unknown metric '{name}'", name, metrics
         yield from _unknown_in_selector(rule, catalog)
@@ -57,6 +57,26 @@ def _unknown_names(policy: Policy, catalog: Catalog) -> Iterator[tuple[str, str,
                 )
         if isinstance(rule, RestrictRule):
             yield from _unknown_in_rows(rule, policy, elements)
+    yield from _unknown_in_budgets(policy, metrics)
+
+
+def _unknown_in_budgets(policy: Policy, metrics: list[str]) -> Iterator[tuple[str, str, list[str]]]:
+    for budget in policy.budgets:
+        for name in sorted(budget.metrics):
+            if not any(is_match(metric, name) for metric in metrics):
+                yield f"budget '{budget.name}' names {_unknown_metric(name)}", name, metrics
+        if budget.per is Per.TEAM and not any("team" in found for found in policy.readers.values()):
+            attributes = sorted({name for found in policy.readers.values() for name in found})
+            yield (
+                f"budget '{budget.name}' is per team, and no reader has the attribute 'team'",
+                "team",
+                attributes,
+            )
+
+
+def _unknown_metric(name: str) -> str:
+    what = "metrics, and none is called" if "*" in name else "an unknown metric"
+    return f"{what} '{name}'"
 
 
 def _dimensions_named(rule: Rule) -> Iterable[str]:

@@ -16,29 +16,27 @@ rules:
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
-    StrictBool,
     StrictInt,
-    StrictStr,
-    StringConstraints,
     Tag,
     model_validator,
 )
 
-from semantic.asked import plain_text
+from semantic.budget_file import BudgetText, plain_budget
 from semantic.canonical import canonical_json
 from semantic.errors import PolicyError
 from semantic.generalisation import AtGrain, Band, FirstCharacters
+from semantic.ledger import BreakerSettings
 from semantic.policy import (
     Clause,
     Dimensions,
@@ -53,6 +51,7 @@ from semantic.policy import (
     Selector,
     everywhere,
 )
+from semantic.policy_words import Names, Values, Word
 from semantic.yaml_file import YamlFile, load_yaml, parse_yaml, validate
 
 _LONGEST_AGE_HOURS = 1_000_000
@@ -68,24 +67,7 @@ _NARROWING = (
 )
 
 
-def _as_list(value: object) -> object:
-    """A list, of one where a single value stands. Says what is wrong in one sentence, where each item would say it anew."""
-    found = value if isinstance(value, list) else [value]
-    for item in found:
-        if not isinstance(item, str | int | bool):
-            written = "null" if item is None else f"{item} ({type(item).__name__})"
-            raise ValueError(
-                f"holds {written}; only texts and whole numbers stand here: put quotes around it"
-            )
-        if isinstance(item, str):
-            plain_text(item)
-    return found
-
-
-Word = Annotated[str, StringConstraints(strict=True, min_length=1), AfterValidator(plain_text)]
-Names = Annotated[list[Word], BeforeValidator(_as_list)]
 Grain = Literal["second", "minute", "hour", "day", "week", "month", "quarter", "year"]
-Values = Annotated[list[StrictBool | StrictInt | StrictStr], BeforeValidator(_as_list)]
 
 
 def _written_out(value: object) -> object:
@@ -166,11 +148,22 @@ class _RuleText(BaseModel):
         return self
 
 
+class _BreakerText(BaseModel):
+    """After how many failures in a row a metric is left alone, and for how many seconds."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    failures: StrictInt = Field(default=BreakerSettings.failures, ge=1, le=1_000)
+    seconds: StrictInt = Field(default=int(BreakerSettings.seconds), ge=1, le=86_400)
+
+
 class _PolicyText(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     readers: dict[Word, dict[Word, Values]] = {}
     rules: list[_RuleText] = []
+    budgets: list[BudgetText] = []
+    breaker: _BreakerText = _BreakerText()
 
 
 def load_policy(path: Path) -> Policy:
@@ -190,23 +183,29 @@ def policy_text(policy: Policy) -> str:
 
 def _build(file: YamlFile) -> Policy:
     text = validate(_PolicyText, file, PolicyError)
-    names: set[str] = set()
-    rules: list[Rule] = []
-    for position, raw in enumerate(text.rules):
-        rule = _rule(raw)
-        if rule.name in names:
+    _refuse_twins(file, "rules", [rule.name for rule in (_rule(raw) for raw in text.rules)])
+    _refuse_twins(file, "budgets", [raw.budget for raw in text.budgets])
+    policy = Policy(
+        readers={
+            name: {key: _attribute(values) for key, values in attributes.items()}
+            for name, attributes in text.readers.items()
+        },
+        rules=tuple(_rule(raw) for raw in text.rules),
+        hash="",
+        source=str(file.path),
+        budgets=tuple(raw.rule() for raw in text.budgets),
+        breaker=BreakerSettings(failures=text.breaker.failures, seconds=text.breaker.seconds),
+    )
+    digest = hashlib.sha256(canonical_json(_plain(policy))).hexdigest()[:32]
+    return replace(policy, hash=digest)
+
+
+def _refuse_twins(file: YamlFile, section: str, names: list[str]) -> None:
+    for position, name in enumerate(names):
+        if name in names[:position]:
             raise PolicyError(
-                f"{file.where('rules', position)}: two rules have the name '{rule.name}'"
+                f"{file.where(section, position)}: two {section} have the name '{name}'"
             )
-        names.add(rule.name)
-        rules.append(rule)
-    readers = {
-        name: {key: _attribute(values) for key, values in attributes.items()}
-        for name, attributes in text.readers.items()
-    }
-    unhashed = Policy(readers=readers, rules=tuple(rules), hash="", source=str(file.path))
-    digest = hashlib.sha256(canonical_json(_plain(unhashed))).hexdigest()[:32]
-    return Policy(readers=readers, rules=tuple(rules), hash=digest, source=str(file.path))
 
 
 def _attribute(values: list[str | int | bool]) -> Scalar | tuple[Scalar, ...]:
@@ -265,7 +264,7 @@ def _plain_dimensions(dimensions: Dimensions) -> object:
 
 def _plain(policy: Policy) -> dict[str, object]:
     """The policy as plain values in the form of the file, sorted so that the order of rules does not show."""
-    return {
+    plain: dict[str, object] = {
         "readers": {
             name: {
                 key: list(value) if isinstance(value, tuple) else [value]
@@ -275,6 +274,14 @@ def _plain(policy: Policy) -> dict[str, object]:
         },
         "rules": sorted((_plain_rule(rule) for rule in policy.rules), key=canonical_json),
     }
+    if policy.budgets:
+        plain["budgets"] = sorted(map(plain_budget, policy.budgets), key=canonical_json)
+    if policy.breaker != BreakerSettings():
+        plain["breaker"] = {
+            "failures": policy.breaker.failures,
+            "seconds": int(policy.breaker.seconds),
+        }
+    return plain
 
 
 def _mask(raw: _MaskText) -> Masking:

@@ -1,10 +1,8 @@
 """The path of one read: decide, plan, check the gates, record the intent, run, record the outcome, release."""
 
-import hashlib
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from typing import Any, Protocol
 
 import duckdb
@@ -19,91 +17,31 @@ from semantic.answer import (
 )
 from semantic.asked import MAX_ROWS
 from semantic.binding import values_of
-from semantic.canonical import canonical_json, canonical_value
-from semantic.catalog import Catalog
-from semantic.engine import MetricEngine
-from semantic.errors import PolicyNotCurrent, SnapshotUnavailable
+from semantic.door import Decided, DecisionKey, Door
+from semantic.errors import SnapshotUnavailable
 from semantic.gates import refuse_closed
-from semantic.ledger import (
-    Admission,
-    Ledger,
-    MetricRead,
-    ReadContext,
-    Record,
-    RecordKind,
-    Terms,
-    Touched,
-)
+from semantic.ledger import ReadContext, Touched
 from semantic.metric import Metric
 from semantic.notices import last_day, notices_of
 from semantic.open_snapshot import Fetched, OpenSnapshot
-from semantic.plan import Planner, QueryPlan
 from semantic.plan_request import PlanRequest
 from semantic.planned import planned
-from semantic.policy import Policy, Reader
+from semantic.policy import Reader
+from semantic.prepared import Prepared
 from semantic.query import MetricQuery
-from semantic.recent import Recent
+from semantic.read_record import ReadRecord, other_policy
 from semantic.refused import Refused
 from semantic.resolve import Resolver
-from semantic.result_cache import ResultCache
 from semantic.snapshot_record import SnapshotRecord
 from semantic.suppression import suppressed
 
 Rows = list[tuple[Any, ...]]
 
 
-# The policy, who asks, what exactly, whether for values only, and of which snapshot: all that a decision comes from.
-DecisionKey = tuple[str, Reader, str, bool, str]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Decided:
-    """What a query comes to under a policy: names that are looked up, and a plan. `limit` is how many rows it asks for, `touches` what it
-    names and reads.
-    """
-
-    request: PlanRequest
-    plan: QueryPlan
-    limit: int | None
-    touches: Touched
-
-
-class Door(Protocol):
-    """What every read goes through."""
-
-    catalog: Catalog
-    policy: Policy
-    ledger: Ledger
-    mask_key: str
-    results: ResultCache | None
-    decided: Recent[DecisionKey, Decided]
-
-    @property
-    def engine(self) -> MetricEngine: ...
-
-    @property
-    def planner(self) -> Planner: ...
-
-    def now(self) -> datetime: ...
-
-
 class Holding(Protocol):
     """Gives the snapshot that all reads of one session see. Raises `SnapshotUnavailable`."""
 
     def __call__(self) -> tuple[SnapshotRecord, OpenSnapshot]: ...
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Prepared:
-    """A read that may be done."""
-
-    request: PlanRequest
-    plan: QueryPlan
-    snapshot: SnapshotRecord
-    data: OpenSnapshot
-    limit: int
-    versions: tuple[MetricVersion, ...]
-    touches: Touched
 
 
 class Read:
@@ -122,10 +60,10 @@ class Read:
     ) -> None:
         self._door = door
         self._reader = reader
-        self._context = context
         self._read_id = read_id
         self._query = query
         self._hold = hold
+        self._record = ReadRecord(door, reader, context, read_id, query, values_only=values_only)
         self._values_only = values_only
 
     def run(self) -> MetricAnswer:
@@ -135,12 +73,12 @@ class Read:
         except Refused:
             self._refuse_other_policy()
             raise
-        self._record_intent(ready)
+        self._record.begin(ready)
         started = time.perf_counter()
         found = self._execute(ready)
         elapsed = int((time.perf_counter() - started) * 1_000_000)
         rows, notices = self._told(ready, found.rows)
-        self._record_outcome(ready.plan, rows, notices, elapsed)
+        self._record.end(ready, rows, notices, elapsed)
         return MetricAnswer(
             columns=ready.plan.columns,
             types=found.types[: len(ready.plan.columns)],
@@ -159,17 +97,18 @@ class Read:
             provenance=self._provenance(ready, self._notices(ready)),
         )
 
-    def _prepare(self) -> _Prepared:
+    def _prepare(self) -> Prepared:
         decided = self._decided()
         request, plan = decided.request, decided.plan
         snapshot, data = self._held()
         refuse_closed(request, plan, self._reader, snapshot, self._door.catalog, self._door.now())
-        return _Prepared(
+        limit = min(decided.limit or request.max_rows, request.max_rows)
+        return Prepared(
             request=request,
             plan=plan,
             snapshot=snapshot,
             data=data,
-            limit=min(decided.limit or request.max_rows, request.max_rows),
+            limit=limit,
             versions=self._versions(request, snapshot),
             touches=decided.touches,
         )
@@ -229,18 +168,9 @@ class Read:
     def _refuse_other_policy(self) -> None:
         published = self._door.ledger.current_policy_hash()
         if published != self._door.policy.hash:
-            raise self._other_policy(f"published {published}, presented {self._door.policy.hash}")
+            raise other_policy(f"published {published}, presented {self._door.policy.hash}")
 
-    def _other_policy(self, detail: str) -> Refused:
-        return Refused(
-            Reason.POLICY_NOT_CURRENT,
-            "The policy of this process is not the one that is published",
-            hint="the owner of the policy publishes it: materialize governed_snapshot, "
-            "or run `governed-agents policy publish`",
-            detail=detail,
-        )
-
-    def _execute(self, ready: _Prepared) -> Fetched:
+    def _execute(self, ready: Prepared) -> Fetched:
         """All rows that were found: one more than the limit where there are more, every group where these are counted."""
         plan, request = ready.plan, ready.request
         most = MAX_ROWS + 1 if plan.counts else ready.limit + 1
@@ -261,15 +191,16 @@ class Read:
             results.put(key, found)
         return found
 
-    def _asked_of_data(self, ready: _Prepared, values: Mapping[str, Any], most: int) -> Fetched:
+    def _asked_of_data(self, ready: Prepared, values: Mapping[str, Any], most: int) -> Fetched:
         try:
             return ready.data.execute(ready.plan.sql, values, most)
         except duckdb.Error as error:
             reason, message = _failure(error)
-            raise self._failed(reason, message, {"error": str(error)[:2000]}) from error
+            raise self._failed(ready, reason, message, {"error": str(error)[:2000]}) from error
 
     def _failed(
         self,
+        ready: Prepared,
         reason: Reason,
         message: str,
         details: Mapping[str, object],
@@ -277,10 +208,10 @@ class Read:
         hint: str | None = None,
     ) -> Refused:
         """The refusal of a read whose intent is on record: this is its outcome."""
-        self._append(RecordKind.OUTCOME, reason=reason.value, details=details)
+        self._record.fail(ready, reason, details)
         return Refused(reason, message, hint=hint, is_recorded=True)
 
-    def _told(self, ready: _Prepared, found: Rows) -> tuple[Rows, tuple[Notice, ...]]:
+    def _told(self, ready: Prepared, found: Rows) -> tuple[Rows, tuple[Notice, ...]]:
         """The rows that the reader is given, and what it must know of them."""
         notices = list(self._notices(ready))
         if ready.plan.counts:
@@ -304,11 +235,12 @@ class Read:
             )
         return found[: ready.limit], tuple(notices)
 
-    def _without_small_groups(self, ready: _Prepared, found: Rows) -> tuple[Rows, int]:
+    def _without_small_groups(self, ready: Prepared, found: Rows) -> tuple[Rows, int]:
         """The rows from the offset on that may be told, without their counts; and how many may not."""
         request, plan = ready.request, ready.plan
         if len(found) > MAX_ROWS:
             raise self._failed(
+                ready,
                 Reason.INVALID_QUERY,
                 f"There are more than {MAX_ROWS:,} groups, too many to look for small ones",
                 {"rows": len(found)},
@@ -323,7 +255,7 @@ class Read:
         told = [row[:width] for position, row in enumerate(found) if position not in hidden]
         return told[request.offset :], len(hidden)
 
-    def _notices(self, ready: _Prepared) -> tuple[Notice, ...]:
+    def _notices(self, ready: Prepared) -> tuple[Notice, ...]:
         age = self._door.now() - ready.snapshot.published_at
         return tuple(notices_of(ready.request, self._door.catalog, ready.snapshot, age))
 
@@ -353,99 +285,7 @@ class Read:
             )
         return tuple(versions)
 
-    def _record_intent(self, ready: _Prepared) -> None:
-        """Writes what is about to be read, in one transaction with the look at the policy that allows it."""
-        try:
-            self._append_intent(ready)
-        except PolicyNotCurrent as error:
-            raise self._other_policy(error.message) from error
-
-    def _append_intent(self, ready: _Prepared) -> None:
-        request, plan = ready.request, ready.plan
-        self._append(
-            RecordKind.INTENT,
-            metrics=tuple(
-                MetricRead(
-                    metric=item.name,
-                    data_version=item.data_version,
-                    definition_hash=item.definition_hash,
-                    covers_from=item.covers_from,
-                    covers_to=item.covers_to,
-                )
-                for item in ready.versions
-            ),
-            details={
-                "query": self._query.canonical(),
-                **({"values_only": True} if self._values_only else {}),
-                "versions_as_read": {item.name: item.version_as_read for item in ready.versions},
-                "snapshot": ready.snapshot.version,
-                "policy_hash": self._door.policy.hash,
-                "rules": _rules_of(request),
-                "rows": [[item.element, list(item.values)] for item in request.rows],
-                "masked": [*(named.column for named, _ in request.masked), *request.dropped],
-                "smallest_group": request.smallest_group,
-                "plan_hash": plan.hash,
-            },
-            touches=ready.touches,
-            terms=Admission(policy_hash=self._door.policy.hash),
-        )
-
-    def _record_outcome(
-        self, plan: QueryPlan, rows: Rows, notices: tuple[Notice, ...], elapsed: int
-    ) -> None:
-        cells = [[canonical_value(cell) for cell in row] for row in rows]
-        result = canonical_json([list(plan.columns), cells])
-        digest = hashlib.sha256(result).hexdigest()
-        is_new = self._append(
-            RecordKind.OUTCOME,
-            details={
-                "rows": len(rows),
-                "bytes": len(result),
-                "result_digest": digest,
-                "notices": [f"{item.kind}: {item.text}" for item in notices],
-                "latency_us": elapsed,
-            },
-        )
-        if not is_new:
-            self._refuse_other_outcome(digest)
-
-    def _refuse_other_outcome(self, digest: str) -> None:
-        """Of a read that is tried again only that is released which the record says was."""
-        recorded = self._door.ledger.body(self._read_id, RecordKind.OUTCOME) or {}
-        if recorded.get("reason") or recorded["details"]["result_digest"] != digest:
-            raise Refused(
-                Reason.QUERY_FAILED,
-                "The same read ended in another way at the same time, and that is what is on record",
-                hint="ask again",
-            )
-
-    def _append(
-        self,
-        kind: RecordKind,
-        *,
-        metrics: tuple[MetricRead, ...] = (),
-        reason: str | None = None,
-        details: Mapping[str, object],
-        touches: Touched | None = None,
-        terms: Terms | None = None,
-    ) -> bool:
-        return self._door.ledger.append(
-            Record(
-                record_id=self._read_id,
-                kind=kind,
-                reader=self._reader.name,
-                acting_for=self._reader.acting_for,
-                team=self._door.policy.team_of(self._reader),
-                context=self._context,
-                reason=reason,
-                metrics=metrics,
-                touches=touches or Touched(),
-                details=details,
-            ),
-            terms,
-        )
-
-    def _provenance(self, ready: _Prepared, notices: tuple[Notice, ...]) -> Provenance:
+    def _provenance(self, ready: Prepared, notices: tuple[Notice, ...]) -> Provenance:
         snapshot, plan = ready.snapshot, ready.plan
         return Provenance(
             read_id=self._read_id,
@@ -458,7 +298,7 @@ class Read:
             relations=plan.relations,
             dbt_models=ready.touches.dbt_models,
             policy_hash=self._door.policy.hash,
-            rules=tuple(_rules_of(ready.request)),
+            rules=tuple(ready.rules),
             plan_hash=plan.hash,
             notices=notices,
         )
@@ -475,10 +315,6 @@ def _failure(error: duckdb.Error) -> tuple[Reason, str]:
             return Reason.INVALID_QUERY, "A filter value has another type than its dimension"
         case _:
             return Reason.QUERY_FAILED, "The query failed"
-
-
-def _rules_of(request: PlanRequest) -> list[str]:
-    return sorted({rule for permit in request.permits for rule in permit.rules})
 
 
 def _covered_days(

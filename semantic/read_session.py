@@ -11,12 +11,13 @@ from typing import Any, Protocol, Self, TypeVar
 from pydantic import ValidationError
 
 from semantic.answer import Explanation, MetricAnswer, Reason, Refusal
+from semantic.door import Door
 from semantic.errors import LedgerUnavailable, SnapshotUnavailable
 from semantic.ledger import MetricRead, ReadContext, Record, RecordKind, Touched, new_read_id
 from semantic.open_snapshot import OpenSnapshot
 from semantic.policy import Reader
 from semantic.query import MetricQuery
-from semantic.read import Door, Read
+from semantic.read import Read
 from semantic.refused import Refused
 from semantic.snapshot import SnapshotStore
 from semantic.snapshot_record import SnapshotRecord

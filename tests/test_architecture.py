@@ -161,6 +161,7 @@ WAYS = {
     "OpenSnapshot": {
         "semantic.snapshot",
         "semantic.governed_metrics",
+        "semantic.prepared",
         "semantic.read",
         "semantic.read_session",
         "semantic.measurement",

@@ -21,7 +21,7 @@ from semantic.catalog import Catalog
 from semantic.dbt_manifest import build_catalog
 from semantic.engine import CompileRequest, MetricEngine
 from semantic.governed_metrics import GovernedMetrics
-from semantic.ledger import Ledger, ReadContext, ReadQuestion, Record, find_reads
+from semantic.ledger import Ledger, ReadContext, ReadQuestion, Record, Terms, find_reads
 from semantic.ledger.chain import content_of
 from semantic.ledger.sqlite_store import SqliteStore
 from semantic.metric import Dimension
@@ -860,8 +860,8 @@ class WatchedLedger(Ledger):
         self._events = events
         super().__init__(SqliteStore(path))
 
-    def append(self, record: Record, **how: Any) -> bool:
-        is_new = super().append(record, **how)
+    def append(self, record: Record, terms: Terms | None = None) -> bool:
+        is_new = super().append(record, terms)
         self._events.append(record.kind.value)
         return is_new
 

@@ -162,7 +162,7 @@ def test_an_empty_set_of_rules_is_a_policy_that_grants_nothing(shop_catalog: Cat
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("", "policy.yaml:1: is empty\nhint: known keys: readers, rules"),
+        ("", "policy.yaml:1: is empty\nhint: known keys: breaker, budgets, readers, rules"),
         ("# to do\n", "policy.yaml:1: is empty"),
         ("- permit: all", "policy.yaml:1: is not a mapping"),
         ("everybody may", "policy.yaml:1: is not a mapping"),

@@ -1,0 +1,79 @@
+"""Which budgets a read is under, by the rules of the policy."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from semantic.ledger import Budget, Charge, ReadContext, Unit
+from semantic.pattern import matches_any
+
+
+class Per(StrEnum):
+    """Whose spending is counted together: that of each reader, team, run with its retries, or metric, or that of all."""
+
+    READER = "reader"
+    TEAM = "team"
+    RUN = "run"
+    METRIC = "metric"
+    ALL = "all"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BudgetRule:
+    """How much readers may spend on metrics: of each unit in `limits`, within any `seconds`, or altogether where that is None.
+
+    `metrics` are patterns of names; empty means all. Who reads for another is under the budgets of both.
+    """
+
+    name: str
+    readers: frozenset[str]
+    limits: Mapping[Unit, int]
+    per: Per = Per.READER
+    seconds: int | None = None
+    metrics: frozenset[str] = field(default_factory=frozenset)
+
+    def charges(
+        self,
+        readers: Sequence[str],
+        team: str | None,
+        context: ReadContext,
+        metrics: Sequence[str],
+        most: Callable[[Unit], int | None],
+    ) -> Iterator[Charge]:
+        """What a read takes from it at most. `readers` are who reads and for whom; `most` says how much it may take of a unit, None where
+        that is nothing.
+        """
+        names = [name for name in metrics if not self.metrics or matches_any(name, self.metrics)]
+        whom = [name for name in readers if matches_any(name, self.readers)]
+        if not names or not whom:
+            return
+        for unit, limit in self.limits.items():
+            amount = most(unit)
+            if amount is None:
+                continue
+            for whose in self._whose(whom, team, context, names):
+                name = f"{self.name}: {whose}" if whose else self.name
+                yield Charge(
+                    budget=Budget(name=name, unit=unit, limit=limit, seconds=self.seconds),
+                    most=amount,
+                )
+
+    def _whose(
+        self,
+        readers: Sequence[str],
+        team: str | None,
+        context: ReadContext,
+        metrics: Sequence[str],
+    ) -> Iterable[str]:
+        match self.per:
+            case Per.READER:
+                return readers
+            case Per.TEAM:
+                return [team] if team else []
+            case Per.RUN:
+                run = context.root_run_id or context.run_id
+                return [run] if run else []
+            case Per.METRIC:
+                return metrics
+            case Per.ALL:
+                return [""]

@@ -1,0 +1,222 @@
+"""What one read writes to the ledger: its intent, and how it ended."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from semantic.answer import Notice, Reason
+from semantic.canonical import canonical_json, canonical_value
+from semantic.door import Door
+from semantic.errors import BudgetSpent, PolicyNotCurrent, SourceUnavailable
+from semantic.ledger import (
+    Admission,
+    Charge,
+    MetricRead,
+    ReadContext,
+    Record,
+    RecordKind,
+    Settlement,
+    Terms,
+    Touched,
+    Unit,
+)
+from semantic.policy import REFRESH, Reader
+from semantic.prepared import Prepared
+from semantic.query import MetricQuery
+from semantic.refused import Refused
+
+
+class ReadRecord:
+    """The record of one read, under one id. With `values_only` it reads no metric."""
+
+    def __init__(
+        self,
+        door: Door,
+        reader: Reader,
+        context: ReadContext,
+        read_id: str,
+        query: MetricQuery,
+        *,
+        values_only: bool,
+    ) -> None:
+        self._door = door
+        self._reader = reader
+        self._context = context
+        self._read_id = read_id
+        self._query = query
+        self._values_only = values_only
+        self._charges: tuple[Charge, ...] = ()
+
+    def begin(self, ready: Prepared) -> None:
+        """Writes what is about to be read, in one transaction with the look at the policy that allows it and with what it may take of
+        its budgets. Raises `Refused`.
+        """
+        self._charges = self._charged(ready)
+        try:
+            self._append_intent(ready)
+        except PolicyNotCurrent as error:
+            raise other_policy(error.message) from error
+        except BudgetSpent as error:
+            raise Refused(Reason.BUDGET_SPENT, error.message, hint=error.hint) from error
+        except SourceUnavailable as error:
+            raise Refused(Reason.SOURCE_UNAVAILABLE, error.message, hint=error.hint) from error
+
+    def end(
+        self,
+        ready: Prepared,
+        rows: Sequence[Sequence[Any]],
+        notices: tuple[Notice, ...],
+        elapsed: int,
+    ) -> None:
+        """Writes what is about to be released, which took so many microseconds. Raises `Refused` where something else is on record."""
+        plan = ready.plan
+        cells = [[canonical_value(cell) for cell in row] for row in rows]
+        result = canonical_json([list(plan.columns), cells])
+        digest = hashlib.sha256(result).hexdigest()
+        is_new = self._append(
+            RecordKind.OUTCOME,
+            details={
+                "rows": len(rows),
+                "bytes": len(result),
+                "result_digest": digest,
+                "notices": [f"{item.kind}: {item.text}" for item in notices],
+                "latency_us": elapsed,
+            },
+            terms=self._settlement(ready, rows=len(rows), is_answered=True),
+        )
+        if not is_new:
+            self._refuse_other_outcome(digest)
+
+    def fail(self, ready: Prepared, reason: Reason, details: Mapping[str, object]) -> None:
+        """Writes why nothing is released of what was begun."""
+        is_answered = None if reason is Reason.INVALID_QUERY else False
+        terms = self._settlement(ready, rows=0, is_answered=is_answered)
+        self._append(RecordKind.OUTCOME, reason=reason.value, details=details, terms=terms)
+
+    def _append_intent(self, ready: Prepared) -> None:
+        request, plan = ready.request, ready.plan
+        self._append(
+            RecordKind.INTENT,
+            metrics=tuple(
+                MetricRead(
+                    metric=item.name,
+                    data_version=item.data_version,
+                    definition_hash=item.definition_hash,
+                    covers_from=item.covers_from,
+                    covers_to=item.covers_to,
+                )
+                for item in ready.versions
+            ),
+            details={
+                "query": self._query.canonical(),
+                **({"values_only": True} if self._values_only else {}),
+                "versions_as_read": {item.name: item.version_as_read for item in ready.versions},
+                "snapshot": ready.snapshot.version,
+                "policy_hash": self._door.policy.hash,
+                "rules": ready.rules,
+                "rows": [[item.element, list(item.values)] for item in request.rows],
+                "masked": [*(named.column for named, _ in request.masked), *request.dropped],
+                "smallest_group": request.smallest_group,
+                "plan_hash": plan.hash,
+                **_reserved(self._charges),
+            },
+            touches=ready.touches,
+            terms=Admission(
+                policy_hash=self._door.policy.hash,
+                charges=self._charges,
+                sources=self._sources(ready),
+                breaker=self._door.policy.breaker,
+            ),
+        )
+
+    def _refuse_other_outcome(self, digest: str) -> None:
+        """Of a read that is tried again only that is released which the record says was."""
+        recorded = self._door.ledger.body(self._read_id, RecordKind.OUTCOME) or {}
+        if recorded.get("reason") or recorded["details"]["result_digest"] != digest:
+            raise Refused(
+                Reason.QUERY_FAILED,
+                "The same read ended in another way at the same time, and that is what is on record",
+                hint="ask again",
+            )
+
+    def _settlement(self, ready: Prepared, *, rows: int, is_answered: bool | None) -> Settlement:
+        """What this read took of its budgets: one query, so many rows, and all that it was to scan."""
+        scanned = [item.most for item in self._charges if item.budget.unit is Unit.BYTES]
+        return Settlement(
+            charges=self._charges,
+            spent={Unit.QUERIES: 1, Unit.ROWS: rows, Unit.BYTES: max(scanned, default=0)},
+            sources=tuple(f"metric {permit.metric}" for permit in ready.request.permits),
+            breaker=self._door.policy.breaker,
+            is_answered=is_answered,
+        )
+
+    def _append(
+        self,
+        kind: RecordKind,
+        *,
+        metrics: tuple[MetricRead, ...] = (),
+        reason: str | None = None,
+        details: Mapping[str, object],
+        touches: Touched | None = None,
+        terms: Terms | None = None,
+    ) -> bool:
+        return self._door.ledger.append(
+            Record(
+                record_id=self._read_id,
+                kind=kind,
+                reader=self._reader.name,
+                acting_for=self._reader.acting_for,
+                team=self._door.policy.team_of(self._reader),
+                context=self._context,
+                reason=reason,
+                metrics=metrics,
+                touches=touches or Touched(),
+                details=details,
+            ),
+            terms,
+        )
+
+    def _charged(self, ready: Prepared) -> tuple[Charge, ...]:
+        """What this read may take of each budget that it is under."""
+        policy = self._door.policy
+
+        def most(unit: Unit) -> int | None:
+            match unit:
+                case Unit.QUERIES:
+                    return 1
+                case Unit.ROWS:
+                    return ready.limit
+                case Unit.BYTES:
+                    return ready.data.bytes_of(ready.plan.relations)
+                case _:
+                    return None
+
+        metrics = [permit.metric for permit in ready.request.permits]
+        team = policy.team_of(self._reader)
+        return tuple(
+            charge
+            for rule in policy.budgets
+            for charge in rule.charges(self._reader.names, team, self._context, metrics, most)
+        )
+
+    def _sources(self, ready: Prepared) -> tuple[str, ...]:
+        """What has to answer. The refresh tries also what failed before: it looks at new data."""
+        if self._reader.name == REFRESH:
+            return ()
+        return tuple(f"metric {permit.metric}" for permit in ready.request.permits)
+
+
+def other_policy(detail: str) -> Refused:
+    """The refusal of who has another policy than the published one."""
+    return Refused(
+        Reason.POLICY_NOT_CURRENT,
+        "The policy of this process is not the one that is published",
+        hint="the owner of the policy publishes it: materialize governed_snapshot, "
+        "or run `governed-agents policy publish`",
+        detail=detail,
+    )
+
+
+def _reserved(charges: tuple[Charge, ...]) -> dict[str, object]:
+    """What is reserved, by budget; nothing where there are none."""
+    return {"reserved": {item.budget.line: item.most for item in charges}} if charges else {}

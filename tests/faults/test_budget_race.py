@@ -1,0 +1,89 @@
+"""Sixteen processes against one budget, some of them killed: it is never overspent, and refuses nothing that had room."""
+
+import os
+import subprocess
+import sys
+from math import inf
+from pathlib import Path
+
+import pytest
+
+from semantic.ledger import Ledger
+from tests.faults.spenders import BUDGET, read_history
+from tests.faults.spending_history import Spending, possible_ends, violations
+from tests.postgres import PostgresServer
+
+ROOT = Path(__file__).parents[2]
+PROCESSES = 16
+SECONDS = 120
+
+
+def race(place: Path | str, folder: Path, seed: int, operations: int) -> list[Spending]:
+    folder.mkdir()
+    Ledger.open(place, keys=folder).close()
+    subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "tests.faults.spenders",
+            *map(str, (place, folder, seed, PROCESSES, operations)),
+        ],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        cwd=ROOT,
+        check=True,
+        timeout=SECONDS,
+    )
+    return read_history(folder)
+
+
+@pytest.mark.parametrize("store", ["sqlite", "postgres"])
+def test_a_budget_is_not_overspent(
+    store: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    place: Path | str = tmp_path / "ledger.db"
+    if store == "postgres":
+        server: PostgresServer = request.getfixturevalue("postgres")
+        place = server.new_ledger()
+    history = race(place, tmp_path / "logs", seed=1, operations=25)
+
+    assert list(violations(history, BUDGET.limit)) == []
+    assert sum(item.is_reserved is True for item in history) > 20
+    assert any(item.is_reserved is False for item in history), "the budget was reached"
+    ledger = Ledger.open(place, keys=tmp_path)
+    ledger.sweep(older_than=-1)
+    with ledger._writer.transaction() as transaction:
+        transaction.connection.exec_driver_sql("UPDATE reservations SET until = ''")
+    ledger.sweep(older_than=-1)
+    least, most = possible_ends(history)
+    assert least <= ledger.spent(BUDGET) <= most
+    assert ledger.verify().is_whole
+    ledger.close()
+
+
+def spending(most: int, began: float, heard: float, **fields: object) -> Spending:
+    return Spending(most=most, began=began, heard=heard, is_reserved=True, **fields)  # type: ignore[arg-type]
+
+
+def refused(most: int, began: float, heard: float) -> Spending:
+    return Spending(most=most, began=began, heard=heard, is_reserved=False)
+
+
+@pytest.mark.parametrize(
+    ("history", "is_possible"),
+    [
+        ([spending(6, 0, 1), spending(4, 0, 1)], True),
+        ([spending(6, 0, 1), spending(5, 0, 1)], False),
+        ([spending(6, 0, 1, actual=1, settling=2, settled=3), spending(9, 2.5, 4)], True),
+        ([spending(6, 0, 1, actual=1, settling=2, settled=3), spending(9, 1.5, 1.8)], False),
+        ([spending(6, 0, 1), Spending(most=9, began=0)], True),
+        ([spending(6, 0, 1), refused(5, 2, 3)], True),
+        ([spending(6, 0, 1), refused(4, 2, 3)], False),
+        ([spending(6, 0, 1, actual=0, settling=2, settled=3), refused(5, 4, 5)], False),
+        ([spending(6, 0, 1, actual=0, settling=2, settled=inf), refused(5, 4, 5)], True),
+        ([Spending(most=6, began=0), refused(5, 4, 5)], True),
+    ],
+)
+def test_the_check_tells_what_is_possible_from_what_is_not(
+    history: list[Spending], is_possible: bool
+) -> None:
+    assert (not list(violations(history, 10))) is is_possible
