@@ -7,6 +7,7 @@ import dagster as dg
 from dagster import DagsterInstance
 from pydantic import ConfigDict, Field
 
+from agent_resources.ledger_place import ledger_place
 from semantic.catalog import Catalog
 from semantic.dbt_manifest import load_catalog
 from semantic.engine import MetricEngine
@@ -60,14 +61,18 @@ class ReadSettings(dg.Config, dg.Resolvable):
 class GovernedMetricsResource(dg.ConfigurableResource[None]):
     """Governed reading of one dbt project's metrics. It has no way to the warehouse: reads are served from snapshots.
 
-    `dbt_target` is the folder with `semantic_manifest.json` and `manifest.json`. The record and the snapshots live in
-    `$DAGSTER_HOME/governed_agents` unless `state_dir` names another folder.
+    `dbt_target` is the folder with `semantic_manifest.json` and `manifest.json`. The snapshots, the keys and the record live in
+    `$DAGSTER_HOME/governed_agents` unless `state_dir` names another folder, and `ledger` a database for the record.
     """
 
     dbt_target: str = Field(description="Folder with the dbt artifacts, usually <project>/target")
     policy: str = Field(description="Path of the central policy.yaml")
     state_dir: str = Field(
         default="", description="Folder for the ledger and snapshots; default: under DAGSTER_HOME"
+    )
+    ledger: str = Field(
+        default="",
+        description="URL of the Postgres database that keeps the record; default: the Dagster instance's own, where it is one, else a file",
     )
     dbt_project_dir: str = Field(
         default="",
@@ -87,7 +92,7 @@ class GovernedMetricsResource(dg.ConfigurableResource[None]):
         return GovernedMetrics(
             catalog=self.load_catalog(),
             policy=load_policy(Path(self.policy)),
-            ledger=Ledger.open(folder / "ledger.db"),
+            ledger=Ledger.open(self.ledger_place(instance), keys=folder),
             snapshots=SnapshotStore(
                 folder / "snapshots",
                 keep=self.reading.kept_snapshots,
@@ -98,6 +103,12 @@ class GovernedMetricsResource(dg.ConfigurableResource[None]):
             results=_answers.setdefault(folder, ResultCache())
             if self.reading.cache_answers
             else None,
+        )
+
+    def ledger_place(self, instance: DagsterInstance) -> Path | str:
+        """The file or the URL of the record. Raises `LedgerUnavailable`."""
+        return ledger_place(
+            self.state_folder(instance), url=self.ledger, database=instance_database(instance)
         )
 
     def load_catalog(self) -> Catalog:
@@ -120,6 +131,12 @@ class GovernedMetricsResource(dg.ConfigurableResource[None]):
                 "allow_ephemeral_record: true on the SemanticMetricsComponent or the GovernedMetricsResource",
             )
         return root / STATE_FOLDER
+
+
+def instance_database(instance: DagsterInstance) -> str | None:
+    """The URL of the Postgres database of a Dagster instance, None where it has another storage."""
+    found = getattr(instance.event_log_storage, "postgres_url", None)
+    return found if isinstance(found, str) else None
 
 
 def _engine_of(catalog: Catalog) -> MetricEngine:

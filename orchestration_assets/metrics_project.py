@@ -63,6 +63,7 @@ def load_metrics_project(
     dbt_translator: DagsterDbtTranslator | None = None,
     translator: MetricTranslator | None = None,
     state_dir: str = "",
+    ledger: str = "",
     allow_ephemeral_record: bool = False,
     reading: ReadSettings | None = None,
 ) -> MetricsProject:
@@ -77,6 +78,7 @@ def load_metrics_project(
         policy=str(policy.resolve()),
         dbt_project_dir=str(folder),
         state_dir=str(Path(state_dir).resolve()) if state_dir else "",
+        ledger=ledger,
         allow_ephemeral_record=allow_ephemeral_record,
         reading=reading or ReadSettings(),
     )

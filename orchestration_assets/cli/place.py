@@ -7,6 +7,7 @@ from pathlib import Path
 
 import typer
 
+from agent_resources.ledger_place import ledger_place
 from semantic.catalog import Catalog
 from semantic.engine import MetricEngine
 from semantic.engines.embedded import embedded_engine
@@ -20,6 +21,7 @@ from semantic.policy_file import parse_policy
 from semantic.snapshot import SnapshotStore
 
 STATE_VARIABLE = "GOVERNED_AGENTS_STATE"
+LEDGER_VARIABLE = "GOVERNED_AGENTS_LEDGER"
 DEMO_HOME = Path(".demo") / "dagster_home"
 
 
@@ -68,14 +70,18 @@ class Place:
 
     @cached_property
     def ledger(self) -> Ledger:
-        path = self.state / "ledger.db"
-        if not path.is_file():
+        place = ledger_place(
+            self.state,
+            url=os.environ.get(LEDGER_VARIABLE, ""),
+            database=_database_of(self.home),
+        )
+        if isinstance(place, Path) and not place.is_file():
             raise LedgerUnavailable(
                 f"There is no record in {self.state}",
                 hint="materialize governed_snapshot once, or set DAGSTER_HOME to another home; "
-                f"where the resource has a state_dir, set {STATE_VARIABLE} to it",
+                f"where the resource has a state_dir or a ledger, set {STATE_VARIABLE} or {LEDGER_VARIABLE} to it",
             )
-        return Ledger.open(path)
+        return Ledger.open(place, keys=self.state)
 
     @cached_property
     def snapshots(self) -> SnapshotStore:
@@ -121,3 +127,20 @@ class Place:
             )
         registered = self.ledger.registered_agents().get(name)
         return Reader(name=name, asks=frozenset(registered["metrics"]) if registered else None)
+
+
+def _database_of(home: Path) -> str | None:
+    """The database of the Dagster instance of a home, None where it has none."""
+    try:
+        configured = (home / "dagster.yaml").read_text()
+    except OSError:
+        return None
+    if "postgres" not in configured:
+        return None
+    # Importing Dagster takes a second, which commands on a file need not wait for.
+    from dagster import DagsterInstance
+
+    from agent_resources.metrics_resource import instance_database
+
+    with DagsterInstance.from_config(str(home)) as instance:
+        return instance_database(instance)

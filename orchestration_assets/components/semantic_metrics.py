@@ -117,6 +117,14 @@ class SemanticMetricsComponent(dg.Component, dg.Resolvable):
             description="Where the record of reads and the snapshots live; by default in DAGSTER_HOME."
         ),
     ] = ""
+    ledger: Annotated[
+        str,
+        dg.Resolver.default(
+            description="URL of the Postgres database that keeps the record of reads; by default the Dagster instance's own where it "
+            "has one, else a file in state_dir.",
+            examples=["{{ env.LEDGER_URL }}"],
+        ),
+    ] = ""
     allow_ephemeral_record: Annotated[
         bool,
         dg.Resolver.default(
@@ -158,6 +166,7 @@ class SemanticMetricsComponent(dg.Component, dg.Resolvable):
                 warehouse=folder / self.warehouse if self.warehouse else None,
                 dbt_translator=translator,
                 state_dir=str(folder / self.state_dir) if self.state_dir else "",
+                ledger=self.ledger,
                 allow_ephemeral_record=self.allow_ephemeral_record,
                 reading=self.reading,
             )
