@@ -27,7 +27,7 @@ class Usage:
 
 @dataclass(frozen=True, kw_only=True)
 class AgentRun:
-    """A finished run. `seconds` is wall-clock; `is_scripted` is True where no language model took part."""
+    """A finished run. `decision_id` is that of the decision's record; `seconds` is wall-clock; `is_scripted` is True where no language model took part."""
 
     agent: str
     definition_hash: str
@@ -35,6 +35,7 @@ class AgentRun:
     is_scripted: bool
     snapshot: str
     decision: Decision
+    decision_id: str
     reads: tuple[ReadOfRun, ...]
     usage: Usage
     seconds: float

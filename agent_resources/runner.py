@@ -13,6 +13,7 @@ from pydantic_ai.models import Model
 from pydantic_ai.usage import UsageLimits
 
 from agent_resources.agent import AgentDefinition
+from agent_resources.agent_record import RecordedModel, record_decision
 from agent_resources.agent_run import AgentRun, ReadOfRun, Usage
 from agent_resources.decision import Decision
 from agent_resources.errors import AgentRunFailed
@@ -46,7 +47,7 @@ def run_agent(
     with metrics.session(definition.reader, context, snapshot=snapshot) as session:
         version = session.snapshot.version
         reader = MetricReader(metrics, session, max_rows=definition.limits.rows, on_read=on_read)
-        engine = _build_engine(definition, model)
+        engine = _build_engine(definition, RecordedModel(model, session))
         try:
             result = _run_bounded(
                 lambda: engine.run(
@@ -69,6 +70,12 @@ def run_agent(
                 f"Agent '{definition.name}' came to no valid decision: {str(error).splitlines()[0]}",
                 hint="its reads are on record: governed-agents reads --agent " + definition.name,
             ) from error
+        decision_id = record_decision(
+            session,
+            result.output,
+            definition_hash=definition.hash,
+            read_ids=[item.result.read_id for item in reader.reads if item.result.read_id],
+        )
     usage = result.usage
     return AgentRun(
         agent=definition.name,
@@ -77,6 +84,7 @@ def run_agent(
         is_scripted=model.model_name.startswith(SCRIPTED),
         snapshot=version,
         decision=result.output,
+        decision_id=decision_id,
         reads=reader.reads,
         usage=Usage(
             requests=usage.requests,

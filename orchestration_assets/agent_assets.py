@@ -205,6 +205,7 @@ def build_agent_asset(
                 _report_reads(context, reads, definition.name, agent_key, metric_keys)
             _refuse_unrecorded(run)
             basis = read_basis(definition.reader, readable, metrics, record)
+            metrics.ledger.sweep()
             checkpoint = metrics.ledger.seal()
         history = read_histories(context.instance, [agent_key]).get(agent_key)
         before = history.handled if history else None
@@ -266,6 +267,7 @@ def materialized(
             "seconds": round(run.seconds, 3),
             "definition_hash": run.definition_hash,
             "snapshot": run.snapshot,
+            "decision_id": run.decision_id,
             "decision": dg.MetadataValue.json(decision.model_dump(mode="json")),
             **checkpoint_metadata(checkpoint),
             **({BASIS: dg.MetadataValue.json(dict(basis))} if basis else {}),

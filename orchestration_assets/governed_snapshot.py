@@ -57,6 +57,7 @@ def build_governed_snapshot(
         with told_to_dagster(), resource.open(context.instance) as metrics:
             looked_at = time.time()
             record = publish_snapshot(context, metrics, dbt, warehouse(), looked_at)
+            metrics.ledger.sweep()
             checkpoint = metrics.ledger.seal()
         return _result(record, looked_at, checkpoint)
 
@@ -93,6 +94,13 @@ def publish_snapshot(
             metrics.policy.hash, policy_text(metrics.policy), by="governed_snapshot", run_id=run_id
         ):
             context.log.info(f"Published the policy {metrics.policy.hash}")
+        changed = metrics.ledger.record_definitions(
+            {metric.name: metric.definition_hash for metric in metrics.catalog.metrics.values()},
+            by="governed_snapshot",
+            run_id=run_id,
+        )
+        if changed and previous is not None:
+            context.log.info(f"Changed their definition: {', '.join(changed)}")
         record = measure(
             metrics,
             staged,

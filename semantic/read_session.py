@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from semantic.answer import Explanation, MetricAnswer, Reason, Refusal
 from semantic.door import Door
 from semantic.errors import LedgerUnavailable, SnapshotUnavailable
-from semantic.ledger import MetricRead, ReadContext, Record, RecordKind, Touched, new_read_id
+from semantic.ledger import MetricRead, ReadContext, Record, RecordKind, Touched, new_read_id, uuid7
 from semantic.open_snapshot import OpenSnapshot
 from semantic.policy import Reader
 from semantic.query import MetricQuery
@@ -151,6 +151,28 @@ class ReadSession:
                 message="The read cannot be recorded, so nothing is released",
                 hint=error.message,
             )
+
+    def record(
+        self,
+        kind: RecordKind,
+        details: Mapping[str, object],
+        *,
+        record_id: str | None = None,
+        reason: str | None = None,
+    ) -> str:
+        """Writes something that this reader did beside reading. Returns its id, a new one unless one is given. Raises `LedgerUnavailable`."""
+        written = Record(
+            record_id=record_id or str(uuid7()),
+            kind=kind,
+            reader=self.reader.name,
+            acting_for=self.reader.acting_for,
+            team=self._door.policy.team_of(self.reader),
+            context=in_current_span(self.context),
+            reason=reason,
+            details=details,
+        )
+        self._door.ledger.append(written)
+        return written.record_id
 
     def renew(self) -> SnapshotRecord:
         """Lets go of the snapshot that is held, for the current one. Raises `SnapshotUnavailable`."""

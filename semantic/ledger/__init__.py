@@ -12,7 +12,16 @@ from semantic.ledger.reads import (
     find_reads,
     known_names,
 )
-from semantic.ledger.record import MetricRead, ReadContext, Record, RecordKind, Touched, new_read_id
+from semantic.ledger.record import (
+    MetricRead,
+    ReadContext,
+    Record,
+    RecordKind,
+    Touched,
+    derived_id,
+    new_read_id,
+    uuid7,
+)
 from semantic.ledger.terms import Admission, Settlement, Terms
 from semantic.ledger.verify import Finding, Harm, Verified
 
@@ -40,8 +49,10 @@ __all__ = [
     "Unit",
     "Verified",
     "asked_queries",
+    "derived_id",
     "find_reads",
     "known_names",
     "new_read_id",
     "open_note",
+    "uuid7",
 ]

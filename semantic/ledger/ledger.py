@@ -23,9 +23,15 @@ from semantic.ledger.schema import agents, records
 from semantic.ledger.sealing import has_unsealed, last_seal, seal
 from semantic.ledger.sqlite_store import SqliteStore
 from semantic.ledger.store import Store
-from semantic.ledger.sweeper import sweep
+from semantic.ledger.sweeper import sweep, unfinished
 from semantic.ledger.terms import LEASE_SECONDS, Terms
-from semantic.ledger.transaction import current_policy_hash, newest_content
+from semantic.ledger.transaction import (
+    AGENT,
+    METRICS,
+    current_policy_hash,
+    definitions_on_record,
+    newest_content,
+)
 from semantic.ledger.verify import Verified, verify
 from semantic.ledger.writer import Writer
 
@@ -98,6 +104,29 @@ class Ledger:
         with self._writer.transaction() as transaction:
             return transaction.policy_hash != policy_hash and transaction.add(record)
 
+    def record_definitions(
+        self, hashes: Mapping[str, str], *, by: str, run_id: str | None
+    ) -> tuple[str, ...]:
+        """Writes by what definition each metric goes now, where that is not on record. Returns those that changed, by name."""
+        with self.reading() as connection:
+            before = definitions_on_record(connection)
+        changed = {
+            name: [before.get(name), hashes.get(name)]
+            for name in sorted({*before, *hashes})
+            if before.get(name) != hashes.get(name)
+        }
+        if changed:
+            record = Record(
+                record_id=str(uuid7()),
+                kind=RecordKind.DEFINITION,
+                reader=by,
+                context=ReadContext(run_id=run_id),
+                reason=METRICS,
+                details={"changed": changed, "definitions": dict(hashes)},
+            )
+            self._writer.append(record)
+        return tuple(changed)
+
     def current_policy_hash(self) -> str | None:
         """The hash of the policy that was published last, or None where none has been."""
         with self.reading() as connection:
@@ -114,7 +143,7 @@ class Ledger:
     def register_agent(
         self, name: str, definition_hash: str, definition: Mapping[str, Any]
     ) -> None:
-        """Keeps the newest definition of an agent, for the registry."""
+        """Keeps the newest definition of an agent, for the registry, and puts on record that it changed."""
         body = canonical_json(dict(definition))
         with self.reading() as connection:
             known = connection.execute(
@@ -131,6 +160,14 @@ class Ledger:
             connection = transaction.connection
             connection.execute(sa.delete(agents).where(agents.c.name == name))
             connection.execute(sa.insert(agents).values(name=name, **row))
+            changed = Record(
+                record_id=str(uuid7()),
+                kind=RecordKind.DEFINITION,
+                reader=name,
+                reason=AGENT,
+                details={"definition_hash": definition_hash, "definition": body.decode()},
+            )
+            transaction.add(changed)
 
     def registered_agents(self) -> dict[str, dict[str, Any]]:
         """The newest definition of every agent that has been seen, by name."""
@@ -151,6 +188,9 @@ class Ledger:
 
     def sweep(self, *, older_than: float = LEASE_SECONDS) -> tuple[str, ...]:
         """Closes what began so many seconds ago and has no outcome, as indeterminate. Returns the ids of what it closed."""
+        with self.reading() as connection:
+            if not unfinished(connection, self._store.now(connection), older_than):
+                return ()
         with self._writer.transaction() as transaction:
             return sweep(transaction, older_than=older_than)
 

@@ -4,7 +4,7 @@ import hashlib
 import secrets
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
@@ -136,11 +136,15 @@ def new_read_id(reader: str, context: ReadContext, identity: str) -> str:
     """The id of a read: derived where a retry must find it again, else a new UUIDv7."""
     if context.call_id is None or context.root_run_id is None:
         return str(uuid7())
-    place = canonical_json(
-        [reader, context.root_run_id, context.step_key, context.call_id, identity]
+    return derived_id(
+        "read", [reader, context.root_run_id, context.step_key, context.call_id, identity]
     )
-    digest = hashlib.sha256(b"governed-agents/read/1\0" + place).digest()
-    return str(_uuid_of(int.from_bytes(digest[:16]), version=8))
+
+
+def derived_id(what: str, place: Sequence[str | None]) -> str:
+    """The id that another try at the same place comes to as well: a UUID of version 8."""
+    digest = hashlib.sha256(f"governed-agents/{what}/1\0".encode() + canonical_json(list(place)))
+    return str(_uuid_of(int.from_bytes(digest.digest()[:16]), version=8))
 
 
 def uuid7() -> uuid.UUID:

@@ -1,5 +1,7 @@
 """Closes what began and will not end: its process died, or nobody heard of it again."""
 
+from collections.abc import Sequence
+
 import sqlalchemy as sa
 
 from semantic.ledger.budgets import release
@@ -17,24 +19,31 @@ def sweep(transaction: Transaction, *, older_than: float) -> tuple[str, ...]:
     Returns their ids. Nobody may write beside this transaction. Who comes back after this is told that another outcome is on record,
     and releases nothing.
     """
-    connection, at = transaction.connection, transaction.at
-    begun = sa.union(
-        sa.select(reads.c.read_id).where(
-            reads.c.outcome == ReadOutcome.OPEN.value, reads.c.at < later(at, -older_than)
-        ),
-        sa.select(reservations.c.record_id).where(reservations.c.until < at),
-    )
-    found = connection.execute(
-        sa.select(records.c.record_id, records.c.body)
-        .where(records.c.record_id.in_(begun), records.c.kind.in_(_BEGIN))
-        .order_by(records.c.seq)
-    ).all()
+    connection = transaction.connection
+    found = unfinished(connection, transaction.at, older_than)
     for row in found:
         transaction.add(_outcome(content_of(row.body)))
     ids = tuple(row.record_id for row in found)
     if ids:
         release(connection, ids)
     return ids
+
+
+def unfinished(
+    connection: sa.Connection, at: str, older_than: float
+) -> Sequence[sa.Row[tuple[str, bytes]]]:
+    """What began so many seconds before a moment, or holds a reservation that ran out, and has no outcome: ids and bodies."""
+    begun = sa.union(
+        sa.select(reads.c.read_id).where(
+            reads.c.outcome == ReadOutcome.OPEN.value, reads.c.at < later(at, -older_than)
+        ),
+        sa.select(reservations.c.record_id).where(reservations.c.until < at),
+    )
+    return connection.execute(
+        sa.select(records.c.record_id, records.c.body)
+        .where(records.c.record_id.in_(begun), records.c.kind.in_(_BEGIN))
+        .order_by(records.c.seq)
+    ).all()
 
 
 _BEGIN = [kind.value for kind in (RecordKind.INTENT, RecordKind.MODEL_CALL, RecordKind.TOOL_CALL)]

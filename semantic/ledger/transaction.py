@@ -12,6 +12,8 @@ from semantic.ledger.record import Record, RecordKind
 from semantic.ledger.schema import END_OF_READ, reads, records, scopes
 from semantic.ledger.store import Store
 
+# What a record of a definition is of.
+METRICS, AGENT = "metrics", "agent"
 RecordKey = tuple[str, str]
 
 _KNOWN = sa.select(records.c.record_id, records.c.kind).where(
@@ -190,15 +192,21 @@ class Transaction:
         return list(scope_rows(touches))
 
 
-def newest_content(connection: sa.Connection, kind: RecordKind) -> dict[str, Any] | None:
-    """What the newest record of a kind says, or None where there is none."""
-    body = connection.execute(
-        sa.select(records.c.body)
-        .where(records.c.kind == kind.value)
-        .order_by(records.c.seq.desc())
-        .limit(1)
-    ).scalar_one_or_none()
+def newest_content(
+    connection: sa.Connection, kind: RecordKind, *, reason: str | None = None
+) -> dict[str, Any] | None:
+    """What the newest record of a kind, and with that reason where one is given, says; None where there is none."""
+    newest = sa.select(records.c.body).where(records.c.kind == kind.value)
+    if reason is not None:
+        newest = newest.where(records.c.reason == reason)
+    body = connection.execute(newest.order_by(records.c.seq.desc()).limit(1)).scalar_one_or_none()
     return None if body is None else content_of(body)
+
+
+def definitions_on_record(connection: sa.Connection) -> dict[str, str]:
+    """By metric, the hash of the definition that was put on record last."""
+    content = newest_content(connection, RecordKind.DEFINITION, reason=METRICS)
+    return {} if content is None else dict(content["details"]["definitions"])
 
 
 def current_policy_hash(connection: sa.Connection) -> str | None:

@@ -19,9 +19,17 @@ from tests.orchestration_assets.faults import ledger_writes
 from tests.orchestration_assets.location import Location, agent_key
 from tests.semantic.door import WatchedSnapshot
 
+
+def written(what: str) -> tuple[tuple[str, str], ...]:
+    """The steps of a transaction that writes one record."""
+    return ((what, "begin"), (what, "insert into records"), (what, "commit"))
+
+
 WRITES = (
     ("opening", "begin"),
     ("opening", "commit"),
+    *written("first model call"),
+    *written("second model call"),
     ("intent", "begin"),
     ("intent", "insert into records"),
     ("intent", "insert into reads"),
@@ -30,11 +38,7 @@ WRITES = (
     ("outcome", "insert into records"),
     ("outcome", "commit"),
 )
-CHECKPOINT = (
-    ("checkpoint", "begin"),
-    ("checkpoint", "insert into records"),
-    ("checkpoint", "commit"),
-)
+AFTERWARDS = (*written("third model call"), *written("decision"), *written("checkpoint"))
 BOSS = agent_key("boss")
 opened: list[WatchedSnapshot] = []
 
@@ -70,7 +74,7 @@ def test_these_are_the_writes_of_a_run_with_one_read(watched: Location) -> None:
     with ledger_writes() as writes:
         ran = watched.run([BOSS])
     assert ran.success, ran.failures
-    assert writes.steps == [step for _, step in (*WRITES, *CHECKPOINT)]
+    assert writes.steps == [step for _, step in (*WRITES, *AFTERWARDS)]
     [told] = scripts.heard
     assert told.records() == [{"orders": 9, "revenue": 133.1}]
     assert len(queries()) == 1
@@ -83,15 +87,18 @@ def test_where_a_write_fails_the_model_is_given_nothing(
     watched: Location, of: str, step: str
 ) -> None:
     decided_before = watched.metadata(BOSS)
-    with ledger_writes(failing=WRITES.index((of, step))) as writes:
+    place = WRITES.index((of, step))
+    with ledger_writes(failing=place) as writes:
         ran = watched.run([BOSS])
-    assert writes.steps[-1] == step or of == "opening"
+    assert of == "opening" or writes.steps[place] == step
     assert not ran.success
     for told in scripts.heard:
         assert told.is_refused
         assert "rows" not in told.content
         assert "records" not in told.message
-    assert len(scripts.heard) == (0 if of == "opening" else 1)
+    assert len(scripts.heard) == (
+        0 if of in ("opening", "first model call", "second model call") else 1
+    )
     assert len(queries()) == (1 if of == "outcome" else 0)
 
     [message] = ran.failures.values()
@@ -109,8 +116,8 @@ def test_where_a_write_fails_the_model_is_given_nothing(
     assert not scripts.heard[0].is_refused
 
 
-@pytest.mark.parametrize("place", range(len(CHECKPOINT)))
-def test_where_the_checkpoint_cannot_be_written_nothing_is_decided(
+@pytest.mark.parametrize("place", [2, 5, 6, 7, 8], ids=lambda place: " ".join(AFTERWARDS[place]))
+def test_where_what_comes_after_cannot_be_written_nothing_is_decided(
     watched: Location, place: int
 ) -> None:
     with ledger_writes(failing=len(WRITES) + place):

@@ -25,6 +25,7 @@ from semantic.ledger import (
     find_reads,
     new_read_id,
 )
+from semantic.ledger.transaction import newest_content
 
 ROOT = Path(__file__).parents[2]
 
@@ -424,3 +425,21 @@ def test_the_registry_keeps_the_newest_definition_of_each_agent(ledger: Ledger) 
     ledger.register_agent("watch", "hash-3", {"model": "three"})
 
     assert ledger.registered_agents() == {"analyst": {"model": "two"}, "watch": {"model": "three"}}
+
+
+def test_a_definition_that_changed_is_on_record_once(ledger: Ledger) -> None:
+    for hashes, changed in (
+        ({"orders": "1", "revenue": "1"}, ("orders", "revenue")),
+        ({"orders": "1", "revenue": "1"}, ()),
+        ({"orders": "2", "returns": "1"}, ("orders", "returns", "revenue")),
+    ):
+        assert ledger.record_definitions(hashes, by="snapshot", run_id="run") == changed
+    with ledger.reading() as connection:
+        newest = newest_content(connection, RecordKind.DEFINITION)
+    assert newest is not None
+    assert newest["details"]["changed"] == {
+        "orders": ["1", "2"],
+        "returns": [None, "1"],
+        "revenue": ["1", None],
+    }
+    assert ledger.verify().is_whole
