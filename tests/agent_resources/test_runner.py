@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from pydantic_ai import models
 from pydantic_ai.messages import ModelResponse, TextPart
 from pydantic_ai.models.function import FunctionModel
@@ -26,7 +27,9 @@ from agent_resources.models import (
 from agent_resources.runner import run_agent
 from semantic.answer import MetricAnswer, Refusal
 from semantic.governed_metrics import GovernedMetrics
-from semantic.ledger import ReadContext, ReadQuestion, find_reads
+from semantic.ledger import ReadContext, ReadQuestion, RecordKind, find_reads
+from semantic.ledger.chain import content_of
+from semantic.ledger.schema import records
 from tests.agent_resources.openai_server import openai_server, tool_call
 
 CONTEXT = ReadContext(run_id="run-1", root_run_id="run-1", step_key="agents__analyst_mo")
@@ -72,6 +75,41 @@ def test_a_script_runs_to_a_decision_with_the_reads_it_rests_on(door: GovernedMe
     on_record = {read.read_id: read for read in find_reads(door.ledger, ReadQuestion(run="run-1"))}
     assert on_record[figure.read_id].outcome == "allowed"
     assert on_record[run.refusals()[0].read_id or ""].outcome == "refused"
+
+
+def written(door: GovernedMetrics, kind: RecordKind) -> list[dict[str, Any]]:
+    """What the records of a kind say, in the order in which they were written."""
+    with door.ledger.reading() as connection:
+        bodies = connection.scalars(
+            sa.select(records.c.body).where(records.c.kind == kind.value).order_by(records.c.seq)
+        )
+        return [content_of(body) for body in bodies]
+
+
+def test_the_decision_is_on_record_with_its_reads_once_however_often_it_is_tried(
+    door: GovernedMetrics,
+) -> None:
+    run = run_agent(ANALYST, ScriptedModel(by_region), door, CONTEXT)
+    again = run_agent(ANALYST, ScriptedModel(by_region), door, CONTEXT)
+    assert again.decision_id == run.decision_id
+    [decision] = written(door, RecordKind.DECISION)
+    assert decision["id"] == run.decision_id
+    assert decision["reader"] == "analyst_mo"
+    assert decision["details"]["reads"] == [item.result.read_id for item in run.reads]
+    assert decision["details"]["cited"] == [run.answers()[0].read_id]
+    assert Decision.model_validate_json(decision["details"]["decision"]) == run.decision
+    assert len(written(door, RecordKind.MODEL_CALL)) == 2 * run.usage.requests
+
+
+def test_a_request_that_fails_is_on_record(door: GovernedMetrics) -> None:
+    def breaks(messages: object, info: object) -> ModelResponse:
+        raise ConnectionError("reset")
+
+    with pytest.raises(ConnectionError):
+        run_agent(ANALYST, FunctionModel(breaks), door, CONTEXT)
+    [call] = written(door, RecordKind.MODEL_CALL)
+    assert (call["reason"], call["details"]["error"]) == ("failed", "ConnectionError")
+    assert written(door, RecordKind.DECISION) == []
 
 
 def test_what_json_cannot_hold_is_told_as_a_text() -> None:
@@ -196,6 +234,11 @@ def test_any_openai_compatible_server_can_be_the_model(
     offered = {tool["function"]["name"] for tool in requests[0]["tools"]}
     assert offered == {"list_metrics", "describe_metric", "query_metrics", "final_result"}
     assert "SELECT" not in json.dumps(requests)
+    calls = written(door, RecordKind.MODEL_CALL)
+    assert [call["details"]["input_tokens"] for call in calls] == [10, 10]
+    assert calls[0]["details"]["model"] == "small-model"
+    assert calls[0]["root_run_id"] == "run-1"
+    assert "key-of-the-test" not in json.dumps(calls)
 
 
 def test_model_requests_are_off_by_one_switch() -> None:
