@@ -23,6 +23,7 @@ from semantic.ledger import (
 from semantic.policy import REFRESH, Reader
 from semantic.prepared import Prepared
 from semantic.query import MetricQuery
+from semantic.recorded_query import recorded_query
 from semantic.refused import Refused
 
 
@@ -108,7 +109,7 @@ class ReadRecord:
                 for item in ready.versions
             ),
             details={
-                "query": self._query.canonical(),
+                "query": recorded_query(self._query, self._door.catalog),
                 **({"values_only": True} if self._values_only else {}),
                 "versions_as_read": {item.name: item.version_as_read for item in ready.versions},
                 "snapshot": ready.snapshot.version,

@@ -13,11 +13,21 @@ from pydantic import ValidationError
 from semantic.answer import Explanation, MetricAnswer, Reason, Refusal
 from semantic.door import Door
 from semantic.errors import LedgerUnavailable, SnapshotUnavailable
-from semantic.ledger import MetricRead, ReadContext, Record, RecordKind, Touched, new_read_id, uuid7
+from semantic.ledger import (
+    Erasable,
+    MetricRead,
+    ReadContext,
+    Record,
+    RecordKind,
+    Touched,
+    new_read_id,
+    uuid7,
+)
 from semantic.open_snapshot import OpenSnapshot
 from semantic.policy import Reader
 from semantic.query import MetricQuery
 from semantic.read import Read
+from semantic.recorded_query import recorded_query
 from semantic.refused import Refused
 from semantic.snapshot import SnapshotStore
 from semantic.snapshot_record import SnapshotRecord
@@ -237,10 +247,10 @@ class ReadSession:
             metrics=tuple(MetricRead(metric=name) for name in _asked_names(raw)),
             touches=Touched(dimensions=query.dimensions if query else ()),
             details={
-                "request": _written(raw)[:_LONGEST_RECORDED_REQUEST],
-                "query": query.canonical() if query else None,
-                "message": refused.message,
-                "detail": refused.detail,
+                "request": Erasable(_written(raw)[:_LONGEST_RECORDED_REQUEST]),
+                "query": recorded_query(query, self._door.catalog) if query else None,
+                "message": Erasable(refused.message),
+                "detail": Erasable(refused.detail),
                 "policy_hash": self._door.policy.hash,
                 "snapshot": self._snapshot.version if self._snapshot else None,
             },

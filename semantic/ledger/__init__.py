@@ -2,6 +2,7 @@
 
 from semantic.ledger.breakers import BreakerSettings
 from semantic.ledger.budgets import Budget, Charge, Unit
+from semantic.ledger.erasable import ERASED, Erasable
 from semantic.ledger.ledger import STATE_FOLDER, Ledger
 from semantic.ledger.note import Checkpoint, NoteError, open_note
 from semantic.ledger.reads import (
@@ -26,6 +27,7 @@ from semantic.ledger.terms import Admission, Settlement, Terms
 from semantic.ledger.verify import Finding, Harm, Verified
 
 __all__ = [
+    "ERASED",
     "STATE_FOLDER",
     "Admission",
     "AskedQuery",
@@ -33,6 +35,7 @@ __all__ = [
     "Budget",
     "Charge",
     "Checkpoint",
+    "Erasable",
     "Finding",
     "Harm",
     "Ledger",

@@ -15,6 +15,7 @@ from semantic.errors import LedgerUnavailable
 from semantic.keys import load_signing_key
 from semantic.ledger.budgets import Budget, spent
 from semantic.ledger.chain import content_of
+from semantic.ledger.erasable import erase_all_with, restored
 from semantic.ledger.note import Checkpoint
 from semantic.ledger.postgres_store import PostgresStore
 from semantic.ledger.proof import prove
@@ -82,14 +83,14 @@ class Ledger:
         return self._writer.append(record, terms)
 
     def body(self, record_id: str, kind: RecordKind) -> dict[str, Any] | None:
-        """What a record says, or None where there is none."""
+        """What a record says, with what was not erased of it, or None where there is none."""
         with self.reading() as connection:
             found = connection.execute(
                 sa.select(records.c.body).where(
                     records.c.record_id == record_id, records.c.kind == kind.value
                 )
             ).scalar_one_or_none()
-        return None if found is None else content_of(found)
+            return None if found is None else restored(connection, content_of(found))
 
     def publish_policy(self, policy_hash: str, text: str, *, by: str, run_id: str | None) -> bool:
         """Makes a policy the current one. Returns whether it was not already."""
@@ -193,6 +194,22 @@ class Ledger:
                 return ()
         with self._writer.transaction() as transaction:
             return sweep(transaction, older_than=older_than)
+
+    def erase(self, text: str, *, by: str, reason: str) -> tuple[int, int]:
+        """Erases every erasable value in which a text stands, and puts on record how many were, not which. Returns how many values of how
+        many records.
+        """
+        with self._writer.transaction() as transaction:
+            values, of_records = erase_all_with(transaction.connection, text)
+            record = Record(
+                record_id=str(uuid7()),
+                kind=RecordKind.ERASURE,
+                reader=by,
+                details={"values": values, "records": of_records, "why": reason},
+            )
+            transaction.add(record)
+        self._store.shred()
+        return values, of_records
 
     def spent(self, budget: Budget) -> int:
         """How much of a budget is spent or reserved now."""

@@ -84,6 +84,9 @@ class PostgresStore:
         """0: numbers are also given to what was never committed."""
         return 0
 
+    def shred(self) -> None:
+        """Nothing: Postgres removes deleted rows when it vacuums."""
+
     def let(self, role: str) -> None:
         """Gives a role what the application needs: to add to the record, not to change it. Needs the rights of the owner."""
         with self.writing(alone=True) as connection:

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from semantic.canonical import canonical_json
+from semantic.ledger.erasable import Erasable, written
 
 
 class RecordKind(StrEnum):
@@ -26,6 +27,7 @@ class RecordKind(StrEnum):
     APPROVAL = "approval"
     POLICY = "policy"
     DEFINITION = "definition"
+    ERASURE = "erasure"
     CHECKPOINT = "checkpoint"
 
 
@@ -75,7 +77,8 @@ class MetricRead:
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """One row of the ledger. `details` are JSON values without floats; they and all else are part of the body.
+    """One row of the ledger. `details` are JSON values without floats; they and all else are part of the body, of an `Erasable` its
+    digest.
 
     `reader` is the actor and `acting_for` the subject of RFC 8693, where it acts for another.
     """
@@ -118,13 +121,22 @@ class Record:
                 for item in self.metrics
             ],
             "touches": self.touches.said(),
-            "details": dict(self.details),
+            "details": self._written[0],
         }
+
+    @property
+    def erasable(self) -> list[Erasable]:
+        """The values in it that can be erased."""
+        return self._written[1]
 
     @cached_property
     def content(self) -> bytes:
         """The canonical bytes of what it says. Its time and its place are given to it where it is written."""
         return canonical_json(self.said)
+
+    @cached_property
+    def _written(self) -> tuple[Any, list[Erasable]]:
+        return written(dict(self.details))
 
     @property
     def is_retryable(self) -> bool:

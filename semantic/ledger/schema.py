@@ -4,7 +4,8 @@
 hashed; the other columns repeat parts of it for look-ups. `tiles` keep hashes of the tree over all bodies.
 
 `reads` and `scopes` are an index of what bodies say, and `verify` compares them. Of a read only its end can be added. `agents` is a registry, and the newest definition of
-an agent replaces the one before. `spending`, `reservations` and `breakers` change with every transaction that concerns them.
+an agent replaces the one before. `spending`, `reservations` and `breakers` change with every transaction that concerns them, and from
+`erasable_values` what is asked for is deleted.
 """
 
 from sqlalchemy import (
@@ -17,6 +18,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    Text,
     UniqueConstraint,
 )
 
@@ -114,6 +116,16 @@ agents = Table(
     Column("registered_at", _MOMENT, nullable=False),
     Column("definition_hash", String(64), nullable=False),
     Column("body", LargeBinary, nullable=False),
+)
+
+# Values that stand in a body by their digest, each with the key of it.
+erasable_values = Table(
+    "erasable_values",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("record_id", String(36), nullable=False),
+    Column("key", LargeBinary, nullable=False),
+    Column("value", Text, nullable=False),
 )
 
 # What was spent under a budget, by parts of its window.

@@ -98,6 +98,15 @@ class SqliteStore:
         """The highest number that any record was ever given."""
         return int(connection.exec_driver_sql(_HIGHEST).scalar() or 0)
 
+    def shred(self) -> None:
+        """Writes over what was deleted: in the database it was at once, and the write-ahead log is emptied."""
+        if self.path is None:
+            return
+        with translated(self.name), self._exclusive(), self._engine.connect() as connection:
+            driver: Any = connection.connection.dbapi_connection
+            driver.rollback()
+            driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def close(self) -> None:
         """Closes the file. Other processes may still have it open."""
         with self._exclusive():
@@ -167,6 +176,7 @@ def _prepare_connection(connection: Any, _: object) -> None:
         "PRAGMA journal_mode=WAL",
         "PRAGMA synchronous=FULL",
         "PRAGMA foreign_keys=ON",
+        "PRAGMA secure_delete=ON",
         "PRAGMA busy_timeout=5000",
     ):
         cursor.execute(statement)

@@ -46,6 +46,10 @@ class Store(Protocol):
         """The highest number that any record was ever given, 0 where the database does not tell."""
         ...
 
+    def shred(self) -> None:
+        """Removes from its files what was deleted, as far as the database can."""
+        ...
+
     def close(self) -> None:
         """Closes the database here. Other processes may still have it open."""
         ...

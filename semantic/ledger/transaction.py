@@ -7,9 +7,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from semantic.ledger.chain import Link, content_of
+from semantic.ledger.erasable import rows_of_values
 from semantic.ledger.read_index import end_of, rows_of, scope_of, scope_rows
 from semantic.ledger.record import Record, RecordKind
-from semantic.ledger.schema import END_OF_READ, reads, records, scopes
+from semantic.ledger.schema import END_OF_READ, erasable_values, reads, records, scopes
 from semantic.ledger.store import Store
 
 # What a record of a definition is of.
@@ -33,6 +34,7 @@ _POLICY = (
 _ADD = sa.insert(records)
 _ADD_READS = sa.insert(reads)
 _ADD_SCOPES = sa.insert(scopes)
+_ADD_VALUES = sa.insert(erasable_values)
 _END_READ = (
     sa.update(reads)
     .where(
@@ -181,6 +183,13 @@ class Transaction:
         ]
         if ended:
             self.connection.execute(_END_READ, ended)
+        values = [
+            row
+            for item, _ in added
+            for row in rows_of_values(item.record.record_id, item.record.erasable)
+        ]
+        if values:
+            self.connection.execute(_ADD_VALUES, values)
         new = [row for item, _ in added for row in self._new_scope(item.record.said["touches"])]
         if new:
             self.connection.execute(_ADD_SCOPES, new)

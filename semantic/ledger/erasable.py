@@ -1,0 +1,122 @@
+"""Values that can be erased: the record holds a keyed digest of each, and a table beside it the value with its key.
+
+While the value is kept, anybody can check it against the digest. When it has been erased, its key is gone with it, and the digest says
+nothing more of it, also to who guesses. The record itself stays as it was written.
+"""
+
+import hashlib
+import hmac
+import json
+import secrets
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+
+from semantic.canonical import canonical_json
+from semantic.ledger.schema import erasable_values
+
+ERASED = "erased"
+_MARK = "erasable"
+
+
+@dataclass(frozen=True)
+class Erasable:
+    """A JSON value without floats that can be erased from the record later."""
+
+    value: Any
+    key: bytes = field(default_factory=lambda: secrets.token_bytes(16))
+
+    @property
+    def digest(self) -> str:
+        """HMAC-SHA-256 of the value's canonical JSON under its own key, in hexadecimal."""
+        return hmac.new(self.key, canonical_json(self.value), hashlib.sha256).hexdigest()
+
+
+def written(details: Any) -> tuple[Any, list[Erasable]]:
+    """Details as they stand in the record, each erasable value by its digest; and these values."""
+    found: list[Erasable] = []
+
+    def plain(value: Any) -> Any:
+        match value:
+            case Erasable():
+                found.append(value)
+                return {_MARK: value.digest}
+            case Mapping():
+                return {name: plain(item) for name, item in value.items()}
+            case list() | tuple():
+                return [plain(item) for item in value]
+            case _:
+                return value
+
+    return plain(details), found
+
+
+def restored(connection: sa.Connection, content: dict[str, Any]) -> dict[str, Any]:
+    """What a record says, with its erasable values, or `"erased"` in place of those that are no more."""
+    digests = set(_digests(content))
+    if not digests:
+        return content
+    rows = connection.execute(
+        sa.select(erasable_values).where(erasable_values.c.digest.in_(digests))
+    )
+    kept = {row.digest: json.loads(row.value) for row in rows}
+
+    def full(value: Any) -> Any:
+        match value:
+            case {"erasable": str() as digest} if len(value) == 1:
+                return kept.get(digest, ERASED)
+            case dict():
+                return {name: full(item) for name, item in value.items()}
+            case list():
+                return [full(item) for item in value]
+            case _:
+                return value
+
+    found: dict[str, Any] = full(content)
+    return found
+
+
+def rows_of_values(record_id: str, values: list[Erasable]) -> Iterator[dict[str, Any]]:
+    """What is kept of erasable values."""
+    for item in values:
+        yield {
+            "digest": item.digest,
+            "record_id": record_id,
+            "key": item.key,
+            "value": canonical_json(item.value).decode(),
+        }
+
+
+def erase_all_with(connection: sa.Connection, text: str) -> tuple[int, int]:
+    """Erases every value in which a text stands, in any case of its letters. Returns how many values of how many records."""
+    found = connection.execute(
+        sa.select(erasable_values.c.digest, erasable_values.c.record_id).where(
+            sa.func.lower(erasable_values.c.value).contains(
+                canonical_json(text).decode()[1:-1].lower(), autoescape=True
+            )
+        )
+    ).all()
+    digests = [row.digest for row in found]
+    for start in range(0, len(digests), 500):
+        connection.execute(
+            sa.delete(erasable_values).where(
+                erasable_values.c.digest.in_(digests[start : start + 500])
+            )
+        )
+    return len(found), len({row.record_id for row in found})
+
+
+def _digests(value: Any) -> Iterator[str]:
+    match value:
+        case {"erasable": str() as digest} if len(value) == 1:
+            yield digest
+        case dict():
+            for item in value.values():
+                yield from _digests(item)
+        case list():
+            for item in value:
+                yield from _digests(item)
+        case _:
+            pass

@@ -1,0 +1,69 @@
+"""What the record holds of a person can be erased, and the record stays whole."""
+
+import json
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from semantic.ledger import ERASED, Erasable, Ledger, Record, RecordKind
+from semantic.ledger.schema import records
+from tests.semantic.ledger.conftest import OpenLedger
+
+JANE = "jane.doe@example.com"
+
+
+def refusal(record_id: str, *values: object) -> Record:
+    details = {"query": {"filters": [{"values": Erasable(value)} for value in values]}, "rows": 3}
+    return Record(record_id=record_id, kind=RecordKind.REFUSAL, reader="ana", details=details)
+
+
+def values_of(ledger: Ledger, record_id: str) -> list[object]:
+    body = ledger.body(record_id, RecordKind.REFUSAL)
+    assert body is not None
+    return [item["values"] for item in body["details"]["query"]["filters"]]
+
+
+def test_a_value_is_told_until_it_is_erased_and_the_record_stays_whole(
+    open_ledger: OpenLedger,
+) -> None:
+    one, two = open_ledger(), open_ledger()
+    one.append(refusal("a", [JANE, "john@example.com"], ["x"], 'a "quoted" text'))
+    one.append(refusal("b", f"please find {JANE.upper()} for me"))
+    one.append(refusal("c", ["nobody"]))
+    one.seal()
+    assert values_of(two, "a") == [[JANE, "john@example.com"], ["x"], 'a "quoted" text']
+
+    assert two.erase(JANE, by="data protection", reason="asked on 1 May") == (2, 2)
+    assert values_of(one, "a") == [ERASED, ["x"], 'a "quoted" text']
+    assert values_of(one, "b") == [ERASED]
+    assert values_of(one, "c") == [["nobody"]]
+    assert one.erase('"quoted" text', by="x", reason="y") == (1, 1)
+    assert one.erase("100%", by="x", reason="y") == (0, 0)
+    assert one.seal()
+    assert two.verify().is_whole
+    assert set(two.prove("a")) == {"refusal"}
+
+
+def test_the_body_holds_nothing_that_a_guess_can_be_checked_against(
+    open_ledger: OpenLedger,
+) -> None:
+    ledger = open_ledger()
+    ledger.append(refusal("a", JANE))
+    ledger.append(refusal("b", JANE))
+    with ledger.reading() as connection:
+        bodies = [json.loads(body) for body in connection.scalars(sa.select(records.c.body))]
+    first, second = (
+        body["record"]["details"]["query"]["filters"][0]["values"]["erasable"] for body in bodies
+    )
+    assert first != second, "each value has a key of its own"
+    assert JANE not in json.dumps(bodies)
+
+
+def test_an_erased_value_stands_in_no_file(tmp_path: Path) -> None:
+    ledger = Ledger.open(tmp_path / "ledger.db")
+    for number in range(50):
+        ledger.append(refusal(f"r-{number}", f"{JANE} {number}"))
+    assert any(JANE.encode() in path.read_bytes() for path in tmp_path.iterdir())
+    ledger.erase(JANE, by="data protection", reason="asked")
+    assert not [path for path in tmp_path.iterdir() if JANE.encode() in path.read_bytes()]
+    ledger.close()
