@@ -56,6 +56,10 @@ class LedgerUnavailable(GovernedMetricsError):
     """The record cannot be written or read, so no data may be. The operator can act."""
 
 
+class QuestionError(GovernedMetricsError):
+    """A question to the record that it has no answer for. Who asks can act."""
+
+
 def did_you_mean(asked: str, names: Iterable[str]) -> str | None:
     """The nearest of `names` to what was asked as a hint, or None where nothing is near."""
     near = get_close_matches(asked, list(names), n=3, cutoff=0.6)

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from orchestration_assets.cli import agents, ask, catalog, integrity, ledger, policy, reads
+from orchestration_assets.cli import agents, ask, catalog, integrity, ledger, policy, reads, unused
 from orchestration_assets.cli.output import say
 from semantic.errors import GovernedMetricsError
 
@@ -19,6 +19,7 @@ app = typer.Typer(
 app.command("catalog")(catalog.catalog)
 app.command("ask")(ask.ask)
 app.command("reads")(reads.reads)
+app.command("unused")(unused.unused)
 app.command("agents")(agents.agents)
 app.command("verify")(integrity.verify)
 app.command("prove")(integrity.prove)

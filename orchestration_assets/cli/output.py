@@ -4,26 +4,35 @@ import json
 import sys
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 
-def print_json(rows: Iterable[Mapping[str, Any]]) -> None:
-    """A JSON array with one object per line."""
-    lines = [json.dumps(row, ensure_ascii=False, default=str) for row in rows]
-    sys.stdout.write(
-        "[" + ",".join(f"\n{line}" for line in lines) + ("\n" if lines else "") + "]\n"
-    )
+def print_json(rows: Iterable[Mapping[str, Any]], *, file: TextIO | None = None) -> None:
+    """A JSON array with one object per line. Control characters in texts are written as JSON escapes them."""
+    out = file or sys.stdout
+    out.write("[")
+    end = ""
+    for row in rows:
+        line = json.dumps(row, ensure_ascii=False, default=str)
+        out.write(f"{end}\n{''.join(map(_escaped, line))}")
+        end = ","
+    out.write("\n]\n" if end else "]\n")
 
 
 def print_table(
-    columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    title: str | None = None,
+    file: TextIO | None = None,
 ) -> None:
     """A table. What people or models wrote is shown as text, never as markup or control characters."""
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+    is_terminal = file is None and sys.stdout.isatty()
+    console = Console(highlight=False, width=None if is_terminal else 200, file=file)
     table = Table(
         title=title, title_justify="left", header_style="bold", show_edge=False, pad_edge=False
     )
@@ -54,6 +63,14 @@ def plain(cell: object) -> str:
     if isinstance(cell, int) and not isinstance(cell, bool):
         return f"{cell:,}"
     return "".join(
-        character if unicodedata.category(character)[0] != "C" else f"\\u{ord(character):04x}"
+        f"\\u{ord(character):04x}" if _is_control(character) else character
         for character in str(cell)
     )
+
+
+def _is_control(character: str) -> bool:
+    return unicodedata.category(character)[0] == "C"
+
+
+def _escaped(character: str) -> str:
+    return json.dumps(character)[1:-1] if _is_control(character) else character

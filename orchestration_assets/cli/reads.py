@@ -1,30 +1,104 @@
-"""`governed-agents reads`: who read what, when, at which version, allowed or refused."""
+"""`governed-agents reads`: who read what, when, at which version, allowed or refused; and how often."""
 
-from collections.abc import Iterable
-from datetime import datetime, timedelta
-from typing import Annotated, Any
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime, timedelta
+from itertools import chain
+from typing import Annotated
 
 import typer
 
+from orchestration_assets.cli.columns import Holds
 from orchestration_assets.cli.days import parse_day, parse_moment
-from orchestration_assets.cli.output import print_json, print_table, say
+from orchestration_assets.cli.formats import (
+    Answer,
+    Format,
+    FormatOption,
+    JsonOption,
+    ToOption,
+    chosen_format,
+    give,
+)
+from orchestration_assets.cli.names import known_decision, known_reason, known_run, meant
+from orchestration_assets.cli.output import say
 from orchestration_assets.cli.place import Place
-from semantic.errors import GovernedMetricsError, did_you_mean
-from semantic.ledger import Read, ReadQuestion, find_reads, known_names
+from orchestration_assets.cli.read_counts import (
+    MEASURES,
+    count_columns,
+    counts_page,
+    keys_named,
+    plain_count,
+)
+from semantic.ledger import (
+    Read,
+    ReadOrder,
+    ReadOutcome,
+    ReadQuestion,
+    count_reads,
+    find_reads,
+    read_page,
+)
+from semantic.ledger.recorded_names import Named
 from semantic.policy import REFRESH
 
 SHOWN = 50
+COLUMNS = {
+    "read_id": Holds.TEXT,
+    "at": Holds.MOMENT,
+    "agent": Holds.TEXT,
+    "acting_for": Holds.TEXT,
+    "team": Holds.TEXT,
+    "run_id": Holds.TEXT,
+    "root_run_id": Holds.TEXT,
+    "metric": Holds.TEXT,
+    "data_version": Holds.TEXT,
+    "version_as_read": Holds.TEXT,
+    "definition_hash": Holds.TEXT,
+    "outcome": Holds.TEXT,
+    "reason": Holds.TEXT,
+    "covers_from": Holds.DAY,
+    "covers_to": Holds.DAY,
+    "snapshot": Holds.TEXT,
+    "group_by": Holds.TEXTS,
+    "rows": Holds.NUMBER,
+    "notices": Holds.TEXTS,
+    "purpose": Holds.TEXT,
+    "why": Holds.TEXT,
+    "ended_at": Holds.MOMENT,
+}
+Several = list[str] | None
 
 
 def reads(
     context: typer.Context,
-    metric: Annotated[str | None, typer.Option(help="Reads of this metric.")] = None,
-    agent: Annotated[str | None, typer.Option(help="Reads of this agent or other reader.")] = None,
-    run: Annotated[
-        str | None,
-        typer.Option(help="Reads of this Dagster run, or of one that begins so, and its retries."),
+    metric: Annotated[Several, typer.Option(help="Reads of this metric.")] = None,
+    dimension: Annotated[
+        Several, typer.Option(help="Grouped or filtered by it; also by the end of its name.")
     ] = None,
-    refused: Annotated[bool, typer.Option("--refused", help="Only what was refused.")] = False,
+    table: Annotated[
+        Several, typer.Option(help="That scanned this table, with or without schema and quotes.")
+    ] = None,
+    dbt_model: Annotated[
+        Several, typer.Option(help="That scanned what this dbt model builds.")
+    ] = None,
+    agent: Annotated[Several, typer.Option(help="By this agent or other reader.")] = None,
+    acting_for: Annotated[Several, typer.Option("--for", help="On behalf of this one.")] = None,
+    reader: Annotated[Several, typer.Option(help="By this one or on its behalf.")] = None,
+    team: Annotated[Several, typer.Option(help="By readers of this team.")] = None,
+    run: Annotated[
+        Several,
+        typer.Option(help="Of this Dagster run, or of one that begins so, and its retries."),
+    ] = None,
+    decision: Annotated[Several, typer.Option(help="That this decision rests on.")] = None,
+    read: Annotated[Several, typer.Option(help="The read with this id.")] = None,
+    version: Annotated[
+        Several,
+        typer.Option(help="At this data version or definition, or one that begins so."),
+    ] = None,
+    outcome: Annotated[list[ReadOutcome] | None, typer.Option(help="That ended so.")] = None,
+    refused: Annotated[
+        bool, typer.Option("--refused", help="The same as --outcome refused.")
+    ] = False,
+    reason: Annotated[Several, typer.Option(help="Refused for this reason.")] = None,
     on: Annotated[
         str | None, typer.Option(help="Read on this day: 2026-11-17, today, tuesday. UTC.")
     ] = None,
@@ -33,68 +107,129 @@ def reads(
     covering: Annotated[
         str | None, typer.Option(help="Reads whose data covered this day, whenever they were.")
     ] = None,
-    limit: Annotated[int | None, typer.Option(help="At most so many, newest first.", min=1)] = None,
     everything: Annotated[
         bool, typer.Option("--all", help="Also the refresh, which measures every metric.")
     ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="One object per read and metric.")
-    ] = False,
+    by: Annotated[
+        Several, typer.Option(help="Count them by this: metric,day. Hours to years give trends.")
+    ] = None,
+    sort: Annotated[
+        str | None, typer.Option(help="By this column; -rows for the largest first.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(help="At most so many.", min=1)] = None,
+    after: Annotated[
+        str | None, typer.Option(help="The next page, by what the last one said.")
+    ] = None,
+    form: FormatOption = None,
+    as_json: JsonOption = False,
+    to: ToOption = None,
 ) -> None:
-    """Who read what, when, at which version, allowed or refused: one row per read and metric, newest first.
+    """Who read what, when, at which version, allowed or refused: one row per read and metric, newest first. Options that name
+    something may be repeated, and any of the names will do.
 
     Example: governed-agents reads --metric cancellation_rate --on tuesday
 
-    Example: governed-agents reads --covering 2013-02-09 --json
+    Example: governed-agents reads --refused --by reason,metric
+
+    Example: governed-agents reads --table flights --since 2026-11-01 --to reads.csv
     """
     place = Place.of(context)
-    _refuse_unknown(place, metric, agent)
-    day = parse_day(on) if on else None
+    chosen = chosen_format(form, as_json=as_json, to=to)
+    first, last = _days(on)
+    outcomes = [*(outcome or ()), *([ReadOutcome.REFUSED] if refused else ())]
     question = ReadQuestion(
-        metric=metric,
-        reader=agent,
-        run=run,
-        refused=refused,
-        since=_later(parse_moment(since) if since else None, _begin(day)),
-        until=_earlier(
-            parse_moment(until) if until else None, _begin(day + timedelta(days=1) if day else None)
-        ),
+        metric=_names(place, Named.METRIC, metric),
+        dimension=_names(place, Named.DIMENSION, dimension),
+        relation=_names(place, Named.RELATION, table),
+        dbt_model=_names(place, Named.DBT_MODEL, dbt_model),
+        agent=_names(place, Named.AGENT, agent),
+        acting_for=_names(place, Named.ACTING_FOR, acting_for),
+        reader=_names(place, Named.ACTING_FOR, reader),
+        team=_names(place, Named.TEAM, team),
+        run=run and [known_run(place, item) for item in run],
+        decision=decision and [known_decision(place, item) for item in decision],
+        read=read,
+        version=version,
+        outcome=[item.value for item in outcomes] or None,
+        reason=reason and [known_reason(item) for item in reason],
+        since=max(filter(None, (parse_moment(since) if since else None, first)), default=None),
+        until=min(filter(None, (parse_moment(until) if until else None, last)), default=None),
         covering=parse_day(covering) if covering else None,
-        without_reader=None if everything or agent == REFRESH else REFRESH,
+        without_agent=None if everything or REFRESH in (agent or ()) else REFRESH,
     )
-    found = list(find_reads(place.ledger, question))
-    if run and not found and not list(find_reads(place.ledger, ReadQuestion(run=run, limit=1))):
-        raise GovernedMetricsError(
-            f"No read of a run {run!r} is on record",
-            hint="the runs of an agent stand on its page in the Dagster UI, and in `governed-agents agents --json`",
-        )
-    if as_json:
-        print_json(_plain(read) for read in _first(found, limit))
-        return
-    _print(found, limit or SHOWN, everything=everything, refused=refused)
+    limit = limit or (SHOWN if chosen is Format.TABLE and to is None else None)
+    if by:
+        answer, next_page = _counts(place, question, by, sort=sort, limit=limit, after=after)
+    else:
+        order = ReadOrder.of(sort) if sort else ReadOrder()
+        is_why = set(outcomes) == {ReadOutcome.REFUSED} or bool(reason)
+        found, next_page = _found(place, question, order, limit=limit, after=after)
+        answer = _answer(found, is_why=is_why)
+    give(answer, chosen, to)
+    if next_page:
+        say(f"There are more: --after {next_page}")
+    if question.without_agent and chosen is Format.TABLE:
+        say("Reads of the refresh, which measures every metric, are left out; --all shows them.")
 
 
-def _print(found: list[Read], limit: int, *, everything: bool, refused: bool) -> None:
-    what = ["why"] if refused else ["covers", "data version", "rows"]
-    print_table(
-        ["at (UTC)", "reader", "metric", "outcome", *what, "run", "read"],
-        [
+def _found(
+    place: Place, question: ReadQuestion, order: ReadOrder, *, limit: int | None, after: str | None
+) -> tuple[Iterable[Read], str | None]:
+    """The reads of one page; without a limit all of them, of which the first are fetched at once, so that what is wrong shows."""
+    if limit is not None:
+        page = read_page(place.ledger, question, order=order, limit=limit, after=after)
+        return page.reads, page.after
+    found = find_reads(place.ledger, question, order=order, after=after)
+    return chain([first for first in [next(found, None)] if first], found), None
+
+
+def _answer(found: Iterable[Read], *, is_why: bool) -> Answer:
+    what = ["why"] if is_why else ["covers", "data version", "rows"]
+    return Answer(
+        columns=COLUMNS,
+        rows=({name: getattr(read, name) for name in COLUMNS} for read in found),
+        heads=["at (UTC)", "reader", "metric", "outcome", *what, "run", "read"],
+        lines=(
             (
-                read.at[:19].replace("T", " "),
-                read.agent + (f" for {read.acting_for}" if read.acting_for else ""),
+                _moment(read.at),
+                (read.agent or "") + (f" for {read.acting_for}" if read.acting_for else ""),
                 read.metric,
                 read.outcome + (f": {read.reason}" if read.reason else ""),
-                *([read.why] if refused else _what(read)),
+                *([read.why] if is_why else _what(read)),
                 (read.run_id or "")[:8],
                 read.read_id,
             )
-            for read in found[:limit]
+            for read in found
+        ),
+    )
+
+
+def _counts(
+    place: Place,
+    question: ReadQuestion,
+    by: Sequence[str],
+    *,
+    sort: str | None,
+    limit: int | None,
+    after: str | None,
+) -> tuple[Answer, str | None]:
+    keys = keys_named(by)
+    counts = count_reads(place.ledger, question, keys)
+    shown, next_page = counts_page(counts, keys, sort=sort, limit=limit, after=after)
+    answer = Answer(
+        columns=count_columns(keys),
+        rows=[plain_count(count) for count in shown],
+        heads=[*keys, *(name if name != "last_at" else "last (UTC)" for name in MEASURES)],
+        lines=[
+            (*count.by.values(), count.reads, count.refused, count.rows, _moment(count.last_at))
+            for count in shown
         ],
     )
-    if len(found) > limit:
-        say(f"{len(found) - limit:,} older ones are not shown; --limit shows more.")
-    if not everything:
-        say("Reads of the refresh, which measures every metric, are left out; --all shows them.")
+    return answer, next_page
+
+
+def _names(place: Place, what: Named, asked: Several) -> Several:
+    return meant(place, what, asked) if asked else None
 
 
 def _what(read: Read) -> list[object]:
@@ -102,57 +237,17 @@ def _what(read: Read) -> list[object]:
     return [covers, (read.data_version or "")[:8], read.rows]
 
 
-def _plain(read: Read) -> dict[str, Any]:
-    return {
-        "read_id": read.read_id,
-        "at": read.at,
-        "agent": read.agent,
-        "acting_for": read.acting_for,
-        "run_id": read.run_id,
-        "metric": read.metric,
-        "data_version": read.data_version,
-        "version_as_read": read.version_as_read,
-        "definition_hash": read.definition_hash,
-        "outcome": read.outcome,
-        "reason": read.reason,
-        "covers_from": read.covers_from,
-        "covers_to": read.covers_to,
-        "snapshot": read.snapshot,
-        "group_by": list(read.group_by),
-        "rows": read.rows,
-        "notices": list(read.notices),
-        "purpose": read.purpose,
-        "why": read.why,
-    }
+def _moment(stamp: str | None) -> str:
+    return (stamp or "")[:19].replace("T", " ")
 
 
-def _refuse_unknown(place: Place, metric: str | None, agent: str | None) -> None:
-    """A name that nobody ever read, and that does not exist now, is a slip of the pen."""
-    if metric is None and agent is None:
-        return
-    metrics, readers = known_names(place.ledger)
-    if metric is not None and place.snapshots.current_version():
-        metrics |= set(place.catalog.metrics)
-    readers |= set(place.ledger.registered_agents()) | {REFRESH}
-    for kind, name, known in (("metric", metric, metrics), ("reader", agent, readers)):
-        if name is not None and name not in known:
-            raise GovernedMetricsError(
-                f"There is no {kind} {name!r}, and no read of one",
-                hint=did_you_mean(name, known) or f"known: {', '.join(sorted(known)[:20])}",
-            )
+def _days(on: str | None) -> tuple[datetime | None, datetime | None]:
+    """The day that a text names, as its beginning and its end."""
+    if on is None:
+        return None, None
+    day = parse_day(on)
+    return _begin(day), _begin(day + timedelta(days=1))
 
 
-def _first(found: Iterable[Read], limit: int | None) -> Iterable[Read]:
-    return (read for position, read in enumerate(found) if limit is None or position < limit)
-
-
-def _begin(day: Any) -> datetime | None:
-    return datetime(day.year, day.month, day.day) if day else None  # noqa: DTZ001 - UTC
-
-
-def _later(one: datetime | None, other: datetime | None) -> datetime | None:
-    return max(one, other) if one and other else one or other
-
-
-def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:
-    return min(one, other) if one and other else one or other
+def _begin(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day)  # noqa: DTZ001 - UTC

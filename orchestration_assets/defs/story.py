@@ -115,7 +115,7 @@ class Demonstration:
         """Everything on record, but for the refresh."""
         ledger = Ledger.open(self.home / "governed_agents" / "ledger.db")
         try:
-            return list(find_reads(ledger, ReadQuestion(without_reader="refresh")))
+            return list(find_reads(ledger, ReadQuestion(without_agent="refresh")))
         finally:
             ledger.close()
 
@@ -229,7 +229,7 @@ def _print_reads(console: Console, reads: Sequence[Read]) -> None:
     table = Table(show_edge=False, pad_edge=False, header_style="bold")
     for column in ("at (UTC)", "run", "reader", "outcome", "metric", "data version", "covers"):
         table.add_column(column, overflow="fold")
-    by_run: dict[tuple[str | None, str], dict[tuple[str, str], list[Read]]] = {}
+    by_run: dict[tuple[str | None, str | None], dict[tuple[str, str], list[Read]]] = {}
     for read in sorted(reads, key=lambda item: item.at):
         of_run = by_run.setdefault((read.run_id, read.agent), {})
         of_run.setdefault((read.metric, read.outcome), []).append(read)

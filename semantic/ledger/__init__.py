@@ -1,18 +1,17 @@
 """The record: no record, no data."""
 
+from semantic.ledger.asked_queries import AskedQuery, asked_queries
 from semantic.ledger.breakers import BreakerSettings
 from semantic.ledger.budgets import Budget, Charge, Unit
 from semantic.ledger.erasable import ERASED, Erasable
 from semantic.ledger.ledger import STATE_FOLDER, Ledger
 from semantic.ledger.note import Checkpoint, NoteError, open_note
-from semantic.ledger.reads import (
-    AskedQuery,
-    Read,
-    ReadQuestion,
-    asked_queries,
-    find_reads,
-    known_names,
-)
+from semantic.ledger.periods import Period
+from semantic.ledger.read_counts import CountBy, ReadCount, count_reads
+from semantic.ledger.read_index import ReadOutcome
+from semantic.ledger.read_order import ReadOrder
+from semantic.ledger.read_question import ReadQuestion
+from semantic.ledger.reads import Read, ReadPage, find_reads, read_page
 from semantic.ledger.record import (
     MetricRead,
     ReadContext,
@@ -24,6 +23,7 @@ from semantic.ledger.record import (
     uuid7,
 )
 from semantic.ledger.terms import Admission, Settlement, Terms
+from semantic.ledger.unused_grants import UnusedGrant, unused_grants
 from semantic.ledger.verify import Finding, Harm, Verified
 
 __all__ = [
@@ -35,14 +35,20 @@ __all__ = [
     "Budget",
     "Charge",
     "Checkpoint",
+    "CountBy",
     "Erasable",
     "Finding",
     "Harm",
     "Ledger",
     "MetricRead",
     "NoteError",
+    "Period",
     "Read",
     "ReadContext",
+    "ReadCount",
+    "ReadOrder",
+    "ReadOutcome",
+    "ReadPage",
     "ReadQuestion",
     "Record",
     "RecordKind",
@@ -50,12 +56,15 @@ __all__ = [
     "Terms",
     "Touched",
     "Unit",
+    "UnusedGrant",
     "Verified",
     "asked_queries",
+    "count_reads",
     "derived_id",
     "find_reads",
-    "known_names",
     "new_read_id",
     "open_note",
+    "read_page",
+    "unused_grants",
     "uuid7",
 ]

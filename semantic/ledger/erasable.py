@@ -8,7 +8,7 @@ import hashlib
 import hmac
 import json
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,10 @@ from semantic.ledger.schema import erasable_values
 
 ERASED = "erased"
 _MARK = "erasable"
+_AT_ONCE = 5_000
+_KEPT = sa.select(erasable_values.c.digest, erasable_values.c.value).where(
+    erasable_values.c.digest.in_(sa.bindparam("digests", expanding=True))
+)
 
 
 @dataclass(frozen=True)
@@ -53,15 +57,13 @@ def written(details: Any) -> tuple[Any, list[Erasable]]:
     return plain(details), found
 
 
-def restored(connection: sa.Connection, content: dict[str, Any]) -> dict[str, Any]:
-    """What a record says, with its erasable values, or `"erased"` in place of those that are no more."""
-    digests = set(_digests(content))
-    if not digests:
-        return content
-    rows = connection.execute(
-        sa.select(erasable_values).where(erasable_values.c.digest.in_(digests))
-    )
-    kept = {row.digest: json.loads(row.value) for row in rows}
+def restored(connection: sa.Connection, contents: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What records say, with their erasable values, or `ERASED` in place of those that are no more."""
+    digests = sorted({digest for content in contents for digest in _digests(content)})
+    kept: dict[str, Any] = {}
+    for start in range(0, len(digests), _AT_ONCE):
+        rows = connection.execute(_KEPT, {"digests": digests[start : start + _AT_ONCE]})
+        kept.update((row.digest, json.loads(row.value)) for row in rows)
 
     def full(value: Any) -> Any:
         match value:
@@ -74,8 +76,14 @@ def restored(connection: sa.Connection, content: dict[str, Any]) -> dict[str, An
             case _:
                 return value
 
-    found: dict[str, Any] = full(content)
-    return found
+    return [full(content) for content in contents] if digests else list(contents)
+
+
+def is_erased(value: Any) -> bool:
+    """Whether anything in what was restored is no more."""
+    if isinstance(value, Mapping):
+        return any(map(is_erased, value.values()))
+    return any(map(is_erased, value)) if isinstance(value, list) else value is ERASED
 
 
 def rows_of_values(record_id: str, values: list[Erasable]) -> Iterator[dict[str, Any]]:
@@ -99,12 +107,9 @@ def erase_all_with(connection: sa.Connection, text: str) -> tuple[int, int]:
         )
     ).all()
     digests = [row.digest for row in found]
-    for start in range(0, len(digests), 500):
-        connection.execute(
-            sa.delete(erasable_values).where(
-                erasable_values.c.digest.in_(digests[start : start + 500])
-            )
-        )
+    for start in range(0, len(digests), _AT_ONCE):
+        chosen = erasable_values.c.digest.in_(digests[start : start + _AT_ONCE])
+        connection.execute(sa.delete(erasable_values).where(chosen))
     return len(found), len({row.record_id for row in found})
 
 

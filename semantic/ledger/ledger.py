@@ -90,7 +90,7 @@ class Ledger:
                     records.c.record_id == record_id, records.c.kind == kind.value
                 )
             ).scalar_one_or_none()
-            return None if found is None else restored(connection, content_of(found))
+            return None if found is None else restored(connection, [content_of(found)])[0]
 
     def publish_policy(self, policy_hash: str, text: str, *, by: str, run_id: str | None) -> bool:
         """Makes a policy the current one. Returns whether it was not already."""

@@ -8,7 +8,7 @@ def parsed(moment: str) -> datetime:
     return datetime.fromisoformat(moment)
 
 
-def written(moment: datetime) -> str:
+def as_recorded(moment: datetime) -> str:
     """A moment as records are stamped. One without a time zone is taken as UTC."""
     utc = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     return f"{utc.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
@@ -16,7 +16,7 @@ def written(moment: datetime) -> str:
 
 def later(moment: str, seconds: float) -> str:
     """So many seconds after a moment, or before it."""
-    return written(parsed(moment) + timedelta(seconds=seconds))
+    return as_recorded(parsed(moment) + timedelta(seconds=seconds))
 
 
 def since_1970(moment: str) -> int:

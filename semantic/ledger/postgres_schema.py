@@ -12,6 +12,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from semantic.errors import LedgerUnavailable
 from semantic.ledger.schema import (
+    AGENT_READS,
     APPEND_ONLY,
     BEGIN_OF_READ,
     END_OF_READ,
@@ -26,6 +27,7 @@ MONTHS_AHEAD = 24
 _PARTITIONED = {records.name: "recorded_at", reads.name: "at"}
 _VERSION = "schema_version"
 _NUMBERS = "record_numbers"
+_VIEW = "agent_reads"
 
 
 def schema_version(connection: sa.Connection) -> int:
@@ -57,7 +59,7 @@ def grant(connection: sa.Connection, role: str) -> None:
     quoted = connection.dialect.identifier_preparer.quote(role)
     rights = dict.fromkeys(APPEND_ONLY, "SELECT, INSERT")
     rights[reads.name] = f"SELECT, INSERT, UPDATE ({', '.join(END_OF_READ)})"
-    rights[_VERSION] = "SELECT"
+    rights[_VERSION] = rights[_VIEW] = "SELECT"
     for other in metadata.sorted_tables:
         rights.setdefault(other.name, "SELECT, INSERT, UPDATE, DELETE")
     connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA {_schema(connection)} TO {quoted}")
@@ -78,6 +80,7 @@ def _create(connection: sa.Connection) -> None:
         connection.exec_driver_sql(f"CREATE TABLE {name}_other PARTITION OF {name} DEFAULT")
     for statement in _guards():
         connection.exec_driver_sql(statement)
+    connection.exec_driver_sql(f"CREATE VIEW {_VIEW} AS {AGENT_READS}")
     connection.exec_driver_sql(f"CREATE TABLE {_VERSION} AS SELECT {SCHEMA_VERSION} AS version")
 
 

@@ -1,53 +1,37 @@
-"""Who read what, when, at which version, allowed or refused: questions to the ledger."""
+"""Who read what, when, at which version, allowed or refused: the reads that a question means, in pages."""
 
-import json
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from semantic.canonical import canonical_json
 from semantic.ledger.chain import content_of
+from semantic.ledger.erasable import restored
 from semantic.ledger.ledger import Ledger
-from semantic.ledger.read_index import ReadOutcome
+from semantic.ledger.page_token import page_token, place_in
+from semantic.ledger.read_order import ReadOrder
+from semantic.ledger.read_question import ReadQuestion, conditions
 from semantic.ledger.record import RecordKind
 from semantic.ledger.schema import reads, records
-from semantic.query import MetricQuery
 
-
-@dataclass(frozen=True, kw_only=True)
-class ReadQuestion:
-    """Which reads are meant. Unset fields do not narrow; `since` is included, `until` is not.
-
-    `run` is a run id or the beginning of one, of a run or of the first of its retries. `covering` keeps the reads whose data included that day; `without_reader` leaves one reader out. `reader` also keeps the reads that
-    another did on its behalf.
-    """
-
-    metric: str | None = None
-    reader: str | None = None
-    run: str | None = None
-    refused: bool = False
-    since: datetime | None = None
-    until: datetime | None = None
-    covering: date | None = None
-    without_reader: str | None = None
-    limit: int | None = None
+NEWEST_FIRST = ReadOrder()
+_AT_ONCE = 2_000
 
 
 @dataclass(frozen=True, kw_only=True)
 class Read:
-    """One metric of one read, newest first. `at` is UTC; `outcome` is allowed, refused, or open where a read
-    began and its outcome was never written: then nothing was released. `why` is for those who look into a refusal.
+    """One metric of one read. `at` and `ended_at` are UTC. `outcome` is that of a `ReadOutcome`: where it is open, the read
+    began and how it ended was never written, so nothing was released. `why` is for those who look into a refusal.
     """
 
     read_id: str
     at: str
-    agent: str
+    agent: str | None
     acting_for: str | None
+    team: str | None
     run_id: str | None
+    root_run_id: str | None
     metric: str
     data_version: str | None
     version_as_read: str | None
@@ -62,121 +46,95 @@ class Read:
     notices: tuple[str, ...]
     purpose: str | None
     why: str | None
-
-
-def find_reads(ledger: Ledger, question: ReadQuestion) -> Iterator[Read]:
-    """The reads that a question means, newest first. Raises `LedgerUnavailable`."""
-    outcome = records.alias("outcome")
-    statement = (
-        sa.select(
-            reads,
-            records.c.body,
-            outcome.c.body.label("outcome_body"),
-        )
-        .join(records, records.c.seq == reads.c.seq)
-        .outerjoin(
-            outcome,
-            sa.and_(
-                outcome.c.record_id == records.c.record_id,
-                outcome.c.kind == RecordKind.OUTCOME.value,
-                records.c.kind == RecordKind.INTENT.value,
-            ),
-        )
-        .order_by(reads.c.seq.desc(), reads.c.metric)
-    )
-    with ledger.reading() as connection:
-        rows = connection.execute(_narrowed(statement, question)).mappings().all()
-    return (_read(row) for row in rows)
+    ended_at: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
-class AskedQuery:
-    """A query that a reader asked, as often as it did."""
+class ReadPage:
+    """Reads in their order, and with `after` the token that the next page is asked for with; None where this is the last."""
 
-    reader: str
-    acting_for: str | None
-    query: MetricQuery
-    times: int
+    reads: tuple[Read, ...]
+    after: str | None
 
 
-def asked_queries(ledger: Ledger, *, since: datetime, without_reader: str) -> list[AskedQuery]:
-    """The distinct queries that were asked since then, also those that were refused; most often asked first."""
-    statement = sa.select(records.c.reader, records.c.acting_for, records.c.body).where(
-        records.c.kind.in_([RecordKind.INTENT.value, RecordKind.REFUSAL.value]),
-        records.c.recorded_at >= _as_recorded(since),
-        records.c.reader != without_reader,
+def find_reads(
+    ledger: Ledger,
+    question: ReadQuestion,
+    *,
+    order: ReadOrder = NEWEST_FIRST,
+    limit: int | None = None,
+    after: str | None = None,
+) -> Iterator[Read]:
+    """The reads that a question means, fetched page by page as they are taken. Raises what `read_page` does."""
+    left = limit
+    while left is None or left > 0:
+        wanted = _AT_ONCE if left is None else min(left, _AT_ONCE)
+        page = read_page(ledger, question, order=order, limit=wanted, after=after)
+        yield from page.reads
+        if page.after is None:
+            return
+        left = left if left is None else left - wanted
+        after = page.after
+
+
+def read_page(
+    ledger: Ledger,
+    question: ReadQuestion,
+    *,
+    order: ReadOrder = NEWEST_FIRST,
+    limit: int = 50,
+    after: str | None = None,
+) -> ReadPage:
+    """At most `limit` of the reads that a question means, from the first or `after` the page that gave this token.
+
+    What is recorded meanwhile moves no read to another page, unless the order is by how reads ended. Raises `LedgerUnavailable`, and `QuestionError`
+    for a token of another order.
+    """
+    place = None if after is None else place_in(after, str(order))
+    with ledger.reading() as connection:
+        wanted = sa.select(reads.c.seq, reads.c.metric).where(*conditions(connection, question))
+        if place is not None:
+            wanted = wanted.where(order.after(place))
+        page = wanted.order_by(*order.terms()).limit(limit + 1).subquery("page")
+        rows = connection.execute(_all_of(page).order_by(*order.terms())).mappings().all()
+        shown = rows[:limit]
+        said = restored(connection, [content_of(row["body"]) for row in shown])
+    return ReadPage(
+        reads=tuple(map(_read, shown, said)),
+        after=page_token(str(order), order.place(shown[-1])) if len(rows) > limit else None,
     )
-    found: Counter[tuple[str, str | None, bytes]] = Counter()
-    with ledger.reading() as connection:
-        for row in connection.execute(statement):
-            query = content_of(row.body)["details"].get("query")
-            if query is not None:
-                found[row.reader, row.acting_for, canonical_json(query)] += 1
-    return [
-        AskedQuery(
-            reader=reader,
-            acting_for=acting_for,
-            query=MetricQuery.model_validate(json.loads(query)),
-            times=times,
+
+
+def _all_of(page: sa.Subquery) -> sa.Select[Any]:
+    """Rows and bodies are looked up for one page only: to find which these are, an index is enough."""
+    begun, ended = records.alias("begun"), records.alias("ended")
+    return (
+        sa.select(reads, begun.c.body, ended.c.body.label("outcome_body"))
+        .select_from(page)
+        .join(reads, sa.and_(reads.c.seq == page.c.seq, reads.c.metric == page.c.metric))
+        .join(begun, begun.c.seq == page.c.seq)
+        .outerjoin(
+            ended,
+            sa.and_(
+                ended.c.record_id == reads.c.read_id,
+                ended.c.kind == RecordKind.OUTCOME.value,
+                begun.c.kind == RecordKind.INTENT.value,
+            ),
         )
-        for (reader, acting_for, query), times in found.most_common()
-    ]
+    )
 
 
-def known_names(ledger: Ledger) -> tuple[set[str], set[str]]:
-    """The metrics that were read, and the readers that asked."""
-    with ledger.reading() as connection:
-        metrics = connection.execute(
-            sa.select(reads.c.metric).distinct().where(reads.c.definition_hash.isnot(None))
-        ).all()
-        readers = connection.execute(sa.select(reads.c.reader).distinct()).all()
-    return {row.metric for row in metrics}, {row.reader for row in readers if row.reader}
-
-
-def _narrowed(statement: Any, question: ReadQuestion) -> Any:
-    if question.metric:
-        statement = statement.where(reads.c.metric == question.metric)
-    if question.reader:
-        statement = statement.where(
-            sa.or_(reads.c.reader == question.reader, reads.c.acting_for == question.reader)
-        )
-    if question.without_reader:
-        statement = statement.where(reads.c.reader != question.without_reader)
-    if question.run:
-        statement = statement.where(
-            sa.or_(
-                reads.c.run_id.startswith(question.run, autoescape=True),
-                reads.c.root_run_id.startswith(question.run, autoescape=True),
-            )
-        )
-    if question.since:
-        statement = statement.where(reads.c.at >= _as_recorded(question.since))
-    if question.until:
-        statement = statement.where(reads.c.at < _as_recorded(question.until))
-    if question.covering:
-        day = question.covering.isoformat()
-        statement = statement.where(reads.c.covers_from <= day, reads.c.covers_to >= day)
-    if question.refused:
-        statement = statement.where(reads.c.outcome == ReadOutcome.REFUSED.value)
-    return statement.limit(question.limit) if question.limit else statement
-
-
-def _as_recorded(moment: datetime) -> str:
-    """A moment as records are stamped, in UTC to the millisecond. One without a time zone is taken as UTC."""
-    utc = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    return f"{utc.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
-
-
-def _read(row: Any) -> Read:
-    body = content_of(row["body"])
-    details = body["details"]
+def _read(row: Mapping[Any, Any], said: Mapping[str, Any]) -> Read:
+    details = said["details"]
     ended = content_of(row["outcome_body"])["details"] if row["outcome_body"] else {}
     return Read(
         read_id=row["read_id"],
         at=row["at"],
         agent=row["reader"],
         acting_for=row["acting_for"],
+        team=row["team"],
         run_id=row["run_id"],
+        root_run_id=row["root_run_id"],
         metric=row["metric"],
         data_version=row["data_version"],
         version_as_read=details.get("versions_as_read", {}).get(row["metric"]),
@@ -189,8 +147,9 @@ def _read(row: Any) -> Read:
         group_by=tuple((details.get("query") or {}).get("group_by") or ()),
         rows=row["rows"],
         notices=tuple(ended.get("notices", ())),
-        purpose=body.get("purpose"),
+        purpose=said.get("purpose"),
         why=_why(details, ended),
+        ended_at=row["ended_at"],
     )
 
 

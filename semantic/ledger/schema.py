@@ -20,6 +20,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    literal_column,
 )
 
 SCHEMA_VERSION = 3
@@ -73,18 +74,22 @@ reads = Table(
     Column("reason", String(40)),
     Column("rows", _NUMBER),
     Column("ended_at", _MOMENT),
-    Index("reads_by_metric", "metric", "at", "outcome", "reader", "rows"),
-    Index("reads_by_days", "metric", "covers_from", "covers_to"),
+    Index("reads_by_metric", "metric", "at", "seq", "outcome", "reader", "acting_for", "rows"),
+    Index("reads_by_time", "at"),
+    Index("reads_by_days", "metric", "covers_from", "covers_to", "at", "seq"),
     Index("reads_by_reader", "reader", "at"),
     Index("reads_by_run", "run_id"),
     Index("reads_by_root_run", "root_run_id"),
-    Index("reads_by_scope", "scope", "at"),
-    Index("reads_by_version", "data_version"),
+    Index("reads_by_scope", "scope", "at", "seq", "metric"),
+    Index("reads_by_version", "data_version", "at"),
+    Index("reads_by_definition", "definition_hash", "at"),
 )
+# Written out, so that a database sees that the index of what is not allowed serves a question.
+IS_NOT_ALLOWED = reads.c.outcome != literal_column("'allowed'")
 for _column, _kept in (
     (reads.c.acting_for, reads.c.acting_for.isnot(None)),
     (reads.c.team, reads.c.team.isnot(None)),
-    (reads.c.outcome, reads.c.outcome != "allowed"),
+    (reads.c.outcome, IS_NOT_ALLOWED),
 ):
     Index(
         f"reads_by_{_column.name}", _column, reads.c.at, sqlite_where=_kept, postgresql_where=_kept
@@ -97,6 +102,7 @@ scopes = Table(
     Column("what", String(16), primary_key=True),
     Column("name", String(300), primary_key=True),
     Column("scope", _NUMBER, primary_key=True, autoincrement=False),
+    Index("scopes_by_scope", "scope", "what", "name"),
 )
 
 # The hashes of 256 records each, and the root over them. `through` is the last of these records.
@@ -159,6 +165,28 @@ breakers = Table(
     Column("opened_at", _MOMENT),
     Column("tried_at", _MOMENT),
 )
+
+# The view `agent_reads`, for who would rather ask in SQL: the reads with names for people, the same on every store.
+AGENT_READS = """
+SELECT
+    read_id,
+    metric,
+    at AS read_at,
+    reader AS agent,
+    acting_for,
+    team,
+    run_id,
+    root_run_id,
+    data_version,
+    definition_hash,
+    covers_from AS data_from,
+    covers_to AS data_to,
+    outcome,
+    reason,
+    rows,
+    ended_at
+FROM reads
+"""
 
 APPEND_ONLY = ("records", "tiles", "scopes")
 END_OF_READ = ("outcome", "reason", "rows", "ended_at")

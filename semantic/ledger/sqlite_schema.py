@@ -10,6 +10,7 @@ from semantic.ledger.chain import content_of
 from semantic.ledger.read_index import end_of, rows_of
 from semantic.ledger.record import RecordKind
 from semantic.ledger.schema import (
+    AGENT_READS,
     APPEND_ONLY,
     BEGIN_OF_READ,
     SCHEMA_VERSION,
@@ -37,7 +38,7 @@ def bring_up_to_date(connection: sa.Connection, place: str) -> None:
     for step in steps:
         if step in _FILLINGS:
             _FILLINGS[step](connection)
-    for statement in append_only_triggers():
+    for statement in (*append_only_triggers(), f"CREATE VIEW agent_reads AS {AGENT_READS}"):
         connection.exec_driver_sql(statement)
     connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,16 @@ from semantic.catalog import Catalog
 from semantic.dbt_manifest import build_catalog
 from semantic.engine import CompileRequest, MetricEngine
 from semantic.governed_metrics import GovernedMetrics
-from semantic.ledger import Ledger, ReadContext, ReadQuestion, Record, Terms, find_reads
+from semantic.ledger import (
+    Ledger,
+    ReadContext,
+    ReadQuestion,
+    Record,
+    RecordKind,
+    Terms,
+    asked_queries,
+    find_reads,
+)
 from semantic.ledger.chain import content_of
 from semantic.ledger.sqlite_store import SqliteStore
 from semantic.metric import Dimension
@@ -932,9 +941,9 @@ def test_why_a_name_was_refused_is_in_the_record_and_not_in_the_refusal(
     door: GovernedMetrics, ledger: Ledger
 ) -> None:
     refused = refusal(door, ANALYST, metrics="customers")
-    record = bodies(ledger)[-1]
+    record = ledger.body(str(refused.read_id), RecordKind.REFUSAL)
 
-    assert record["id"] == refused.read_id
+    assert record is not None
     assert record["reason"] == "not_available"
     assert record["metrics"][0]["metric"] == "customers"
     assert record["details"]["detail"] == "no rule permits it; rules: none"
@@ -1056,3 +1065,27 @@ def test_many_threads_read_through_one_door(door: GovernedMetrics, ledger: Ledge
 
     assert found == [(status, [(by_status[status],)] * 10) for status in [*by_status] * 2]
     assert len(list(find_reads(ledger, ReadQuestion()))) == 60
+
+
+def test_what_a_personal_dimension_was_compared_with_can_be_erased(
+    door: GovernedMetrics, ledger: Ledger
+) -> None:
+    """Also the texts of a refusal, in which whatever was asked can stand."""
+    filters = [{"dimension": "customer__full_name", "operator": "=", "values": "jane@example.com"}]
+    refused = refusal(door, metrics="orders", filters=filters)
+    again = {"dimension": "no_such", "operator": "=", "values": "jane@example.com"}
+    refusal(door, metrics="orders", filters=[again])
+    assert not [body for body in bodies(ledger) if "jane@" in json.dumps(body)]
+    [told, _] = [
+        ledger.body(str(item.read_id), RecordKind.REFUSAL)
+        for item in find_reads(ledger, ReadQuestion(outcome="refused"))
+    ][::-1]
+    assert told is not None
+    assert "jane@example.com" in told["details"]["request"]
+
+    assert ledger.erase("jane@example.com", by="owner", reason="asked")[1] == 2
+    told = ledger.body(str(refused.read_id), RecordKind.REFUSAL)
+    assert told is not None
+    assert told["details"]["request"] == "erased"
+    assert asked_queries(ledger, since=datetime(2020, 1, 1, tzinfo=UTC), without_reader="x") == []
+    assert ledger.verify().is_whole

@@ -321,7 +321,9 @@ def test_a_read_is_told_with_all_that_is_known_of_it(history: Ledger) -> None:
         at=orders.at,
         agent="ana",
         acting_for=None,
+        team=None,
         run_id="run-2",
+        root_run_id="run-1",
         metric="orders",
         data_version="v1",
         version_as_read="w1",
@@ -336,6 +338,7 @@ def test_a_read_is_told_with_all_that_is_known_of_it(history: Ledger) -> None:
         notices=("cut: there are more",),
         purpose="answer",
         why=None,
+        ended_at=orders.ended_at,
     )
     assert (revenue.metric, revenue.version_as_read) == ("revenue", None)
     at = datetime.fromisoformat(orders.at)
@@ -366,17 +369,16 @@ def test_an_outcome_is_allowed_refused_or_open(history: Ledger) -> None:
         (ReadQuestion(metric="rev"), []),
         (ReadQuestion(reader="ana"), ["killed", "slow", "for-bob", "both", "both"]),
         (ReadQuestion(reader="bob"), ["denied", "for-bob"]),
-        (ReadQuestion(without_reader="ana"), ["denied"]),
+        (ReadQuestion(without_agent="ana"), ["denied"]),
         (ReadQuestion(run="run-2"), ["both", "both"]),
         (ReadQuestion(run="run-1"), ["both", "both"]),
         (ReadQuestion(run="run-3"), ["for-bob"]),
-        (ReadQuestion(refused=True), ["slow", "denied"]),
+        (ReadQuestion(outcome="refused"), ["slow", "denied"]),
         (ReadQuestion(covering=date(2024, 3, 1)), ["killed", "slow", "both"]),
         (ReadQuestion(covering=date(2024, 3, 5)), ["killed", "slow", "both"]),
         (ReadQuestion(covering=date(2024, 3, 6)), []),
         (ReadQuestion(covering=date(2024, 4, 9), metric="revenue"), ["for-bob", "both"]),
-        (ReadQuestion(limit=2), ["killed", "slow"]),
-        (ReadQuestion(reader="ana", refused=True, metric="orders"), ["slow"]),
+        (ReadQuestion(reader="ana", outcome="refused", metric="orders"), ["slow"]),
     ],
 )
 def test_a_question_narrows_the_reads(

@@ -162,9 +162,31 @@ def test_agents_is_the_registry(command: Command) -> None:
     assert {row["state"] for row in rows.values()} == {"success"}
 
 
+def test_a_grant_is_unused_that_no_read_was_released_under(command: Command) -> None:
+    agents = command("agents", "--json").rows
+    allowed = command("reads", "--outcome", "allowed", "--json").rows
+    used = {(row["agent"], row["metric"]) for row in allowed}
+    expected = {(row["agent"], metric) for row in agents for metric in row["is_given"]} - used
+    rows = command("unused", "--json").rows
+    names = {row["agent"] for row in agents}
+    assert {(row["reader"], row["metric"]) for row in rows if row["reader"] in names} == expected
+    assert ("operations_watch", "average_departure_delay") in expected
+    assert all(row["is_never_read"] for row in rows)
+    assert "did you mean 'operations_watch'" in command("unused", "--agent", "operation_watch").err
+
+
+def test_reads_are_found_by_what_they_scan(command: Command) -> None:
+    rows = command("reads", "--dbt-model", "fct_flights", "--dimension", "carrier", "--json").rows
+    assert "flights" in {row["metric"] for row in rows}
+    assert command("reads", "--table", "main.fct_flights", "--limit", "1", "--json").rows
+    counts = command("reads", "--by", "dbt_model", "--json").rows
+    assert "model.nyc_flights.fct_flights" in {row["dbt_model"] for row in counts}
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
+        (["reads", "--table", "fct_fligts"], "did you mean 'fct_flights'"),
         (["reads", "--metric", "cancelation_rate"], "did you mean 'cancellation_rate'"),
         (["reads", "--agent", "analyst_d1"], "did you mean 'analyst_dl'"),
         (["reads", "--on", "someday"], "is not a day"),
@@ -271,6 +293,7 @@ def test_a_home_without_a_record_is_said(command: Command, tmp_path: Path) -> No
         "catalog",
         "ask",
         "reads",
+        "unused",
         "agents",
         "policy publish",
         "policy check",

@@ -59,7 +59,7 @@ def test_it_ends_with_who_read_what_and_where_to_look(told: Told) -> None:
 
 def test_what_it_says_of_the_reads_is_what_the_ledger_and_dagster_hold(told: Told) -> None:
     ledger = Ledger.open(told.home / "governed_agents" / "ledger.db")
-    reads = list(find_reads(ledger, ReadQuestion(without_reader="refresh")))
+    reads = list(find_reads(ledger, ReadQuestion(without_agent="refresh")))
     ledger.close()
     with dg.DagsterInstance.from_config(str(told.home)) as instance:
         observed = {

@@ -1,0 +1,110 @@
+"""The names that reads on record know: of metrics, readers, teams, dimensions, tables, dbt models, runs, decisions."""
+
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+
+from semantic.ledger.ledger import Ledger
+from semantic.ledger.read_question import starts_with
+from semantic.ledger.record import RecordKind
+from semantic.ledger.schema import reads, records, scopes
+
+_NEWEST = 1_000
+_ALIKE = 4
+
+
+class Named(StrEnum):
+    """What has a name on record."""
+
+    METRIC = "metric"
+    AGENT = "agent"
+    ACTING_FOR = "acting_for"
+    TEAM = "team"
+    DIMENSION = "dimension"
+    RELATION = "relation"
+    DBT_MODEL = "dbt_model"
+
+
+_COLUMNS = {
+    Named.METRIC: reads.c.metric,
+    Named.AGENT: reads.c.reader,
+    Named.ACTING_FOR: reads.c.acting_for,
+    Named.TEAM: reads.c.team,
+}
+
+
+def recorded_names(ledger: Ledger, what: Named) -> set[str]:
+    """Every name of a kind that a read on record has, allowed or refused."""
+    with ledger.reading() as connection:
+        if what not in _COLUMNS:
+            found = sa.select(scopes.c.name).distinct().where(scopes.c.what == what.value)
+            return set(connection.execute(found).scalars())
+        return _distinct(connection, _COLUMNS[what])
+
+
+def is_recorded(ledger: Ledger, what: Named, name: str) -> bool:
+    """Whether a read on record has this name."""
+    if what in _COLUMNS:
+        found = sa.select(reads.c.seq).where(_COLUMNS[what] == name)
+    else:
+        found = sa.select(scopes.c.scope).where(scopes.c.what == what.value, scopes.c.name == name)
+    with ledger.reading() as connection:
+        return connection.execute(found.limit(1)).first() is not None
+
+
+def is_run_recorded(ledger: Ledger, run: str) -> bool:
+    """Whether a run on record has this id, or one that begins so."""
+    with ledger.reading() as connection:
+        return any(
+            connection.execute(
+                sa.select(reads.c.seq).where(starts_with(column, run)).limit(1)
+            ).first()
+            for column in (reads.c.run_id, reads.c.root_run_id)
+        )
+
+
+def runs_like(ledger: Ledger, run: str) -> list[str]:
+    """The runs on record whose ids stand next to this one, where they begin with the same four characters."""
+    with ledger.reading() as connection:
+        found = {
+            connection.execute(statement).scalar()
+            for column in (reads.c.run_id, reads.c.root_run_id)
+            for statement in (
+                sa.select(sa.func.max(column)).where(column < run),
+                sa.select(sa.func.min(column)).where(column > run),
+            )
+        }
+    return sorted(name for name in found if name and name[:_ALIKE] == run[:_ALIKE])
+
+
+def newest_decisions(ledger: Ledger) -> list[str]:
+    """The ids of the decisions that were recorded last, at most a thousand."""
+    return _decisions(
+        ledger, sa.select(records.c.record_id).order_by(records.c.seq.desc()).limit(_NEWEST)
+    )
+
+
+def is_decision_recorded(ledger: Ledger, decision: str) -> bool:
+    """Whether there is a decision with this id."""
+    found = sa.select(records.c.record_id).where(records.c.record_id == decision)
+    return bool(_decisions(ledger, found))
+
+
+def _decisions(ledger: Ledger, statement: sa.Select[Any]) -> list[str]:
+    with ledger.reading() as connection:
+        found = connection.execute(statement.where(records.c.kind == RecordKind.DECISION.value))
+        return list(found.scalars())
+
+
+def _distinct(connection: sa.Connection, column: sa.ColumnElement[str]) -> set[str]:
+    """One look-up in the index per name, however many reads have it."""
+    found: set[str] = set()
+    last = ""
+    while True:
+        smallest = sa.select(sa.func.min(column)).where(column > last)
+        name = connection.execute(smallest).scalar()
+        if name is None:
+            return found
+        found.add(name)
+        last = name
