@@ -4,7 +4,6 @@ The steps are all that happens around a read: each statement and commit of the l
 Nothing in the product knows of them: they are told by the connection and the snapshot that a reader is given.
 """
 
-import multiprocessing
 import os
 import signal
 import sqlite3
@@ -27,13 +26,11 @@ from semantic.ledger import Ledger, ReadContext
 from semantic.ledger.sqlite_store import SqliteStore
 from semantic.open_snapshot import Fetched, OpenSnapshot
 from semantic.snapshot import SnapshotStore
+from tests.faults.forks import FORKS
 from tests.semantic.door import BOSS, build_door, snapshot_file
 
 QUERY = {"metrics": "orders", "group_by": "order__status"}
 RUN = ReadContext(run_id="run", root_run_id="run", step_key="agent")
-# Forks from one process that has imported all of this and has opened nothing.
-_FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload([__name__])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,8 +73,8 @@ class Reader:
     """A process that reads. Where it is not killed, it ends when it has made its calls."""
 
     def __init__(self, reading: Reading) -> None:
-        self._told, telling = _FORKS.Pipe(duplex=False)
-        self._process = _FORKS.Process(target=_read, args=(reading, telling))
+        self._told, telling = FORKS.Pipe(duplex=False)
+        self._process = FORKS.Process(target=_read, args=(reading, telling))
         self._process.start()
         telling.close()
 

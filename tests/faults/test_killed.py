@@ -59,8 +59,9 @@ def state_after(steps: tuple[str, ...], fatal: int) -> str | None:
     return (None, "open", "allowed")[commits]
 
 
-def matters(name: str) -> bool:
-    return any(word in name for word in ("INSERT", "UPDATE", "commit", "query", "release"))
+def lasts(name: str) -> bool:
+    """Whether what has happened then cannot be taken back."""
+    return any(word in name for word in ("commit", "query", "release"))
 
 
 def unrecorded(released: list[Released], on_record: dict[str, Read]) -> int:
@@ -74,7 +75,7 @@ def unrecorded(released: list[Released], on_record: dict[str, Read]) -> int:
 @pytest.mark.parametrize(
     ("chosen", "tries"),
     [
-        pytest.param(matters, 1, id="steps that change something"),
+        pytest.param(lasts, 1, id="steps that last"),
         pytest.param(bool, 2, id="every step, twice", marks=pytest.mark.soak),
     ],
 )
@@ -111,21 +112,17 @@ def test_killed_at_a_step_it_has_released_nothing_that_is_not_on_record(
 
 def test_the_steps_are_those_of_the_read_path(place: Place) -> None:
     steps = steps_of_a_read(place)
-    told = [name for name in steps if matters(name) and name.startswith("after")]
+    told = [name for name in steps if lasts(name) and name.startswith("after")]
     assert told == [
-        "after INSERT INTO records",
-        "after INSERT INTO reads",
         "after commit",
         "after the query",
-        "after INSERT INTO records",
-        "after UPDATE reads SET",
         "after commit",
         "after the release",
     ]
 
 
 @pytest.mark.parametrize(
-    "kills", [pytest.param(10), pytest.param(150, marks=pytest.mark.soak)], ids="{} kills".format
+    "kills", [pytest.param(12), pytest.param(150, marks=pytest.mark.soak)], ids="{} kills".format
 )
 def test_killed_at_any_moment_it_has_released_nothing_that_is_not_on_record(
     place: Place, kills: int

@@ -64,7 +64,9 @@ def test_nothing_that_was_acknowledged_is_lost(
     assert many_lives(tmp_path, door_over, lives, "FULL") == []
 
 
-@pytest.mark.parametrize("lives", LIVES)
+@pytest.mark.parametrize(
+    "lives", [LIVES[0], pytest.param(20, id="100 cuts", marks=pytest.mark.soak)]
+)
 def test_with_fewer_syncs_the_same_cuts_lose_records_that_were_acknowledged(
     tmp_path: Path, door_over: DoorOver, lives: int
 ) -> None:
