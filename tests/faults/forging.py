@@ -3,7 +3,9 @@
 import json
 import re
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import lru_cache
 from typing import Any
 
 from semantic.canonical import canonical_json
@@ -43,14 +45,12 @@ def _changes(said: Any) -> Iterator[tuple[str, bytes]]:
 
 def agree(connection: sqlite3.Connection) -> None:
     """Has all columns and the index of reads say what the bodies say."""
-    connection.execute("DELETE FROM reads")
-    connection.execute("DELETE FROM scopes")
-    begun: dict[str, int] = {}
+    index = _Index()
     for seq, body, *standing in connection.execute(
         f"SELECT seq, body, {', '.join(_COLUMNS)} FROM records ORDER BY seq"
     ).fetchall():
         try:
-            written, said = json.loads(body), content_of(body)
+            written, said = _read(body)
         except (TypeError, ValueError, KeyError):
             continue
         columns = {
@@ -62,7 +62,10 @@ def agree(connection: sqlite3.Connection) -> None:
         } | {name: said.get(name) for name in _SAME}
         if [columns[name] for name in _COLUMNS] != standing:
             _set(connection, "records", columns, seq)
-        _index(connection, seq, said, begun)
+        with suppress(AttributeError, KeyError, TypeError, ValueError):
+            index.add(seq, said)
+    _replace(connection, "reads", [row for rows in index.reads.values() for row in rows])
+    _replace(connection, "scopes", list(index.scopes.values()))
 
 
 def rehash(connection: sqlite3.Connection) -> None:
@@ -105,36 +108,51 @@ def swap(connection: sqlite3.Connection, one: int, two: int) -> None:
         connection.execute(f"UPDATE {table} SET seq = -seq WHERE seq < 0")
 
 
-def _index(
-    connection: sqlite3.Connection, seq: int, said: Mapping[str, Any], begun: dict[str, int]
-) -> None:
-    """What cannot be read as a record any more is left out of the index."""
-    try:
-        if said["kind"] in ("intent", "refusal"):
-            for row in rows_of(said, seq, said["at"]):
-                _insert(connection, "reads", row)
-            if said["kind"] == "intent":
-                begun[said["id"]] = seq
-        if said["kind"] == "outcome" and said["id"] in begun:
-            _set(connection, "reads", end_of(said, said["at"]), begun[said["id"]])
+class _Index:
+    """The index of reads that comes from bodies. What cannot be read as a record any more is left out."""
+
+    def __init__(self) -> None:
+        self.reads: dict[str, list[dict[str, Any]]] = {}
+        self.scopes: dict[bytes, dict[str, Any]] = {}
+
+    def add(self, seq: int, said: Mapping[str, Any]) -> None:
+        match said["kind"]:
+            case "intent":
+                self.reads[said["id"]] = list(rows_of(said, seq, said["at"]))
+            case "refusal":
+                self.reads[f"refusal {seq}"] = list(rows_of(said, seq, said["at"]))
+            case "outcome":
+                for row in self.reads.get(said["id"], []):
+                    row.update(end_of(said, said["at"]))
         for row in scope_rows(said.get("touches") or {}):
-            _insert(connection, "scopes", row)
-    except (AttributeError, KeyError, TypeError, ValueError):
-        return
+            self.scopes[canonical_json(row)] = row
 
 
-def _insert(connection: sqlite3.Connection, table: str, row: Mapping[str, Any]) -> None:
-    marks = ", ".join("?" * len(row))
-    connection.execute(
-        f"INSERT OR IGNORE INTO {table} ({', '.join(row)}) VALUES ({marks})", list(row.values())
-    )
+@lru_cache(maxsize=10_000)
+def _read(body: bytes) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    return json.loads(body), content_of(body)
+
+
+def _replace(connection: sqlite3.Connection, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    connection.execute(f"DELETE FROM {table}")
+    if rows:
+        named = ", ".join(f":{name}" for name in rows[0])
+        plain = [{name: _plain(value) for name, value in row.items()} for row in rows]
+        connection.executemany(
+            f"INSERT OR IGNORE INTO {table} ({', '.join(rows[0])}) VALUES ({named})", plain
+        )
 
 
 def _set(connection: sqlite3.Connection, table: str, row: Mapping[str, Any], seq: int) -> None:
     """Sets what the column takes: a forger puts in nothing that the database refuses."""
     for name, value in row.items():
-        plain = value if isinstance(value, str | int | bytes | None) else json.dumps(value)
-        connection.execute(f"UPDATE OR IGNORE {table} SET {name} = ? WHERE seq = ?", [plain, seq])
+        connection.execute(
+            f"UPDATE OR IGNORE {table} SET {name} = ? WHERE seq = ?", [_plain(value), seq]
+        )
+
+
+def _plain(value: Any) -> str | int | bytes | None:
+    return value if isinstance(value, str | int | bytes | None) else json.dumps(value)
 
 
 def _paths(said: Any, before: Path = ()) -> Iterator[Path]:
