@@ -10,7 +10,7 @@ export DAGSTER_DISABLE_TELEMETRY := 1
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 export DO_NOT_TRACK := 1
 
-.PHONY: demo test test-clients ui check bench clean
+.PHONY: demo test test-clients soak ui check bench clean
 
 demo: $(VENV)/.installed ## Lands the flights, lets agents run, and tells who read what
 	@$(BIN)/python -m orchestration_assets.defs.story $(DEMO)
@@ -20,6 +20,9 @@ test: $(VENV)/.installed ## Runs every test
 
 test-clients: $(VENV)/.installed ## Runs the tests that make environments of their own
 	@$(BIN)/python -m pytest -m clients
+
+soak: $(VENV)/.installed ## Cuts the power, kills and forges some thousand times, for minutes, and prints figures
+	@$(BIN)/python -m pytest -m soak tests/faults
 
 ui: $(VENV)/.installed ## Opens the Dagster UI on the demonstration, on 127.0.0.1:3000
 	@test -d $(DEMO)/dagster_home || { echo "There is no demonstration yet: run 'make demo' first." >&2; exit 1; }

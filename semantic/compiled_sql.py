@@ -4,12 +4,14 @@ from collections.abc import Iterable, Mapping
 
 import sqlglot
 from sqlglot import exp
+from sqlglot.dialects.duckdb import DuckDB
 
 from semantic.errors import MetricCompileError
 from semantic.policy import RowRestriction
 
 _TABLE_FUNCTIONS_ALLOWED = (exp.Unnest, exp.GenerateSeries)
-_DIALECT = "duckdb"
+# The class, not its name: by name it is loaded when it is first asked for, and another thread can find it half made.
+_DIALECT = DuckDB
 
 Restrictions = Mapping[str, tuple[tuple[str, RowRestriction], ...]]
 

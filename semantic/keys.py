@@ -7,6 +7,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from semantic.durable import make_folder, sync
 from semantic.errors import LedgerUnavailable
 
 
@@ -27,7 +28,7 @@ def _load(folder: Path, name: str, what: str) -> bytes:
     """32 random bytes, in hexadecimal in the file."""
     path = folder / name
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         if not path.exists():
             _make_key(path)
         key = path.read_text().strip()
@@ -58,3 +59,4 @@ def _make_key(path: Path) -> None:
             os.link(fresh, path)
     finally:
         fresh.unlink()
+    sync(path.parent)

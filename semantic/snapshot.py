@@ -13,7 +13,6 @@ version current. A version's path is never used again: DuckDB keeps serving old 
 
 import fcntl
 import json
-import os
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
@@ -25,6 +24,7 @@ import duckdb
 
 from semantic.catalog import Catalog
 from semantic.dbt_manifest import load_catalog
+from semantic.durable import sync
 from semantic.errors import SnapshotUnavailable, WarehouseUnavailable
 from semantic.open_snapshot import OpenSnapshot, QueryLimits
 from semantic.snapshot_record import (
@@ -196,15 +196,15 @@ class StagedSnapshot:
         """Makes this version the current one, durably and at once."""
         (self._folder / _RECORD).write_text(json.dumps(record_to_json(record), indent=1))
         for path in self._folder.iterdir():
-            _sync(path)
-        _sync(self._folder)
+            sync(path)
+        sync(self._folder)
         root = self._store.root
         self._folder.rename(root / record.version)
         pointer = root / f"{_CURRENT}.next"
         pointer.write_text(record.version)
-        _sync(pointer)
+        sync(pointer)
         pointer.replace(root / _CURRENT)
-        _sync(root)
+        sync(root)
         self._store._retire()
 
 
@@ -284,11 +284,3 @@ def _copy(connection: duckdb.DuckDBPyConnection, database: str, relation: str) -
 
 def _escaped(path: Path) -> str:
     return str(path).replace("'", "''")
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -35,7 +35,7 @@ class Erasable:
     @property
     def digest(self) -> str:
         """HMAC-SHA-256 of the value's canonical JSON under its own key, in hexadecimal."""
-        return hmac.new(self.key, canonical_json(self.value), hashlib.sha256).hexdigest()
+        return _digest(self.key, canonical_json(self.value))
 
 
 def written(details: Any) -> tuple[Any, list[Erasable]]:
@@ -97,6 +97,13 @@ def rows_of_values(record_id: str, values: list[Erasable]) -> Iterator[dict[str,
         }
 
 
+def is_value_of(digest: str, key: object, value: object) -> bool:
+    """Whether this is the value that a digest was made of, with its key."""
+    if not isinstance(key, bytes) or not isinstance(value, str):
+        return False
+    return hmac.compare_digest(_digest(key, value.encode()), digest)
+
+
 def erase_all_with(connection: sa.Connection, text: str) -> tuple[int, int]:
     """Erases every value in which a text stands, in any case of its letters. Returns how many values of how many records."""
     found = connection.execute(
@@ -111,6 +118,10 @@ def erase_all_with(connection: sa.Connection, text: str) -> tuple[int, int]:
         chosen = erasable_values.c.digest.in_(digests[start : start + _AT_ONCE])
         connection.execute(sa.delete(erasable_values).where(chosen))
     return len(found), len({row.record_id for row in found})
+
+
+def _digest(key: bytes, value: bytes) -> str:
+    return hmac.new(key, value, hashlib.sha256).hexdigest()
 
 
 def _digests(value: Any) -> Iterator[str]:

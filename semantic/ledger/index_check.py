@@ -5,8 +5,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from semantic.ledger.erasable import is_value_of
 from semantic.ledger.read_index import end_of, rows_of, scope_rows
-from semantic.ledger.schema import reads, scopes
+from semantic.ledger.schema import erasable_values, reads, scopes
 
 Row = dict[str, Any]
 
@@ -62,6 +63,7 @@ class IndexCheck:
                 self._last,
                 f"there are {count - self._seen:,} reads in the index that no record tells of",
             )
+        self._check_values()
         kept = {
             tuple(row)
             for row in self._connection.execute(
@@ -70,6 +72,14 @@ class IndexCheck:
         }
         if kept != self._scopes:
             self._find(self._last, "the index of what queries touch is not the one of the records")
+
+    def _check_values(self) -> None:
+        """What is kept of erasable values is what their digests were made of. That some were erased is no harm."""
+        for row in self._connection.execute(sa.select(erasable_values)):
+            if not is_value_of(row.digest, row.key, row.value):
+                self._find(
+                    self._last, f"a value of {row.record_id} is kept that is not the one on record"
+                )
 
     def _check_begin(self, record: Any, said: Mapping[str, Any], indexed: list[Row]) -> None:
         begun = list(rows_of(said, record.seq, record.recorded_at))

@@ -3,6 +3,9 @@
 WAL, synchronous=FULL: a commit that returned survives a power cut. SQLite before 3.51.3 can corrupt a WAL file when two
 connections write and checkpoint at once; a file lock around every write and close takes that away, and keeps writers of
 several processes fair.
+
+After a failed sync nobody knows what of the file is on the disk, and the kernel may take for written what is not. So nothing more is
+acknowledged until the file is opened again.
 """
 
 import fcntl
@@ -15,41 +18,38 @@ from pathlib import Path
 from typing import IO, Any
 
 import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
 
+from semantic.durable import make_folder
 from semantic.errors import LedgerUnavailable
 from semantic.ledger.sqlite_schema import bring_up_to_date
 from semantic.ledger.store import LOCK_TIMEOUT_SECONDS, translated
 
 _NOW = "SELECT strftime('%Y-%m-%dT%H:%M:%fZ', 'now')"
 _HIGHEST = "SELECT seq FROM sqlite_sequence WHERE name = 'records'"
+_FAILED_SYNCS = ("SQLITE_IOERR_FSYNC", "SQLITE_IOERR_DIR_FSYNC")
 
 
 class SqliteStore:
     """One SQLite file, or one in memory where there is no path.
 
-    Every method raises `LedgerUnavailable` when the file cannot be written or read.
+    `engine` connects to the file by another driver than that of the standard library. Every method raises `LedgerUnavailable`
+    when the file cannot be written or read.
     """
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, *, engine: sa.Engine | None = None) -> None:
         self.path = path
         self._writing = threading.Lock()
         self._lock_file: IO[str] | None = None
         with translated(self.name):
-            if path is None:
-                self._engine = sa.create_engine(
-                    "sqlite://",
-                    poolclass=sa.pool.StaticPool,
-                    connect_args={"check_same_thread": False},
-                )
-            else:
-                path.parent.mkdir(parents=True, exist_ok=True)
+            if path is not None:
+                make_folder(path.parent)
                 self._lock_file = (path.parent / f"{path.name}.lock").open("a+")
-                self._engine = sa.create_engine(
-                    f"sqlite:///{path}", connect_args={"timeout": 5, "check_same_thread": False}
-                )
+            self._engine = engine or _engine_for(path)
             sa.event.listen(self._engine, "connect", _prepare_connection)
             sa.event.listen(self._engine, "begin", _begin)
         self._files: list[tuple[int, int]] | None = None
+        self._has_failed_to_sync = False
         try:
             self._create()
             with translated(self.name):
@@ -68,7 +68,10 @@ class SqliteStore:
         with (
             translated(self.name),
             self._exclusive(),
-            self._engine.connect().execution_options(governed_write=True) as connection,
+            self._noticing_failed_syncs(),
+            self._engine.connect().execution_options(
+                governed_begin="BEGIN IMMEDIATE"
+            ) as connection,
             connection.begin(),
         ):
             self._refuse_other_files()
@@ -100,12 +103,13 @@ class SqliteStore:
 
     def shred(self) -> None:
         """Writes over what was deleted: in the database it was at once, and the write-ahead log is emptied."""
-        if self.path is None:
-            return
-        with translated(self.name), self._exclusive(), self._engine.connect() as connection:
-            driver: Any = connection.connection.dbapi_connection
-            driver.rollback()
-            driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        if self.path is not None:
+            with (
+                translated(self.name),
+                self._exclusive(),
+                self._outside_transactions() as connection,
+            ):
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:
         """Closes the file. Other processes may still have it open."""
@@ -113,6 +117,20 @@ class SqliteStore:
             self._engine.dispose()
         if self._lock_file:
             self._lock_file.close()
+
+    @contextmanager
+    def _noticing_failed_syncs(self) -> Iterator[None]:
+        if self._has_failed_to_sync:
+            raise LedgerUnavailable(
+                f"The ledger {self.path} could not be synced to its disk before, and takes nothing since",
+                hint="mend the disk, then start this process again and run `governed-agents verify`",
+            )
+        try:
+            yield
+        except SQLAlchemyError as error:
+            name = getattr(getattr(error, "orig", None), "sqlite_errorname", None)
+            self._has_failed_to_sync = name in _FAILED_SYNCS
+            raise
 
     def _refuse_other_files(self) -> None:
         """SQLite goes on writing to files that were removed, where nobody will read it."""
@@ -130,8 +148,23 @@ class SqliteStore:
         return [(item.st_dev, item.st_ino) for item in found]
 
     def _create(self) -> None:
+        with translated(self.name), self._exclusive():
+            self._write_out_log()
         with self.writing() as connection:
             bring_up_to_date(connection, self.name)
+
+    def _write_out_log(self) -> None:
+        """Copies the log that was found into the database, and syncs that.
+
+        Where a process was killed after a failed sync, what it last wrote can be read and is not on the disk: nothing may be written
+        behind it.
+        """
+        with self._outside_transactions() as connection:
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
+
+    def _outside_transactions(self) -> sa.Connection:
+        """A connection that begins no transaction."""
+        return self._engine.connect().execution_options(governed_begin="")
 
     @contextmanager
     def _exclusive(self) -> Iterator[None]:
@@ -149,6 +182,18 @@ class SqliteStore:
                 fcntl.flock(self._lock_file, fcntl.LOCK_UN)
         finally:
             self._writing.release()
+
+
+def _engine_for(path: Path | None) -> sa.Engine:
+    if path is None:
+        return sa.create_engine(
+            "sqlite://",
+            poolclass=sa.pool.StaticPool,
+            connect_args={"check_same_thread": False},
+        )
+    return sa.create_engine(
+        f"sqlite:///{path}", connect_args={"timeout": 5, "check_same_thread": False}
+    )
 
 
 def _lock(file: IO[str], path: Path | None) -> None:
@@ -184,5 +229,6 @@ def _prepare_connection(connection: Any, _: object) -> None:
 
 
 def _begin(connection: sa.Connection) -> None:
-    writes = connection.get_execution_options().get("governed_write")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    statement = connection.get_execution_options().get("governed_begin", "BEGIN")
+    if statement:
+        connection.exec_driver_sql(statement)

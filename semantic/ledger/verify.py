@@ -19,13 +19,21 @@ from semantic.ledger.record import RecordKind
 from semantic.ledger.schema import records, tiles
 from semantic.ledger.sealing import Seal, origin_of
 from semantic.ledger.tiles import TILE, hashes_of
-from semantic.ledger.tree import Frontier, leaf_hash
+from semantic.ledger.tree import Frontier, Leaves, leaf_hash, root_hash
 
 _CHUNK = 5_000
 # What reading a body raises that is no JSON, or not of a record.
-_NOT_WRITTEN_HERE = (ValueError, TypeError, KeyError, AttributeError)
-# A forger may have left a text where bytes belong.
+_NOT_WRITTEN_HERE = (ValueError, TypeError, KeyError, AttributeError, OverflowError)
+# A forger may have left a text where bytes or a number belong.
 _BODY = sa.cast(records.c.body, sa.LargeBinary).label("body")
+_TILE = (
+    tiles.c.number,
+    sa.cast(tiles.c.through, sa.BigInteger).label("through"),
+    sa.cast(tiles.c.root, sa.LargeBinary).label("root"),
+    sa.cast(tiles.c.hashes, sa.LargeBinary).label("hashes"),
+)
+# Of how many missing records it is kept where they belong, should they come later.
+_MOST_MISSING = 100_000
 _REPEATED = {
     "record_id": "id",
     "kind": "kind",
@@ -120,6 +128,7 @@ class _Walk:
             else:
                 self._sealed.setdefault(seal.through, []).append((seq, seal))
         self._checkpoints = sum(map(len, self._sealed.values()))
+        self._tiled_until = max(self._sealed, default=0)
 
     def run(self) -> None:
         tiled = self._stored_tiles()
@@ -144,7 +153,7 @@ class _Walk:
         self,
         row: Any,
         indexed: list[Row],
-        tiled: Iterator[tuple[int, list[bytes]]],
+        tiled: Iterator[Any],
     ) -> None:
         leaf = leaf_hash(row.body)
         try:
@@ -186,7 +195,9 @@ class _Walk:
                 seq=seq,
                 text=f"{len(missing):,} records of its stream are missing before it",
             )
-            self._missing.update(dict.fromkeys(((stream, place) for place in missing), finding))
+            self._missing.update(
+                dict.fromkeys(((stream, place) for place in missing[:_MOST_MISSING]), finding)
+            )
             self._findings.append(finding)
         elif position <= last:
             self._found_later(seq, stream, position)
@@ -205,17 +216,30 @@ class _Walk:
             seq = finding.seq
         self._find(Harm.REORDERED, seq, "it stands before one that was written earlier")
 
-    def _close_tile(self, stored: tuple[int, list[bytes]] | None) -> None:
+    def _close_tile(self, stored: Any) -> None:
+        """Compares the tile that is stored with what it should be: the one of the last 256 records."""
         found, self._tile = self._tile, []
-        if stored is None or not self._tiles_compare:
+        if not self._tiles_compare:
             return
-        _, hashes = stored
+        last = found[-1][0]
+        if stored is None:
+            if last <= self._tiled_until:
+                self._refuse_tiles(Harm.DELETED, last, "the tile that ends with it is missing")
+            return
+        hashes, leaves = hashes_of(stored.hashes), [leaf for _, leaf in found]
         for place, ((seq, leaf), kept) in enumerate(zip(found, hashes, strict=False)):
             if leaf != kept:
-                harm = _harm_between([leaf for _, leaf in found[place:]], hashes[place:])
-                self._find(harm, seq, "its hash is not the one that was kept of it")
-                self._tiles_compare = False
+                harm = _harm_between(leaves[place:], hashes[place:])
+                self._refuse_tiles(harm, seq, "its hash is not the one that was kept of it")
                 return
+        number, root = self._frontier.size // TILE - 1, root_hash(Leaves(leaves), TILE)
+        if (stored.number, stored.through, stored.root, hashes) != (number, last, root, leaves):
+            self._refuse_tiles(Harm.EDITED, last, "the tile that ends with it is another one")
+
+    def _refuse_tiles(self, harm: Harm, seq: int, text: str) -> None:
+        """Those that come after cannot be compared any more."""
+        self._find(harm, seq, text)
+        self._tiles_compare = False
 
     def _check_seal(self, seq: int, seal: Seal) -> None:
         try:
@@ -244,13 +268,16 @@ class _Walk:
                 Harm.EDITED, seq, f"{what} is of other records, from this one or a later one on"
             )
 
-    def _look_for_a_missing_end(self, tiled: Iterator[tuple[int, list[bytes]]]) -> None:
+    def _look_for_a_missing_end(self, tiled: Iterator[Any]) -> None:
         last = self._last
         for through, seals in self._sealed.items():
             self._find(
                 Harm.DELETED, through, f"it is missing, and record {seals[0][0]} is its checkpoint"
             )
-        numbered = max(self._highest, max((item[0] for item in tiled), default=0))
+        more = [item.through for item in tiled]
+        if more and more[0] <= last and self._tiles_compare:
+            self._refuse_tiles(Harm.INSERTED, last, "there are more tiles than records for them")
+        numbered = max([self._highest, *more])
         if numbered > last:
             self._find(
                 Harm.TRUNCATED,
@@ -273,10 +300,9 @@ class _Walk:
     def _find(self, harm: Harm, seq: int, text: str) -> None:
         self._findings.append(Finding(harm=harm, seq=seq, text=text))
 
-    def _stored_tiles(self) -> Iterator[tuple[int, list[bytes]]]:
-        for rows in _paged(self._connection, sa.select(tiles), tiles.c.number, -1, 20):
-            for item in rows:
-                yield item.through, hashes_of(item.hashes)
+    def _stored_tiles(self) -> Iterator[Any]:
+        for rows in _paged(self._connection, sa.select(*_TILE), tiles.c.number, -1, 20):
+            yield from rows
 
 
 def _harm_between(found: Sequence[bytes], kept: Sequence[bytes]) -> Harm:
@@ -297,9 +323,15 @@ def _seals(connection: sa.Connection) -> Iterable[tuple[int, Seal | None]]:
     )
     for row in rows:
         try:
-            yield row.seq, Seal(**from_json(row.body)["record"]["details"])
+            yield row.seq, _seal(**from_json(row.body)["record"]["details"])
         except _NOT_WRITTEN_HERE:
             yield row.seq, None
+
+
+def _seal(*, note: object, size: object, through: object) -> Seal:
+    if not (isinstance(note, str) and isinstance(size, int) and isinstance(through, int)):
+        raise TypeError("not of a checkpoint")
+    return Seal(note=note, size=size, through=through)
 
 
 def _chunks(connection: sa.Connection) -> Iterator[Sequence[Any]]:

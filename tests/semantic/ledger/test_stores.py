@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from semantic.errors import LedgerUnavailable, PolicyNotCurrent
 from semantic.ledger import (
     Admission,
+    Erasable,
     Harm,
     Ledger,
     MetricRead,
@@ -36,6 +37,7 @@ def intent(record_id: str) -> Record:
         reader="ana",
         metrics=ORDERS,
         touches=touches,
+        details={"filters": [Erasable("Jane")]},
     )
 
 
@@ -155,6 +157,7 @@ def test_checkpoints_cover_the_record_and_prove_what_is_in_it(open_ledger: OpenL
         ("DELETE FROM records WHERE record_id = 'r-7'", Harm.DELETED),
         ("DELETE FROM reads WHERE read_id = 'r-7'", Harm.EDITED),
         ("DELETE FROM scopes", Harm.EDITED),
+        ("UPDATE erasable_values SET value = '\"other\"'", Harm.EDITED),
     ],
 )
 def test_a_change_is_found(

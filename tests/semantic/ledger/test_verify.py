@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from semantic.ledger import Ledger, MetricRead, Record, RecordKind, Touched
 from semantic.ledger.note import Checkpoint, open_note
-from semantic.ledger.tree import leaf_hash
+from semantic.ledger.tree import Leaves, leaf_hash, root_hash
 from semantic.ledger.verify import Harm, Verified
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
@@ -93,6 +93,19 @@ def edit_body(seq: int) -> Change:
     return change
 
 
+def far_away(seq: int) -> Change:
+    """A place so far behind that nobody could count up to it."""
+
+    def change(connection: sqlite3.Connection) -> None:
+        place = 10**15
+        body = re.sub(rb'"position":\d+', b'"position":%d' % place, body_of(connection, seq))
+        connection.execute(
+            "UPDATE records SET body = ?, position = ? WHERE seq = ?", [body, place, seq]
+        )
+
+    return change
+
+
 def rehash(*, tiles: bool = True) -> Change:
     """What a careful forger does next: every stream is given new positions and hashes, and the tiles too."""
 
@@ -117,8 +130,11 @@ def rehash(*, tiles: bool = True) -> Change:
         connection.execute("UPDATE records SET position = -position")
         if tiles:
             for (number,) in connection.execute("SELECT number FROM tiles").fetchall():
-                joined = b"".join(hashes[number * 256 : number * 256 + 256])
-                connection.execute("UPDATE tiles SET hashes = ? WHERE number = ?", [joined, number])
+                leaves = hashes[number * 256 : number * 256 + 256]
+                connection.execute(
+                    "UPDATE tiles SET hashes = ?, root = ? WHERE number = ?",
+                    [b"".join(leaves), root_hash(Leaves(leaves), 256), number],
+                )
 
     return change
 
@@ -165,6 +181,12 @@ FORGET_THE_END = "UPDATE sqlite_sequence SET seq = (SELECT max(seq) FROM records
         (["DELETE FROM scopes"], Harm.EDITED, 702),
         (["INSERT INTO scopes VALUES ('dimension', 'x', 1)"], Harm.EDITED, 702),
         ([unindex(100, 100)], Harm.EDITED, 100),
+        (["UPDATE tiles SET root = zeroblob(32) WHERE number = 1"], Harm.EDITED, 512),
+        (["UPDATE tiles SET through = 255 WHERE number = 0"], Harm.EDITED, 256),
+        (["UPDATE tiles SET hashes = hashes || x'00' WHERE number = 0"], Harm.EDITED, 256),
+        (["DELETE FROM tiles WHERE number = 1"], Harm.DELETED, 512),
+        (["INSERT INTO tiles SELECT 7, 600, root, hashes FROM tiles LIMIT 1"], Harm.INSERTED, 702),
+        ([far_away(100)], Harm.REORDERED, 100),
         ([delete(100, 100), unindex(100, 100)], Harm.DELETED, 101),
         ([delete(100, 103), unindex(100, 103)], Harm.DELETED, 104),
         ([delete(100, 103), unindex(100, 103), rehash(tiles=False)], Harm.EDITED, 104),

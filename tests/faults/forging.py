@@ -1,0 +1,198 @@
+"""What somebody does who may write to the file of a ledger, and knows how it is made."""
+
+import json
+import re
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import lru_cache
+from typing import Any
+
+from semantic.canonical import canonical_json
+from semantic.ledger.chain import content_of
+from semantic.ledger.read_index import end_of, rows_of, scope_rows
+from semantic.ledger.tiles import TILE
+from semantic.ledger.tree import Leaves, leaf_hash, root_hash
+
+Path = tuple[str | int, ...]
+_SAME = ("reader", "acting_for", "run_id", "root_run_id", "reason")
+_COLUMNS = ("record_id", "kind", "recorded_at", "stream", "position", *_SAME)
+_NEW = "somebody else"
+
+
+def body_of(connection: sqlite3.Connection, seq: int) -> bytes:
+    return bytes(connection.execute("SELECT body FROM records WHERE seq = ?", [seq]).fetchone()[0])
+
+
+def write_body(connection: sqlite3.Connection, seq: int, body: bytes) -> None:
+    connection.execute("UPDATE records SET body = ? WHERE seq = ?", [body, seq])
+
+
+def changed_values(body: bytes) -> Iterator[tuple[str, bytes]]:
+    """A body with one of its values changed, taken away or put in: every one of them, by name."""
+    return ((name, forged) for name, forged in _changes(json.loads(body)) if forged != body)
+
+
+def _changes(said: Any) -> Iterator[tuple[str, bytes]]:
+    for path in _paths(said):
+        name = ".".join(map(str, path))
+        yield f"{name} changed", _with(said, path, _other(_at(said, path)))
+        yield f"{name} emptied", _with(said, path, None)
+        if isinstance(path[-1], str):
+            yield f"{name} taken away", _without(said, path)
+            yield f"{name} put in again", _with(said, (*path[:-1], f"{path[-1]}_too"), _NEW)
+
+
+def agree(connection: sqlite3.Connection) -> None:
+    """Has all columns and the index of reads say what the bodies say."""
+    index = _Index()
+    for seq, body, *standing in connection.execute(
+        f"SELECT seq, body, {', '.join(_COLUMNS)} FROM records ORDER BY seq"
+    ).fetchall():
+        try:
+            written, said = _read(body)
+        except (TypeError, ValueError, KeyError):
+            continue
+        columns = {
+            "record_id": said.get("id"),
+            "kind": said.get("kind"),
+            "recorded_at": said.get("at"),
+            "stream": written.get("stream"),
+            "position": written.get("position"),
+        } | {name: said.get(name) for name in _SAME}
+        if [columns[name] for name in _COLUMNS] != standing:
+            _set(connection, "records", columns, seq)
+        with suppress(AttributeError, KeyError, TypeError, ValueError):
+            index.add(seq, said)
+    _replace(connection, "reads", [row for rows in index.reads.values() for row in rows])
+    _replace(connection, "scopes", list(index.scopes.values()))
+
+
+def rehash(connection: sqlite3.Connection) -> None:
+    """Gives all records new places and hashes, one after the other, and the tiles too."""
+    ends: dict[str, tuple[int, str]] = {}
+    hashes = []
+    found = connection.execute("SELECT seq, stream, body FROM records ORDER BY seq").fetchall()
+    for seq, stream, body in found:
+        position, previous = ends.get(stream, (0, ""))
+        new = re.sub(
+            rb'"position":\d+,"previous":"[0-9a-f]*"',
+            b'"position":%d,"previous":"%b"' % (position + 1, previous.encode()),
+            body,
+            count=1,
+        )
+        ends[stream] = position + 1, leaf_hash(new).hex()
+        hashes.append((seq, leaf_hash(new)))
+        _set(connection, "records", {"body": new, "position": -position - 1}, seq)
+    connection.execute("UPDATE records SET position = -position")
+    connection.execute("DELETE FROM tiles")
+    for number in range(len(hashes) // TILE):
+        part = hashes[number * TILE : (number + 1) * TILE]
+        leaves = [leaf for _, leaf in part]
+        connection.execute(
+            "INSERT INTO tiles (number, through, root, hashes) VALUES (?, ?, ?, ?)",
+            [number, part[-1][0], root_hash(Leaves(leaves), TILE), b"".join(leaves)],
+        )
+
+
+def forget_the_end(connection: sqlite3.Connection) -> None:
+    """Has the database take the last record that there is for the last that there was."""
+    connection.execute("UPDATE sqlite_sequence SET seq = (SELECT max(seq) FROM records)")
+
+
+def swap(connection: sqlite3.Connection, one: int, two: int) -> None:
+    for table in ("records", "reads"):
+        connection.execute(
+            f"UPDATE {table} SET seq = CASE seq WHEN {one} THEN -{two} ELSE -{one} END WHERE seq IN ({one}, {two})"
+        )
+        connection.execute(f"UPDATE {table} SET seq = -seq WHERE seq < 0")
+
+
+class _Index:
+    """The index of reads that comes from bodies. What cannot be read as a record any more is left out."""
+
+    def __init__(self) -> None:
+        self.reads: dict[str, list[dict[str, Any]]] = {}
+        self.scopes: dict[bytes, dict[str, Any]] = {}
+
+    def add(self, seq: int, said: Mapping[str, Any]) -> None:
+        match said["kind"]:
+            case "intent":
+                self.reads[said["id"]] = list(rows_of(said, seq, said["at"]))
+            case "refusal":
+                self.reads[f"refusal {seq}"] = list(rows_of(said, seq, said["at"]))
+            case "outcome":
+                for row in self.reads.get(said["id"], []):
+                    row.update(end_of(said, said["at"]))
+        for row in scope_rows(said.get("touches") or {}):
+            self.scopes[canonical_json(row)] = row
+
+
+@lru_cache(maxsize=10_000)
+def _read(body: bytes) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    return json.loads(body), content_of(body)
+
+
+def _replace(connection: sqlite3.Connection, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    connection.execute(f"DELETE FROM {table}")
+    if rows:
+        named = ", ".join(f":{name}" for name in rows[0])
+        plain = [{name: _plain(value) for name, value in row.items()} for row in rows]
+        connection.executemany(
+            f"INSERT OR IGNORE INTO {table} ({', '.join(rows[0])}) VALUES ({named})", plain
+        )
+
+
+def _set(connection: sqlite3.Connection, table: str, row: Mapping[str, Any], seq: int) -> None:
+    """Sets what the column takes: a forger puts in nothing that the database refuses."""
+    for name, value in row.items():
+        connection.execute(
+            f"UPDATE OR IGNORE {table} SET {name} = ? WHERE seq = ?", [_plain(value), seq]
+        )
+
+
+def _plain(value: Any) -> str | int | bytes | None:
+    return value if isinstance(value, str | int | bytes | None) else json.dumps(value)
+
+
+def _paths(said: Any, before: Path = ()) -> Iterator[Path]:
+    inside = said.items() if isinstance(said, dict) else enumerate(said)
+    for key, value in inside:
+        yield (*before, key)
+        if isinstance(value, dict | list):
+            yield from _paths(value, (*before, key))
+
+
+def _at(said: Any, path: Path) -> Any:
+    for key in path:
+        said = said[key]
+    return said
+
+
+def _with(said: Any, path: Path, value: Any) -> bytes:
+    new = json.loads(json.dumps(said))
+    _at(new, path[:-1])[path[-1]] = value
+    return canonical_json(new)
+
+
+def _without(said: Any, path: Path) -> bytes:
+    new = json.loads(json.dumps(said))
+    del _at(new, path[:-1])[path[-1]]
+    return canonical_json(new)
+
+
+def _other(value: Any) -> Any:
+    """Another value of the same type, where there is one."""
+    match value:
+        case bool():
+            return not value
+        case int():
+            return value + 1
+        case str():
+            return f"{value[:-1]}{'1' if value[-1:] != '1' else '2'}"
+        case list():
+            return [*value, _NEW]
+        case dict():
+            return {**value, "more": _NEW}
+        case _:
+            return _NEW

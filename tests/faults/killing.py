@@ -1,0 +1,203 @@
+"""Readers in processes of their own, which are killed at a step of the read path or at any moment.
+
+The steps are all that happens around a read: each statement and commit of the ledger, the query, and the release of the answer.
+Nothing in the product knows of them: they are told by the connection and the snapshot that a reader is given.
+"""
+
+import os
+import signal
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from semantic.answer import MetricAnswer
+from semantic.dbt_manifest import load_catalog
+from semantic.engines.embedded import embedded_engine
+from semantic.engines.stored import StoredEngine
+from semantic.ledger import Ledger, ReadContext
+from semantic.ledger.sqlite_store import SqliteStore
+from semantic.open_snapshot import Fetched, OpenSnapshot
+from semantic.snapshot import SnapshotStore
+from tests.faults.forks import FORKS
+from tests.semantic.door import BOSS, build_door, snapshot_file
+
+QUERY = {"metrics": "orders", "group_by": "order__status"}
+RUN = ReadContext(run_id="run", root_run_id="run", step_key="agent")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where a reader finds its definitions, what has been compiled of them, its data and its ledger."""
+
+    target: Path
+    plans: Path
+    snapshots: Path
+    ledger: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """A reader at work: which calls it makes and with how many threads, and the step at which it is killed, if at one."""
+
+    place: Place
+    calls: Sequence[str]
+    threads: int = 1
+    fatal_step: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Released:
+    """An answer that has left the door."""
+
+    call: str
+    read_id: str
+    rows: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Steps:
+    """The names of all steps that were taken, told at the end."""
+
+    names: tuple[str, ...]
+
+
+class Reader:
+    """A process that reads. Where it is not killed, it ends when it has made its calls."""
+
+    def __init__(self, reading: Reading) -> None:
+        self._told, telling = FORKS.Pipe(duplex=False)
+        self._process = FORKS.Process(target=_read, args=(reading, telling))
+        self._process.start()
+        telling.close()
+
+    def wait_until_ready(self) -> None:
+        assert self._told.poll(60)
+        assert self._told.recv() == "ready"
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    def told(self) -> list[Released | Steps]:
+        """All that it told until its end."""
+        found = []
+        try:
+            while self._told.poll(60):
+                found.append(self._told.recv())
+        except EOFError:
+            pass
+        self._process.join(60)
+        assert self._process.exitcode in (0, -signal.SIGKILL)
+        self._process.close()
+        self._told.close()
+        return found
+
+
+class _Path:
+    """Notes each step, and kills the process at one of them."""
+
+    def __init__(self, fatal: int | None) -> None:
+        self._fatal = fatal
+        self._is_begun = False
+        self.names: list[str] = []
+
+    def begin(self) -> None:
+        self._is_begun = True
+
+    def at(self, name: str) -> None:
+        if not self._is_begun:
+            return
+        self.names.append(name)
+        if len(self.names) - 1 == self._fatal:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    @contextmanager
+    def around(self, what: str) -> Iterator[None]:
+        self.at(f"before {what}")
+        yield
+        self.at(f"after {what}")
+
+
+class _TellingCursor(sqlite3.Cursor):
+    def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
+        with self.connection.path.around(_words(sql)):  # type: ignore[attr-defined]
+            return super().execute(sql, *parameters)
+
+    def executemany(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
+        with self.connection.path.around(_words(sql)):  # type: ignore[attr-defined]
+            return super().executemany(sql, *parameters)
+
+
+class _TellingConnection(sqlite3.Connection):
+    path: _Path
+
+    def cursor(self, *_: Any) -> sqlite3.Cursor:
+        return super().cursor(_TellingCursor)
+
+    def commit(self) -> None:
+        with self.path.around("commit"):
+            super().commit()
+
+
+class _TellingSnapshot(OpenSnapshot):
+    def __init__(self, file: Path, path: _Path) -> None:
+        super().__init__(file)
+        self._path = path
+
+    def execute(self, sql: str, parameters: Mapping[str, Any], limit: int) -> Fetched:
+        with self._path.around("the query"):
+            return super().execute(sql, parameters, limit)
+
+
+def _read(reading: Reading, telling: Connection) -> None:
+    path = _Path(reading.fatal_step)
+    place = reading.place
+    catalog = load_catalog(place.target)
+    engine = StoredEngine(catalog, embedded_engine, place.plans)
+    ledger = Ledger(SqliteStore(place.ledger, engine=_telling_engine(place.ledger, path)))
+    snapshots = SnapshotStore(place.snapshots)
+    door = build_door(catalog, engine, snapshots, ledger)
+    data = _TellingSnapshot(snapshot_file(snapshots, snapshots.current()), path)
+    lock = threading.Lock()
+
+    def call(name: str) -> None:
+        with door.session(BOSS, RUN, data=data) as session:
+            answered = session.query(QUERY, call_id=name)
+        assert isinstance(answered, MetricAnswer), answered
+        released = Released(call=name, read_id=answered.provenance.read_id, rows=len(answered.rows))
+        with lock, path.around("the release"):
+            telling.send(released)
+
+    telling.send("ready")
+    path.begin()
+    if reading.threads == 1:
+        for name in reading.calls:
+            call(name)
+    else:
+        with ThreadPoolExecutor(reading.threads) as pool:
+            list(pool.map(call, reading.calls))
+    telling.send(Steps(names=tuple(path.names)))
+    ledger.close()
+
+
+def _telling_engine(file: Path, path: _Path) -> sa.Engine:
+    def connect() -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            file, timeout=5, check_same_thread=False, factory=_TellingConnection
+        )
+        connection.path = path
+        return connection
+
+    return sa.create_engine(f"sqlite:///{file}", creator=connect)
+
+
+def _words(sql: str) -> str:
+    """The beginning of a statement, which tells it from others."""
+    return " ".join(sql.split()[:3]).rstrip(",")

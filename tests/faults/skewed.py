@@ -1,0 +1,47 @@
+"""A store whose clock is wrong."""
+
+from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from semantic.ledger.store import Store
+
+
+class SkewedStore:
+    """A `Store` like another one, with a clock that is wrong by `skew`, which may be set at any time."""
+
+    def __init__(self, store: Store, skew: timedelta = timedelta()) -> None:
+        self._store = store
+        self.skew = skew
+
+    @property
+    def path(self) -> Path | None:
+        return self._store.path
+
+    def writing(self, *, alone: bool = False) -> AbstractContextManager[sa.Connection]:
+        return self._store.writing(alone=alone)
+
+    def reading(self) -> AbstractContextManager[sa.Connection]:
+        return self._store.reading()
+
+    def claim(self, connection: sa.Connection, names: Collection[str]) -> None:
+        self._store.claim(connection, names)
+
+    def now(self, connection: sa.Connection) -> str:
+        told = datetime.fromisoformat(self._store.now(connection)) + self.skew
+        return f"{told.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
+
+    def numbers(self, connection: sa.Connection, count: int) -> Sequence[int]:
+        return self._store.numbers(connection, count)
+
+    def highest_number(self, connection: sa.Connection) -> int:
+        return self._store.highest_number(connection)
+
+    def shred(self) -> None:
+        self._store.shred()
+
+    def close(self) -> None:
+        self._store.close()

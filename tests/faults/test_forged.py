@@ -1,0 +1,330 @@
+"""Whatever is changed in the file of a ledger, a checkpoint that is kept elsewhere tells."""
+
+import itertools
+import random
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from semantic.ledger import Ledger, MetricRead, ReadContext, Record, RecordKind, Touched, open_note
+from semantic.ledger.note import Checkpoint
+from semantic.ledger.schema import metadata
+from semantic.ledger.verify import verify
+from tests.faults.figures import figures
+from tests.faults.forging import (
+    agree,
+    changed_values,
+    forget_the_end,
+    rehash,
+    swap,
+    write_body,
+)
+
+KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+# What is no part of the record: the newest definitions of agents, what was spent, and what failed. Of erasable values what is kept is
+# compared, and what was erased is not missed.
+CHANGING = ("agents", "spending", "reservations", "breakers", "erasable_values")
+TABLES = [table for table in metadata.sorted_tables if table.name not in CHANGING]
+Change = Callable[[sqlite3.Connection], object]
+
+
+def record(number: int) -> Record:
+    """One of each kind in turn, with something in every field. Of two reads one is ended."""
+    kinds = [kind for kind in RecordKind if kind is not RecordKind.CHECKPOINT]
+    kind = kinds[number % len(kinds)]
+    is_end = kind is RecordKind.OUTCOME
+    return Record(
+        record_id=f"record-{number - 1}" if is_end else f"record-{number}",
+        kind=kind,
+        reader="ana",
+        acting_for="bob",
+        team="finance",
+        context=ReadContext(
+            run_id="run-2",
+            root_run_id="run-1",
+            step_key="step",
+            call_id="call",
+            purpose="to answer",
+            trace_id="0af7651916cd43dd8448eb211c80319c",
+            span_id="b7ad6b7169203331",
+        ),
+        reason=None if kind is RecordKind.INTENT or is_end else "stale",
+        metrics=() if is_end else (metric("orders"), metric("revenue")),
+        touches=Touched(dimensions=("store",), relations=("orders",), dbt_models=("model.orders",)),
+        details={"rows": 3, "query": {"metrics": ["orders"]}, "notices": ["cut: more"]},
+    )
+
+
+def metric(name: str) -> MetricRead:
+    return MetricRead(
+        metric=name,
+        data_version="v1",
+        definition_hash="d1",
+        covers_from=date(2024, 3, 1),
+        covers_to=date(2024, 3, 5),
+    )
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """A ledger whose newest checkpoint is kept elsewhere, and how it is written to by somebody who does not go through it."""
+
+    engine: sa.Engine
+    anchor: Checkpoint
+
+    def is_found(self, *changes: Change) -> bool:
+        """Whether a walk finds these changes, which are undone then."""
+        with self.engine.connect() as connection:
+            raw = connection.connection.driver_connection
+            raw.execute("BEGIN")
+            try:
+                for change in changes:
+                    change(raw)
+                [(highest,)] = raw.execute("SELECT seq FROM sqlite_sequence").fetchall()
+                found = verify(
+                    connection,
+                    [KEY.public_key()],
+                    highest_number=highest or 0,
+                    against=self.anchor,
+                )
+            finally:
+                raw.execute("ROLLBACK")
+        return not found.is_whole
+
+    def rows(self, statement: str, *parameters: Any) -> list[Any]:
+        with self.engine.connect() as connection:
+            return list(connection.exec_driver_sql(statement, parameters))
+
+    def of_each_kind(self) -> dict[str, int]:
+        """The number of one record of each kind, all of them before the checkpoint that is kept elsewhere."""
+        found = self.rows("SELECT kind, min(seq) FROM records GROUP BY kind")
+        return {kind: seq for kind, seq in found if seq <= self.anchor.size}
+
+
+@pytest.fixture(scope="module")
+def sealed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sealed]:
+    """With so many records that their hashes are kept in a tile."""
+    with _sealed(tmp_path_factory.mktemp("forged") / "ledger.db", 260) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sealed]:
+    """With some records of each kind, for what is tried thousands of times."""
+    with _sealed(tmp_path_factory.mktemp("small") / "ledger.db", 30) as made:
+        yield made
+
+
+@contextmanager
+def _sealed(path: Path, count: int) -> Iterator[Sealed]:
+    ledger, other = Ledger.open(path, key=KEY), Ledger.open(path, key=KEY)
+    for number in range(count):
+        (other if number % 3 else ledger).append(record(number))
+        if number == count // 2:
+            ledger.seal()
+    note = ledger.seal()
+    ledger.close()
+    other.close()
+    assert note is not None
+    engine = sa.create_engine(f"sqlite:///{path}", poolclass=sa.pool.StaticPool)
+    sa.event.listen(engine, "connect", _by_hand)
+    yield Sealed(engine, open_note(note, [KEY.public_key()]))
+    engine.dispose()
+
+
+def _by_hand(connection: Any, _: object) -> None:
+    """Transactions begin where BEGIN is executed, and no trigger is in the way."""
+    connection.isolation_level = None
+    triggers = connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")
+    for (name,) in triggers.fetchall():
+        connection.execute(f"DROP TRIGGER {name}")
+
+
+def writing(seq: int, body: bytes) -> Change:
+    return lambda connection: write_body(connection, seq, body)
+
+
+def execute(statement: str, *parameters: Any) -> Change:
+    return lambda connection: connection.execute(statement, parameters)
+
+
+def test_what_nobody_touched_is_whole(sealed: Sealed) -> None:
+    assert not sealed.is_found()
+    assert not sealed.is_found(agree), "a forger knows how columns and the index come from bodies"
+    assert not sealed.is_found(agree, rehash), "and how all is hashed"
+    assert {RecordKind(kind) for kind in sealed.of_each_kind()} == set(RecordKind)
+
+
+@pytest.mark.parametrize(
+    "afterwards",
+    [
+        pytest.param([], id="alone"),
+        pytest.param([agree], id="in columns and index too"),
+        pytest.param([agree, rehash], id="and all after it hashed anew"),
+    ],
+)
+@pytest.mark.parametrize(
+    "share", [pytest.param(25, id="some"), pytest.param(1, id="all", marks=pytest.mark.soak)]
+)
+def test_every_value_of_every_kind_of_record(
+    small: Sealed, afterwards: list[Change], share: int
+) -> None:
+    missed, tried = [], 0
+    with figures(f"values of bodies forged, {len(afterwards)} steps after") as counts:
+        for place, (kind, seq) in enumerate(small.of_each_kind().items()):
+            [(body,)] = small.rows("SELECT body FROM records WHERE seq = ?", seq)
+            for number, (name, forged) in enumerate(changed_values(body)):
+                if number % share == place % share and not is_undone(name, afterwards):
+                    tried += 1
+                    if not small.is_found(writing(seq, forged), *afterwards):
+                        missed.append(f"{kind}: {name}")
+        counts |= {"changes": tried, "missed": len(missed)}
+    assert missed == []
+
+
+def is_undone(name: str, afterwards: list[Change]) -> bool:
+    """Hashing anew gives every record its own place again."""
+    return rehash in afterwards and name in ("position changed", "previous changed")
+
+
+@pytest.mark.parametrize(
+    "every", [pytest.param(90), pytest.param(1, marks=pytest.mark.soak)], ids="every {}".format
+)
+def test_every_byte_of_every_kind_of_record(small: Sealed, every: int) -> None:
+    chance = random.Random(1)
+    missed, tried = [], 0
+    with figures("bytes of bodies flipped") as counts:
+        for kind, seq in small.of_each_kind().items():
+            [(body,)] = small.rows("SELECT body FROM records WHERE seq = ?", seq)
+            for place in range(chance.randrange(every), len(body), every):
+                forged = bytearray(body)
+                forged[place] ^= 1 << chance.randrange(8)
+                tried += 1
+                if not small.is_found(writing(seq, bytes(forged))):
+                    missed.append(f"{kind}: byte {place}")
+        counts |= {"changes": tried, "missed": len(missed)}
+    assert missed == []
+
+
+def samples(sealed: Sealed, table: sa.Table) -> list[int]:
+    """Rows of a table that differ in kind."""
+    groups = {"records": "kind", "reads": "outcome, metric", "scopes": "what", "tiles": "number"}
+    rows = sealed.rows(f"SELECT min(rowid) FROM {table.name} GROUP BY {groups[table.name]}")
+    return [row[0] for row in rows]
+
+
+@pytest.mark.parametrize(
+    "rows", [pytest.param(1, id="some"), pytest.param(99, id="all", marks=pytest.mark.soak)]
+)
+def test_every_column_of_every_table(sealed: Sealed, rows: int) -> None:
+    missed, tried = [], 0
+    with figures("columns forged") as counts:
+        for table in TABLES:
+            for place, column in enumerate(table.columns.keys()):
+                of_each_kind = samples(sealed, table)
+                first = place % len(of_each_kind)
+                for row in (of_each_kind[first:] + of_each_kind[:first])[:rows]:
+                    found = in_column(sealed, table.name, column, row)
+                    tried += len(found)
+                    missed += [
+                        f"{table}.{column} of {row}: {it!r}" for it in found if not found[it]
+                    ]
+        counts |= {"changes": tried, "missed": len(missed)}
+    assert missed == []
+
+
+def in_column(sealed: Sealed, table: str, column: str, row: int) -> dict[Any, bool]:
+    """By what is put into a column of a row, whether it is found. What the database refuses is left out."""
+    [(value,)] = sealed.rows(f"SELECT {column} FROM {table} WHERE rowid = ?", row)
+    found = {}
+    for other in (item for item in others(value) if item != value):
+        change = execute(f"UPDATE {table} SET {column} = ? WHERE rowid = ?", other, row)
+        with suppress(sqlite3.IntegrityError):
+            found[other] = sealed.is_found(change)
+    return found
+
+
+def others(value: Any) -> list[Any]:
+    match value:
+        case int():
+            return [value + 1_000_000, -value - 1, "x", None]
+        case bytes():
+            return [value[:-1], bytes([value[0] ^ 1]) + value[1:], value + b"x", b"", None]
+        case str():
+            return [f"{value}x", value[:-1], value.swapcase() or "x", None]
+        case _:
+            return ["x", "", 1]
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+def test_a_row_of_every_kind_deleted_or_put_in_twice(sealed: Sealed, table: sa.Table) -> None:
+    key = list(table.primary_key)[-1].name
+    columns = [column.name for column in table.columns]
+    copied = (
+        {key: f"{key} + 1000000" if key in ("seq", "number", "scope") else f"{key} || '1'"}
+        | (
+            {"record_id": "'other'", "position": "position + 1000000"}
+            if table.name == "records"
+            else {}
+        )
+        | ({"through": "through + 1"} if table.name == "tiles" else {})
+    )
+    put_in = ", ".join(copied.get(name, name) for name in columns)
+    for row in samples(sealed, table):
+        assert sealed.is_found(execute(f"DELETE FROM {table.name} WHERE rowid = ?", row))
+        assert sealed.is_found(
+            execute(
+                f"INSERT INTO {table.name} ({', '.join(columns)}) SELECT {put_in} FROM {table.name} WHERE rowid = ?",
+                row,
+            )
+        )
+
+
+CAREFULLY: list[Change] = [agree, rehash, forget_the_end]
+
+
+@pytest.mark.parametrize("afterwards", [[], CAREFULLY], ids=["plainly", "carefully"])
+def test_a_record_of_every_kind_deleted(sealed: Sealed, afterwards: list[Change]) -> None:
+    for kind, seq in sealed.of_each_kind().items():
+        change = execute("DELETE FROM records WHERE seq = ?", seq)
+        assert sealed.is_found(change, *afterwards), kind
+
+
+@pytest.mark.parametrize("afterwards", [[], CAREFULLY], ids=["plainly", "carefully"])
+def test_records_of_any_two_kinds_in_another_order(
+    sealed: Sealed, afterwards: list[Change]
+) -> None:
+    numbers = sorted(sealed.of_each_kind().values())
+    for one, two in itertools.pairwise(numbers):
+        assert sealed.is_found(lambda raw, a=one, b=two: swap(raw, a, b), *afterwards)
+
+
+@pytest.mark.parametrize("afterwards", [[], CAREFULLY], ids=["plainly", "carefully"])
+@pytest.mark.parametrize(
+    "every", [pytest.param(60), pytest.param(1, marks=pytest.mark.soak)], ids="every {}".format
+)
+def test_an_end_of_any_length_cut_off(sealed: Sealed, afterwards: list[Change], every: int) -> None:
+    """All but the last record, which is the checkpoint itself: nothing is kept elsewhere of what comes after."""
+    missed = []
+    with figures("ends cut off") as counts:
+        for first in range(1, sealed.anchor.size + 1, every):
+            change = execute("DELETE FROM records WHERE seq >= ?", first)
+            if not sealed.is_found(change, *afterwards):
+                missed.append(first)
+        counts |= {"changes": len(range(1, sealed.anchor.size + 1, every)), "missed": len(missed)}
+    assert missed == []
+
+
+def test_a_record_of_another_place_instead_of_one(sealed: Sealed) -> None:
+    for seq in sealed.of_each_kind().values():
+        [(body,)] = sealed.rows("SELECT body FROM records WHERE seq = ?", seq + 20)
+        assert sealed.is_found(writing(seq, body))
+        assert sealed.is_found(writing(seq, body), rehash)

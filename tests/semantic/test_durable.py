@@ -1,0 +1,42 @@
+"""What must be there after a power cut is synced, with the folders that name it."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from semantic.keys import load_signing_key
+from semantic.ledger import Ledger
+
+Synced = Callable[[Path], bool]
+
+
+@pytest.fixture
+def is_synced(monkeypatch: pytest.MonkeyPatch) -> Synced:
+    """Whether a file or folder was synced."""
+    synced: set[tuple[int, int]] = set()
+    fsync = os.fsync
+
+    def watched(descriptor: int) -> None:
+        fsync(descriptor)
+        found = os.fstat(descriptor)
+        synced.add((found.st_dev, found.st_ino))
+
+    monkeypatch.setattr(os, "fsync", watched)
+    return lambda path: (path.stat().st_dev, path.stat().st_ino) in synced
+
+
+def test_a_key_and_the_folder_that_names_it(tmp_path: Path, is_synced: Synced) -> None:
+    """Without its key a checkpoint that was acknowledged cannot be checked any more."""
+    load_signing_key(tmp_path / "state")
+    assert is_synced(tmp_path / "state" / "signing.key")
+    assert is_synced(tmp_path / "state")
+    assert is_synced(tmp_path)
+
+
+def test_every_folder_that_is_made_for_a_ledger(tmp_path: Path, is_synced: Synced) -> None:
+    """SQLite syncs the folder of its file and none above it."""
+    Ledger.open(tmp_path / "home" / "state" / "ledger.db").close()
+    assert is_synced(tmp_path)
+    assert is_synced(tmp_path / "home")
