@@ -5,10 +5,12 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from semantic.durable import make_folder, sync
 from semantic.errors import LedgerUnavailable
+
+_NEXT = "signing.key.next"
 
 
 def load_mask_key(folder: Path) -> str:
@@ -19,9 +21,113 @@ def load_mask_key(folder: Path) -> str:
     return _load(folder, "masking.key", "masking key").hex()
 
 
-def load_signing_key(folder: Path) -> Ed25519PrivateKey:
-    """The key that checkpoints are signed with. Raises `LedgerUnavailable` where it cannot be kept."""
-    return Ed25519PrivateKey.from_private_bytes(_load(folder, "signing.key", "signing key"))
+class SigningKeys:
+    """The key in a folder that checkpoints are signed with, and the public ones of all that were before it.
+
+    `signing.key` is the private key. `signing.pub` holds every public key, the oldest first, and outlives the private ones.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._current: Ed25519PrivateKey | None = None
+
+    @property
+    def current(self) -> Ed25519PrivateKey:
+        """The private key, made on first use. Raises `LedgerUnavailable` where it cannot be kept."""
+        if self._current is None:
+            self._current = self._loaded("signing.key")
+            self._publish(self._current)
+        return self._current
+
+    @property
+    def public(self) -> tuple[Ed25519PublicKey, ...]:
+        """Every public key that is known here, the oldest first. No key is made for this."""
+        if self._current is None and (self._folder / "signing.key").exists():
+            _ = self.current
+        return self._published()
+
+    def matching(self, public: str) -> Ed25519PrivateKey | None:
+        """The private key of a public one in hexadecimal, where it is here: another process may have changed the key meanwhile."""
+        for look in (self._reload, self._promote_next):
+            if hex_of(self.current) == public:
+                return self.current
+            look()
+        return self.current if hex_of(self.current) == public else None
+
+    def make_next(self) -> Ed25519PrivateKey:
+        """Makes the key that comes after the current one. It is not current before `promote`."""
+        (self._folder / _NEXT).unlink(missing_ok=True)
+        made = self._loaded(_NEXT)
+        self._publish(made)
+        return made
+
+    def promote(self) -> None:
+        """Makes the next key the current one. The private key before it is no more."""
+        try:
+            (self._folder / _NEXT).replace(self._folder / "signing.key")
+            sync(self._folder)
+        except OSError as error:
+            raise LedgerUnavailable(
+                f"Cannot keep the signing key in {self._folder}: {error.strerror}"
+            ) from error
+        self._reload()
+
+    def _reload(self) -> None:
+        self._current = None
+
+    def _promote_next(self) -> None:
+        """Ends what a process began that died in between."""
+        if (self._folder / _NEXT).exists():
+            self.promote()
+
+    def _loaded(self, name: str) -> Ed25519PrivateKey:
+        return Ed25519PrivateKey.from_private_bytes(_load(self._folder, name, "signing key"))
+
+    def _published(self) -> tuple[Ed25519PublicKey, ...]:
+        try:
+            lines = (self._folder / "signing.pub").read_text().split()
+            return tuple(Ed25519PublicKey.from_public_bytes(bytes.fromhex(line)) for line in lines)
+        except FileNotFoundError:
+            return ()
+        except (OSError, ValueError) as error:
+            raise LedgerUnavailable(
+                f"{self._folder / 'signing.pub'} cannot be read, or is damaged",
+                hint="restore it from a backup: it holds the public keys of all checkpoints",
+            ) from error
+
+    def _publish(self, key: Ed25519PrivateKey) -> None:
+        if key.public_key() in self._published():
+            return
+        try:
+            with (self._folder / "signing.pub").open("a") as file:
+                file.write(f"{hex_of(key)}\n")
+                file.flush()
+                os.fsync(file.fileno())
+            sync(self._folder)
+        except OSError as error:
+            raise LedgerUnavailable(
+                f"Cannot keep the public key in {self._folder}: {error.strerror}"
+            ) from error
+
+
+class GivenKey:
+    """One key that is not kept in a folder."""
+
+    def __init__(self, key: Ed25519PrivateKey) -> None:
+        self.current = key
+
+    @property
+    def public(self) -> tuple[Ed25519PublicKey, ...]:
+        return (self.current.public_key(),)
+
+    def matching(self, public: str) -> Ed25519PrivateKey | None:
+        """The key, where it is the one of this public key."""
+        return self.current if hex_of(self.current) == public else None
+
+
+def hex_of(key: Ed25519PrivateKey) -> str:
+    """Its public key, in hexadecimal."""
+    return key.public_key().public_bytes_raw().hex()
 
 
 def _load(folder: Path, name: str, what: str) -> bytes:

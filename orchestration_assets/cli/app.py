@@ -4,7 +4,19 @@ import sys
 
 import typer
 
-from orchestration_assets.cli import agents, ask, catalog, integrity, ledger, policy, reads, unused
+from orchestration_assets.cli import (
+    agents,
+    ask,
+    backup,
+    catalog,
+    erasure,
+    integrity,
+    keys,
+    ledger,
+    policy,
+    reads,
+    unused,
+)
 from orchestration_assets.cli.output import say
 from semantic.errors import GovernedMetricsError
 
@@ -24,6 +36,10 @@ app.command("agents")(agents.agents)
 app.command("verify")(integrity.verify)
 app.command("prove")(integrity.prove)
 app.command("checkpoint")(integrity.checkpoint)
+app.command("backup")(backup.backup)
+app.command("erase")(erasure.erase)
+app.command("sweep")(erasure.sweep)
+app.add_typer(keys.app, name="keys")
 app.add_typer(policy.app, name="policy")
 app.add_typer(ledger.app, name="ledger")
 

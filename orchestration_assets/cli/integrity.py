@@ -24,7 +24,9 @@ def verify(
     ] = None,
     key: Annotated[
         str | None,
-        typer.Option(help="The public key that it was signed with; by default this ledger's own."),
+        typer.Option(
+            help="A public key that is trusted beside those here: where these are lost, the first one that you know."
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One object.")] = False,
 ) -> None:
@@ -33,8 +35,9 @@ def verify(
     Example: governed-agents verify --against last-month.checkpoint
     """
     place = Place.of(context)
-    checkpoint = _checkpoint(place, against, key) if against else None
-    found = place.ledger.verify(against=checkpoint)
+    also = [_public_key(key)] if key else []
+    checkpoint = _checkpoint(place, against, also) if against else None
+    found = place.ledger.verify(against=checkpoint, also=also)
     if as_json:
         print_json([_plain(found)])
     else:
@@ -84,18 +87,22 @@ def prove(
     say(f"check with: python verify_proof.py FILE {place.ledger.public_key}")
 
 
-def _checkpoint(place: Place, file: Path, key: str | None) -> Checkpoint:
+def _checkpoint(place: Place, file: Path, also: list[Ed25519PublicKey]) -> Checkpoint:
     try:
         note = file.read_text()
-        public = Ed25519PublicKey.from_public_bytes(bytes.fromhex(key or place.ledger.public_key))
     except OSError as error:
         raise GovernedMetricsError(f"Cannot read {file}: {error.strerror}") from error
+    return open_note(note, [*place.ledger.public_keys, *also])
+
+
+def _public_key(key: str) -> Ed25519PublicKey:
+    try:
+        return Ed25519PublicKey.from_public_bytes(bytes.fromhex(key))
     except ValueError as error:
         raise GovernedMetricsError(
             "This is no public key",
-            hint="64 hexadecimal digits, as `governed-agents prove` shows it",
+            hint="64 hexadecimal digits, as `governed-agents keys list` shows it",
         ) from error
-    return open_note(note, [public])
 
 
 def _print(found: Verified, against: Checkpoint | None) -> None:

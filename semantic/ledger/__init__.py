@@ -1,6 +1,7 @@
 """The record: no record, no data."""
 
 from semantic.ledger.asked_queries import AskedQuery, asked_queries
+from semantic.ledger.backup import backup_to
 from semantic.ledger.breakers import BreakerSettings
 from semantic.ledger.budgets import Budget, Charge, Unit
 from semantic.ledger.erasable import ERASED, Erasable
@@ -59,6 +60,7 @@ __all__ = [
     "UnusedGrant",
     "Verified",
     "asked_queries",
+    "backup_to",
     "count_reads",
     "derived_id",
     "find_reads",

@@ -1,18 +1,17 @@
 """The append-only record of every read and refusal. If it cannot be written, no data is released."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
 import sqlalchemy as sa
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from semantic.canonical import canonical_json
 from semantic.errors import LedgerUnavailable
-from semantic.keys import load_signing_key
+from semantic.keys import GivenKey, SigningKeys, hex_of
 from semantic.ledger.budgets import Budget, spent
 from semantic.ledger.chain import content_of
 from semantic.ledger.erasable import erase_all_with, restored
@@ -22,6 +21,7 @@ from semantic.ledger.proof import prove
 from semantic.ledger.record import ReadContext, Record, RecordKind, uuid7
 from semantic.ledger.schema import agents, records
 from semantic.ledger.sealing import has_unsealed, last_seal, seal
+from semantic.ledger.signatures import vouch
 from semantic.ledger.sqlite_store import SqliteStore
 from semantic.ledger.store import Store
 from semantic.ledger.sweeper import sweep, unfinished
@@ -50,8 +50,7 @@ class Ledger:
     ) -> None:
         self._store = store
         self._writer = Writer(store)
-        self._keys = keys
-        self._given_key = key
+        self._given_keys = GivenKey(key) if key else SigningKeys(keys) if keys else None
 
     @classmethod
     def open(
@@ -182,10 +181,31 @@ class Ledger:
         """Covers everything on record by a signed checkpoint. Returns the newest one as a note, None where nothing is on record."""
         while self._has_unsealed():
             with self._writer.transaction() as transaction:
-                seal(transaction, self._key)
+                seal(transaction, self._signing_key(transaction.connection))
         with self.reading() as connection:
             found = last_seal(connection)
         return found.note if found else None
+
+    def change_signing_key(self, *, is_lost: bool = False) -> str:
+        """Signs with a new key from here on, for which the one before vouches, unless that is lost. Returns the new public key.
+
+        Old checkpoints and proofs stay good. Raises `LedgerUnavailable` where the key before is needed and not here.
+        """
+        keys = self._keys
+        if not isinstance(keys, SigningKeys):
+            raise LedgerUnavailable("The signing key of this ledger is not kept in a folder")
+        if not is_lost:
+            self.seal()
+        following = keys.make_next()
+        with self._writer.transaction() as transaction:
+            before = last_seal(transaction.connection)
+            voucher = None
+            if before is not None and not is_lost:
+                key = self._signing_key(transaction.connection)
+                voucher = vouch(key, following.public_key())
+            seal(transaction, following, is_new_key=True, voucher=voucher)
+        keys.promote()
+        return self.public_key
 
     def sweep(self, *, older_than: float = LEASE_SECONDS) -> tuple[str, ...]:
         """Closes what began so many seconds ago and has no outcome, as indeterminate. Returns the ids of what it closed."""
@@ -216,12 +236,17 @@ class Ledger:
         with self.reading() as connection:
             return spent(connection, budget, self._store.now(connection))
 
-    def verify(self, *, against: Checkpoint | None = None) -> Verified:
-        """Walks the whole record. `against` is a checkpoint that was kept elsewhere."""
+    def verify(
+        self,
+        *,
+        against: Checkpoint | None = None,
+        also: Sequence[Ed25519PublicKey] = (),
+    ) -> Verified:
+        """Walks the whole record. `against` is a checkpoint that was kept elsewhere; `also` are keys that are trusted beside those here."""
         with self.reading() as connection:
             return verify(
                 connection,
-                [self._key.public_key()],
+                [*self._keys.public, *also],
                 highest_number=self._store.highest_number(connection),
                 against=against,
             )
@@ -237,23 +262,39 @@ class Ledger:
 
     @property
     def public_key(self) -> str:
-        """The key by which checkpoints of this ledger are checked, in hexadecimal."""
-        return self._key.public_key().public_bytes_raw().hex()
+        """The key by which checkpoints of this ledger are checked now, in hexadecimal."""
+        return hex_of(self._keys.current)
+
+    @property
+    def public_keys(self) -> tuple[Ed25519PublicKey, ...]:
+        """Every key by which checkpoints of this ledger were checked, as far as it is known here, the oldest first."""
+        return self._keys.public
 
     def _has_unsealed(self) -> bool:
         with self.reading() as connection:
             return has_unsealed(connection)
 
-    @cached_property
-    def _key(self) -> Ed25519PrivateKey:
-        if self._given_key is not None:
-            return self._given_key
-        if self._keys is None:
+    def _signing_key(self, connection: sa.Connection) -> Ed25519PrivateKey:
+        """The key that was signed with last. Another one would be a break that nobody could tell from a forger's."""
+        before = last_seal(connection)
+        if before is None or before.key is None:
+            return self._keys.current
+        key = self._keys.matching(before.key)
+        if key is None:
+            raise LedgerUnavailable(
+                f"The record was last signed with the key {before.key[:16]}..., which is not here",
+                hint="restore signing.key from its backup; where it is lost, run `governed-agents keys replace`",
+            )
+        return key
+
+    @property
+    def _keys(self) -> SigningKeys | GivenKey:
+        if self._given_keys is None:
             raise LedgerUnavailable(
                 "There is no place for the key that checkpoints are signed with",
                 hint="name a folder for keys, which every process of this ledger reads",
             )
-        return load_signing_key(self._keys)
+        return self._given_keys
 
     def reading(self) -> AbstractContextManager[sa.Connection]:
         """A connection for questions."""

@@ -1,6 +1,6 @@
 """Signed checkpoints over all records: who keeps one elsewhere finds any later change before it."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,11 +18,17 @@ MOST_AT_ONCE = 50_000
 
 @dataclass(frozen=True, kw_only=True)
 class Seal:
-    """A checkpoint as it stands in the ledger: the signed note, its size, and the number of the last record that it covers."""
+    """A checkpoint as it stands in the ledger: the signed note, its size, and the number of the last record that it covers.
+
+    `key` is the public key in hexadecimal; where it is another than that of the checkpoint before, `voucher` is what that one signed
+    of it, in hexadecimal. Checkpoints of older versions name no key.
+    """
 
     note: str
     size: int
     through: int
+    key: str | None = None
+    voucher: str | None = None
 
 
 def last_seal(connection: sa.Connection) -> Seal | None:
@@ -45,9 +51,16 @@ def has_unsealed(connection: sa.Connection) -> bool:
     return found.first() is not None
 
 
-def seal(transaction: Transaction, key: Ed25519PrivateKey) -> Seal | None:
+def seal(
+    transaction: Transaction,
+    key: Ed25519PrivateKey,
+    *,
+    is_new_key: bool = False,
+    voucher: bytes | None = None,
+) -> Seal | None:
     """Covers the records that are not covered yet, at most so many at once. None where there are none but checkpoints.
 
+    The first checkpoint with a new key is made also then, and `voucher` is what the key before says of it.
     Nobody may write beside this transaction.
     """
     connection = transaction.connection
@@ -59,7 +72,8 @@ def seal(transaction: Transaction, key: Ed25519PrivateKey) -> Seal | None:
         .order_by(records.c.seq)
         .limit(MOST_AT_ONCE)
     ).all()
-    if all(row.kind == RecordKind.CHECKPOINT.value for row in new):
+    has_others = any(row.kind != RecordKind.CHECKPOINT.value for row in new)
+    if not new or not (has_others or is_new_key):
         return None
     size = (before.size if before else 0) + len(new)
     through = new[-1].seq
@@ -67,13 +81,15 @@ def seal(transaction: Transaction, key: Ed25519PrivateKey) -> Seal | None:
     checkpoint = Checkpoint(
         origin=origin_of(connection), size=size, root=root_hash(TiledTree(connection, size), size)
     )
-    made = Seal(note=checkpoint.signed(key), size=size, through=through)
-    record = Record(
-        record_id=str(uuid7()),
-        kind=RecordKind.CHECKPOINT,
-        details={"note": made.note, "size": made.size, "through": made.through},
+    made = Seal(
+        note=checkpoint.signed(key),
+        size=size,
+        through=through,
+        key=key.public_key().public_bytes_raw().hex(),
+        voucher=voucher.hex() if voucher else None,
     )
-    transaction.add(record)
+    details = {name: value for name, value in asdict(made).items() if value is not None}
+    transaction.add(Record(record_id=str(uuid7()), kind=RecordKind.CHECKPOINT, details=details))
     return made
 
 

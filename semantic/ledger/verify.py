@@ -14,10 +14,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pydantic_core import from_json
 
 from semantic.ledger.index_check import IndexCheck, Row
-from semantic.ledger.note import Checkpoint, NoteError, open_note
+from semantic.ledger.note import Checkpoint, NoteError
 from semantic.ledger.record import RecordKind
 from semantic.ledger.schema import records, tiles
 from semantic.ledger.sealing import Seal, origin_of
+from semantic.ledger.signatures import Signatures
 from semantic.ledger.tiles import TILE, hashes_of
 from semantic.ledger.tree import Frontier, Leaves, leaf_hash, root_hash
 
@@ -108,7 +109,7 @@ class _Walk:
         against: Checkpoint | None,
     ) -> None:
         self._connection = connection
-        self._keys = keys
+        self._signatures = Signatures(keys)
         self._highest = highest_number
         self._index = IndexCheck(connection, lambda seq, text: self._find(Harm.EDITED, seq, text))
         self._against = against
@@ -243,7 +244,7 @@ class _Walk:
 
     def _check_seal(self, seq: int, seal: Seal) -> None:
         try:
-            checkpoint = open_note(seal.note, self._keys)
+            checkpoint = self._signatures.open(seal)
         except NoteError as error:
             self._find(Harm.EDITED, seq, f"it is a checkpoint, and {error.message}")
             return
@@ -328,10 +329,14 @@ def _seals(connection: sa.Connection) -> Iterable[tuple[int, Seal | None]]:
             yield row.seq, None
 
 
-def _seal(*, note: object, size: object, through: object) -> Seal:
+def _seal(
+    *, note: object, size: object, through: object, key: object = None, voucher: object = None
+) -> Seal:
     if not (isinstance(note, str) and isinstance(size, int) and isinstance(through, int)):
         raise TypeError("not of a checkpoint")
-    return Seal(note=note, size=size, through=through)
+    if not (isinstance(key, str | None) and isinstance(voucher, str | None)):
+        raise TypeError("not of a checkpoint")
+    return Seal(note=note, size=size, through=through, key=key, voucher=voucher)
 
 
 def _chunks(connection: sa.Connection) -> Iterator[Sequence[Any]]:

@@ -1,6 +1,7 @@
 """`governed-agents verify`, `prove` and `checkpoint`, as a person runs them."""
 
 import json
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from orchestration_assets.cli.app import main
-from semantic.ledger import STATE_FOLDER, Ledger, MetricRead, Record, RecordKind
+from semantic.ledger import STATE_FOLDER, Erasable, Ledger, MetricRead, Record, RecordKind
 
 VERIFIER = Path(__file__).parents[2] / "examples" / "verify_proof.py"
 Command = Callable[..., int]
@@ -141,3 +142,69 @@ def test_a_checkpoint_of_another_ledger_is_said_to_be_one(
     assert "not signed with a key that is known" in capsys.readouterr().err
     assert command("verify", "--against", "other.checkpoint", "--key", key) == 1
     assert "the checkpoint is of another ledger than this" in capsys.readouterr().out
+
+
+def test_a_backup_is_the_record_with_its_keys_and_tells_what_came_after(
+    home: Path, command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state, to = home / STATE_FOLDER, tmp_path / "copies" / "today"
+    assert command("backup", "--to", str(to)) == 0
+    assert "4 records, their keys and a checkpoint are in" in capsys.readouterr().err
+    assert {path.name for path in to.iterdir()} >= {"ledger.db", "signing.key", "checkpoint"}
+    assert all(path.stat().st_mode & 0o077 == 0 for path in to.iterdir() if "key" in path.name)
+    assert command("backup", "--to", str(to)) == 1
+    assert "is not empty" in capsys.readouterr().err
+
+    ledger = Ledger.open(state / "ledger.db")
+    ledger.append(Record(record_id="later", kind=RecordKind.REFUSAL))
+    ledger.close()
+    assert command("checkpoint", "--to", str(tmp_path / "kept")) == 0
+    shutil.rmtree(state)
+    shutil.copytree(to, state)
+    capsys.readouterr()
+    assert command("verify") == 0
+    assert command("verify", "--against", str(state / "checkpoint")) == 0
+    assert command("verify", "--against", str(tmp_path / "kept")) == 1
+    assert (
+        "rolled back: the checkpoint covers 5 records, and there are 4" in capsys.readouterr().out
+    )
+
+
+def test_keys_change_and_are_listed(
+    home: Path, command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command("checkpoint") == 0
+    capsys.readouterr()
+    assert command("keys", "change") == 0
+    second = capsys.readouterr().out.strip()
+    assert command("keys", "list") == 0
+    assert capsys.readouterr().out.split()[1:] == [second]
+    assert command("verify") == 0
+    assert command("keys", "replace") == 1
+    assert "looks like a forger's" in capsys.readouterr().err
+    assert command("keys", "replace", "--yes") == 0
+    assert command("verify") == 0
+
+
+def test_what_stands_of_a_person_is_erased_and_the_record_says_so(
+    home: Path, command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ledger = Ledger.open(home / STATE_FOLDER / "ledger.db")
+    details = {"request": Erasable("orders of Jane Doe")}
+    ledger.append(Record(record_id="jane", kind=RecordKind.REFUSAL, details=details))
+    ledger.close()
+    assert command("erase", "jane doe", "--reason", "as jane doe asked") == 1
+    assert command("erase", "a", "--reason", "asked") == 1
+    assert command("erase", "jane doe", "--reason", "request 17") == 0
+    assert "Erased 1 values of 1 records" in capsys.readouterr().err
+    assert command("erase", "jane doe", "--reason", "request 17") == 0
+    assert "Erased 0 values" in capsys.readouterr().err
+    assert command("verify") == 0
+
+
+def test_what_never_ended_is_closed(
+    home: Path, command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command("sweep") == 0
+    assert "Closed 0" in capsys.readouterr().err
+    assert command("sweep", "--older-than", "1") == 2

@@ -91,9 +91,10 @@ def test_a_checkpoint_of_another_key_is_refused(ledger: Ledger, tmp_path: Path) 
     note = ledger.seal()
     other = Ledger.open(tmp_path / "other" / "ledger.db")
     other.append(Record(record_id="r", kind=RecordKind.REFUSAL))
+    other.seal()
     assert note is not None
     with pytest.raises(NoteError, match="not signed with a key that is known"):
-        open_note(note, [other._key.public_key()])
+        open_note(note, other.public_keys)
     with pytest.raises(NoteError, match="no checkpoint of a ledger"):
-        open_note("hello", [other._key.public_key()])
+        open_note("hello", other.public_keys)
     other.close()

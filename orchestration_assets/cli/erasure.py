@@ -1,0 +1,52 @@
+"""`governed-agents erase`: what the record holds of a person."""
+
+import getpass
+from typing import Annotated
+
+import typer
+
+from orchestration_assets.cli.output import say
+from orchestration_assets.cli.place import Place
+from semantic.errors import GovernedMetricsError
+
+_SHORTEST = 3
+
+
+def erase(
+    context: typer.Context,
+    text: Annotated[str, typer.Argument(help="What to look for: a name, a number, an address.")],
+    reason: Annotated[str, typer.Option(help="Why, for the record: it must not name the person.")],
+    by: Annotated[str | None, typer.Option(help="Who does it; by default your user name.")] = None,
+) -> None:
+    """Erases the values in which a text stands: what personal dimensions were compared with, and the texts of refusals. The record stays
+    whole, and says that so many were erased.
+
+    Example: governed-agents erase jane.doe@example.com --reason "request of 1 May"
+    """
+    if len(text.strip()) < _SHORTEST:
+        raise GovernedMetricsError(
+            f"{text!r} stands in too much", hint=f"name at least {_SHORTEST} characters"
+        )
+    if text.lower() in reason.lower():
+        raise GovernedMetricsError("The reason stays on record, and names what is to be erased")
+    values, of_records = Place.of(context).ledger.erase(
+        text, by=by or getpass.getuser(), reason=reason
+    )
+    say(f"Erased {values:,} values of {of_records:,} records")
+
+
+def sweep(
+    context: typer.Context,
+    older_than: Annotated[
+        int,
+        typer.Option(help="Seconds since it began; a read takes less than its time limit.", min=60),
+    ] = 900,
+) -> None:
+    """Closes reads that began and never ended, as indeterminate, and gives back what they reserved. Each agent run does this as well.
+
+    Example: governed-agents sweep
+    """
+    closed = Place.of(context).ledger.sweep(older_than=older_than)
+    for read_id in closed:
+        typer.echo(read_id)
+    say(f"Closed {len(closed):,}: of these nothing was released")

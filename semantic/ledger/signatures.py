@@ -1,0 +1,58 @@
+"""Whose signature each checkpoint bears: the first key is one that is known, and each one after it was vouched for by the one before."""
+
+from collections.abc import Sequence
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from semantic.ledger.note import Checkpoint, NoteError, open_note
+from semantic.ledger.sealing import Seal
+
+
+def vouch(key: Ed25519PrivateKey, following: Ed25519PublicKey) -> bytes:
+    """What a key signs of the one that follows it."""
+    return key.sign(_promise(following))
+
+
+class Signatures:
+    """Follows the checkpoints of a ledger from one key to the next. `known` are public keys, the oldest first."""
+
+    def __init__(self, known: Sequence[Ed25519PublicKey]) -> None:
+        self._known = list(known)
+        self._current: Ed25519PublicKey | None = None
+
+    def open(self, seal: Seal) -> Checkpoint:
+        """The checkpoint that a seal says, the one after those that were opened before. Raises `NoteError`."""
+        if seal.key is None:
+            return open_note(seal.note, self._known)
+        key = _public(seal.key)
+        if key != self._current and not self._follows(key, seal.voucher):
+            raise NoteError("it is signed with a key that nobody vouches for")
+        self._current = key
+        return open_note(seal.note, [key])
+
+    def _follows(self, key: Ed25519PublicKey, voucher: str | None) -> bool:
+        """Whether a key may come after the current one: it is a newer one of those that are known, or was vouched for."""
+        before = self._current
+        if key in self._known:
+            return before not in self._known or self._known.index(key) > self._known.index(before)
+        return before is not None and voucher is not None and _has_vouched(before, key, voucher)
+
+
+def _has_vouched(before: Ed25519PublicKey, key: Ed25519PublicKey, voucher: str) -> bool:
+    try:
+        before.verify(bytes.fromhex(voucher), _promise(key))
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+def _public(key: str) -> Ed25519PublicKey:
+    try:
+        return Ed25519PublicKey.from_public_bytes(bytes.fromhex(key))
+    except ValueError:
+        raise NoteError("it names no public key") from None
+
+
+def _promise(key: Ed25519PublicKey) -> bytes:
+    return f"governed-agents/key/1\n{key.public_bytes_raw().hex()}\n".encode()

@@ -1,0 +1,147 @@
+"""Keys change, and what was signed and proven before stays good; who has no key that counts is found."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from semantic.errors import LedgerUnavailable
+from semantic.keys import SigningKeys, hex_of
+from semantic.ledger import Harm, Ledger, MetricRead, Record, RecordKind
+from semantic.ledger.note import open_note
+from semantic.ledger.sealing import seal
+from tests.postgres import PostgresServer
+
+
+def append(ledger: Ledger, *names: str) -> None:
+    for name in names:
+        ledger.append(
+            Record(record_id=name, kind=RecordKind.REFUSAL, metrics=(MetricRead(metric="orders"),))
+        )
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
+    if request.param == "sqlite":
+        return tmp_path / "ledger.db"
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.new_ledger()
+
+
+def public(key: str) -> Ed25519PublicKey:
+    return Ed25519PublicKey.from_public_bytes(bytes.fromhex(key))
+
+
+def test_old_checkpoints_and_proofs_stay_good_when_the_key_changes(
+    place: Path | str, tmp_path: Path
+) -> None:
+    keys = tmp_path / "keys"
+    ledger, other = Ledger.open(place, keys=keys), Ledger.open(place, keys=keys)
+    append(ledger, "a", "b")
+    first_note, first = ledger.seal(), ledger.public_key
+    append(other, "c")
+    second = ledger.change_signing_key()
+    third = ledger.change_signing_key()
+    append(other, "d")
+    assert other.seal(), "a process that was there before signs with the new key"
+    assert len({first, second, third}) == 3
+    assert other.public_key == third
+
+    kept = open_note(str(first_note), [public(first)])
+    found = ledger.verify(against=kept)
+    assert (found.is_whole, found.checkpoints) == (True, 5)
+    proof = ledger.prove("a")["refusal"]
+    open_note(proof.partition("\n\n")[2], [public(third)])
+    assert [key.public_bytes_raw().hex() for key in ledger.public_keys] == [first, second, third]
+    assert not (keys / "signing.key.next").exists()
+
+    for path in keys.glob("signing.*"):
+        path.unlink()
+    alone = Ledger.open(place, keys=keys)
+    assert alone.verify(also=[public(first)]).is_whole, "each key vouches for the next"
+    assert {item.harm for item in alone.verify().findings} == {Harm.EDITED}
+    for opened in (ledger, other, alone):
+        opened.close()
+
+
+def test_a_ledger_without_its_key_signs_nothing_until_the_key_is_replaced(
+    place: Path | str, tmp_path: Path
+) -> None:
+    keys = tmp_path / "keys"
+    ledger = Ledger.open(place, keys=keys)
+    append(ledger, "a")
+    ledger.seal()
+    ledger.close()
+    (keys / "signing.key").rename(tmp_path / "lost")
+
+    ledger = Ledger.open(place, keys=keys)
+    append(ledger, "b")
+    with pytest.raises(LedgerUnavailable, match=r"was last signed with the key .* which is not"):
+        ledger.seal()
+    with pytest.raises(LedgerUnavailable, match="which is not here"):
+        ledger.change_signing_key()
+    ledger.change_signing_key(is_lost=True)
+    append(ledger, "c")
+    ledger.seal()
+    assert ledger.verify().is_whole, "its owner knows both keys"
+    ledger.close()
+
+    (tmp_path / "elsewhere").mkdir()
+    elsewhere = Ledger.open(place, keys=tmp_path / "elsewhere")
+    first = SigningKeys(keys).public[0]
+    found = elsewhere.verify(also=[first])
+    assert "nobody vouches for" in found.findings[0].text
+    elsewhere.close()
+
+
+def test_a_process_that_died_while_it_changed_the_key_is_finished_by_the_next(
+    tmp_path: Path,
+) -> None:
+    ledger = Ledger.open(tmp_path / "ledger.db")
+    append(ledger, "a")
+    ledger.seal()
+    shutil.copy(tmp_path / "signing.key", tmp_path / "before")
+    second = ledger.change_signing_key()
+    (tmp_path / "signing.key").rename(tmp_path / "signing.key.next")
+    (tmp_path / "before").rename(tmp_path / "signing.key")
+
+    later = Ledger.open(tmp_path / "ledger.db")
+    append(later, "b")
+    assert later.seal()
+    assert later.public_key == second
+    assert later.verify().is_whole
+    for opened in (ledger, later):
+        opened.close()
+
+
+def test_who_signs_with_a_key_of_their_own_is_found(tmp_path: Path) -> None:
+    """Also where they know an older key of the ledger, which no longer counts."""
+    keys = SigningKeys(tmp_path)
+    old = keys.current
+    for forger in (Ed25519PrivateKey.generate(), old):
+        path = tmp_path / hex_of(forger)[:8] / "ledger.db"
+        ledger = Ledger.open(path, keys=tmp_path)
+        append(ledger, "a")
+        ledger.seal()
+        ledger.change_signing_key()
+        append(ledger, "b")
+        with ledger._writer.transaction() as transaction:
+            seal(transaction, forger)
+        found = ledger.verify()
+        assert "nobody vouches for" in found.findings[0].text
+        ledger.close()
+
+
+def test_the_files_of_keys_are_for_their_owner(tmp_path: Path) -> None:
+    keys = SigningKeys(tmp_path)
+    first = hex_of(keys.current)
+    keys.make_next()
+    keys.promote()
+    assert hex_of(keys.current) != first
+    assert (tmp_path / "signing.key").stat().st_mode & 0o777 == 0o600
+    assert first not in (tmp_path / "signing.key").read_text()
+    assert len((tmp_path / "signing.pub").read_text().split()) == 2
+    (tmp_path / "signing.pub").write_text("nonsense")
+    with pytest.raises(LedgerUnavailable, match=r"signing\.pub cannot be read, or is damaged"):
+        _ = keys.public
