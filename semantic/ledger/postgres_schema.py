@@ -102,28 +102,28 @@ def _tables() -> Iterator[sa.Table]:
                 postgresql_partition_by=f"RANGE ({by})" if by else None,
             )
         )
-        for index in _indexes(table):
-            kept = index.dialect_options["postgresql"]["where"]
+        for name, columns, is_unique, kept in _indexes(table):
             sa.Index(
-                index.name,
-                *(new.c[column.name] for column in index.columns),
-                unique=index.unique and not by,
-                postgresql_where=None
-                if kept is None
-                else sa.text(
-                    str(kept.compile(compile_kwargs={"literal_binds": True})).replace(
-                        f"{table.name}.", ""
-                    )
-                ),
+                name,
+                *(new.c[column] for column in columns),
+                unique=is_unique and not by,
+                postgresql_where=kept,
             )
 
 
-def _indexes(table: sa.Table) -> Iterator[sa.Index]:
-    yield from sorted(table.indexes, key=lambda item: str(item.name))
+def _indexes(table: sa.Table) -> Iterator[tuple[str, list[str], bool, Any]]:
+    """The indexes of a table, and those behind what must be unique: name, columns, whether unique, and what of it is kept."""
+    for index in sorted(table.indexes, key=lambda item: str(item.name)):
+        where = index.dialect_options["postgresql"]["where"]
+        kept = None
+        if where is not None:
+            text = str(where.compile(compile_kwargs={"literal_binds": True}))
+            kept = sa.text(text.replace(f"{table.name}.", ""))
+        yield str(index.name), [column.name for column in index.columns], bool(index.unique), kept
     for constraint in table.constraints:
         if isinstance(constraint, sa.UniqueConstraint):
             names = [column.name for column in constraint.columns]
-            yield sa.Index(f"{table.name}_by_{'_'.join(names)}", *constraint.columns)
+            yield f"{table.name}_by_{'_'.join(names)}", names, True, None
 
 
 def _column(column: sa.Column[object]) -> sa.Column[object]:
