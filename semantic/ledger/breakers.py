@@ -4,7 +4,7 @@ A breaker is closed while its source answers. After `failures` in a row it is op
 call is let through: it closes the breaker, or opens it again.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,12 +16,10 @@ from semantic.ledger.schema import breakers
 
 Breaker = sa.Row[Any]
 
-_OPEN = (
-    sa.select(breakers)
-    .where(
-        breakers.c.name.in_(sa.bindparam("names", expanding=True)), breakers.c.opened_at.isnot(None)
-    )
-    .order_by(breakers.c.name)
+_ALL = sa.select(breakers).order_by(breakers.c.name)
+_COUNT = sa.text(
+    "INSERT INTO breakers (name, failures) VALUES (:name, 1) "
+    "ON CONFLICT (name) DO UPDATE SET failures = breakers.failures + 1"
 )
 
 
@@ -33,63 +31,68 @@ class BreakerSettings:
     seconds: float = 60
 
 
-def open_breakers(connection: sa.Connection, names: Collection[str]) -> Sequence[Breaker]:
-    """The open ones of these breakers."""
-    if not names:
-        return []
-    return connection.execute(_OPEN, {"names": list(names)}).all()
+class Breakers:
+    """The breakers as they are in one transaction, whose time is `at`. They are looked up once for all records in it: only what fails
+    has one.
+    """
 
+    def __init__(self, connection: sa.Connection, at: str) -> None:
+        self._connection = connection
+        self._at = at
+        self._known: Mapping[str, Breaker] | None = None
 
-def try_again(
-    connection: sa.Connection, opened: Sequence[Breaker], settings: BreakerSettings, *, at: str
-) -> None:
-    """Lets a call through to open breakers where it is the one that tries them. Raises `SourceUnavailable`."""
-    for row in opened:
-        if not _may_try(connection, row.name, settings, at):
-            raise SourceUnavailable(
-                f"{row.name} failed {row.failures:,} times in a row, and is left alone until {_free(row, settings)} UTC",
-                hint="ask later; the operator finds the failures with `governed-agents reads --refused`",
+    def opened(self, names: Collection[str]) -> list[Breaker]:
+        """The open ones of these."""
+        return [row for name in sorted(names) if (row := self._found.get(name)) and row.opened_at]
+
+    def try_again(self, opened: Iterable[Breaker], settings: BreakerSettings) -> None:
+        """Lets a call through to open ones where it is the one that tries them. Raises `SourceUnavailable`."""
+        for row in opened:
+            if not self._may_try(row.name, settings):
+                raise SourceUnavailable(
+                    f"{row.name} failed {row.failures:,} times in a row, and is left alone until {_free(row, settings)} UTC",
+                    hint="ask later; the operator finds the failures with `governed-agents reads --refused`",
+                )
+
+    def succeeded(self, names: Collection[str]) -> None:
+        """Closes those of sources that answered."""
+        failing = sorted(self._found.keys() & set(names))
+        if failing:
+            self._connection.execute(sa.delete(breakers).where(breakers.c.name.in_(failing)))
+            self._known = None
+
+    def failed(self, names: Collection[str], settings: BreakerSettings) -> None:
+        """Counts a failure of these sources, and opens the breakers of those that failed too often."""
+        for name in sorted(names):
+            self._connection.execute(_COUNT, {"name": name})
+            self._connection.execute(
+                sa.update(breakers)
+                .where(breakers.c.name == name, breakers.c.failures >= settings.failures)
+                .values(opened_at=self._at, tried_at=None)
             )
+        self._known = None
 
+    @property
+    def _found(self) -> Mapping[str, Breaker]:
+        if self._known is None:
+            self._known = {row.name: row for row in self._connection.execute(_ALL)}
+        return self._known
 
-def succeeded(connection: sa.Connection, names: Iterable[str]) -> None:
-    """Closes the breakers of sources that answered."""
-    connection.execute(sa.delete(breakers).where(breakers.c.name.in_(sorted(names))))
-
-
-def failed(
-    connection: sa.Connection, names: Iterable[str], settings: BreakerSettings, *, at: str
-) -> None:
-    """Counts a failure of these sources, and opens the breakers of those that failed too often."""
-    for name in sorted(names):
-        connection.execute(_COUNT, {"name": name})
-        connection.execute(
+    def _may_try(self, name: str, settings: BreakerSettings) -> bool:
+        """Whether this call is the one that tries an open breaker. Who tries and never tells is followed by another one."""
+        before = later(self._at, -settings.seconds)
+        taken = self._connection.execute(
             sa.update(breakers)
-            .where(breakers.c.name == name, breakers.c.failures >= settings.failures)
-            .values(opened_at=at, tried_at=None)
+            .where(
+                breakers.c.name == name,
+                breakers.c.opened_at <= before,
+                sa.or_(breakers.c.tried_at.is_(None), breakers.c.tried_at <= before),
+            )
+            .values(tried_at=self._at)
         )
-
-
-def _may_try(connection: sa.Connection, name: str, settings: BreakerSettings, at: str) -> bool:
-    """Whether this call is the one that tries an open breaker. Who tries and never tells is followed by another one."""
-    before = later(at, -settings.seconds)
-    taken = connection.execute(
-        sa.update(breakers)
-        .where(
-            breakers.c.name == name,
-            breakers.c.opened_at <= before,
-            sa.or_(breakers.c.tried_at.is_(None), breakers.c.tried_at <= before),
-        )
-        .values(tried_at=at)
-    )
-    return taken.rowcount == 1
+        self._known = None
+        return taken.rowcount == 1
 
 
 def _free(row: Breaker, settings: BreakerSettings) -> str:
     return later(str(row.tried_at or row.opened_at), settings.seconds)[11:19]
-
-
-_COUNT = sa.text(
-    "INSERT INTO breakers (name, failures) VALUES (:name, 1) "
-    "ON CONFLICT (name) DO UPDATE SET failures = breakers.failures + 1"
-)

@@ -5,13 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from semantic.errors import PolicyNotCurrent
-from semantic.ledger.breakers import (
-    BreakerSettings,
-    failed,
-    open_breakers,
-    succeeded,
-    try_again,
-)
+from semantic.ledger.breakers import BreakerSettings
 from semantic.ledger.budgets import Charge, Unit, reserve, settle
 from semantic.ledger.moment import later
 from semantic.ledger.record import Record
@@ -59,11 +53,11 @@ class Admission:
         if self.policy_hash is not None and transaction.policy_hash != self.policy_hash:
             raise PolicyNotCurrent("Another policy has been published")
         connection, at = transaction.connection, transaction.at
-        opened = open_breakers(connection, self.sources)
+        opened = transaction.breakers.opened(self.sources) if self.sources else []
         if not opened and not self.charges:
             return
         with connection.begin_nested():
-            try_again(connection, opened, self.breaker, at=at)
+            transaction.breakers.try_again(opened, self.breaker)
             if self.charges and not transaction.knows(record):
                 until = later(at, self.lease_seconds)
                 reserve(connection, record.record_id, self.charges, at=at, until=until)
@@ -96,6 +90,6 @@ class Settlement:
         if self.charges:
             settle(transaction.connection, record.record_id, self.spent)
         if self.is_answered is True and self.sources:
-            succeeded(transaction.connection, self.sources)
+            transaction.breakers.succeeded(self.sources)
         if self.is_answered is False:
-            failed(transaction.connection, self.sources, self.breaker, at=transaction.at)
+            transaction.breakers.failed(self.sources, self.breaker)

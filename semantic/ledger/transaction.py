@@ -2,10 +2,12 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import sqlalchemy as sa
 
+from semantic.ledger.breakers import Breakers
 from semantic.ledger.chain import Link, content_of
 from semantic.ledger.erasable import rows_of_values
 from semantic.ledger.read_index import end_of, rows_of, scope_of, scope_rows
@@ -108,6 +110,11 @@ class Transaction:
         if numbers:
             known = self.connection.execute(_KNOWN_SCOPES, {"numbers": list(numbers)})
             self._known_scopes.update(known.scalars())
+
+    @cached_property
+    def breakers(self) -> Breakers:
+        """The breakers as they are in this transaction."""
+        return Breakers(self.connection, self.at)
 
     @property
     def policy_hash(self) -> str | None:

@@ -12,10 +12,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import sqlalchemy as sa
 
 from semantic.answer import MetricAnswer
@@ -23,7 +25,9 @@ from semantic.dbt_manifest import load_catalog
 from semantic.engines.embedded import embedded_engine
 from semantic.engines.stored import StoredEngine
 from semantic.ledger import Ledger, ReadContext
+from semantic.ledger.postgres_store import PostgresStore
 from semantic.ledger.sqlite_store import SqliteStore
+from semantic.ledger.store import Store
 from semantic.open_snapshot import Fetched, OpenSnapshot
 from semantic.snapshot import SnapshotStore
 from tests.faults.forks import FORKS
@@ -35,12 +39,16 @@ RUN = ReadContext(run_id="run", root_run_id="run", step_key="agent")
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where a reader finds its definitions, what has been compiled of them, its data and its ledger."""
+    """Where a reader finds its definitions, what has been compiled of them, its data, and its ledger with the keys."""
 
     target: Path
     plans: Path
     snapshots: Path
-    ledger: Path
+    ledger: Path | str
+    keys: Path
+
+    def open_ledger(self) -> Ledger:
+        return Ledger.open(self.ledger, keys=self.keys)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,6 +154,24 @@ class _TellingConnection(sqlite3.Connection):
             super().commit()
 
 
+class _TellingStatement(psycopg.Cursor):
+    def execute(self, query: Any, *parameters: Any, **how: Any) -> Any:
+        with self.connection.path.around(_words(str(query))):  # type: ignore[attr-defined]
+            return super().execute(query, *parameters, **how)
+
+    def executemany(self, query: Any, *parameters: Any, **how: Any) -> None:
+        with self.connection.path.around(_words(str(query))):  # type: ignore[attr-defined]
+            super().executemany(query, *parameters, **how)
+
+
+class _TellingSession(psycopg.Connection):
+    path = _Path(None)
+
+    def commit(self) -> None:
+        with self.path.around("commit"):
+            super().commit()
+
+
 class _TellingSnapshot(OpenSnapshot):
     def __init__(self, file: Path, path: _Path) -> None:
         super().__init__(file)
@@ -161,7 +187,7 @@ def _read(reading: Reading, telling: Connection) -> None:
     place = reading.place
     catalog = load_catalog(place.target)
     engine = StoredEngine(catalog, embedded_engine, place.plans)
-    ledger = Ledger(SqliteStore(place.ledger, engine=_telling_engine(place.ledger, path)))
+    ledger = Ledger(_telling_store(place.ledger, path), keys=place.keys)
     snapshots = SnapshotStore(place.snapshots)
     door = build_door(catalog, engine, snapshots, ledger)
     data = _TellingSnapshot(snapshot_file(snapshots, snapshots.current()), path)
@@ -187,7 +213,16 @@ def _read(reading: Reading, telling: Connection) -> None:
     ledger.close()
 
 
-def _telling_engine(file: Path, path: _Path) -> sa.Engine:
+def _telling_store(place: Path | str, path: _Path) -> Store:
+    if isinstance(place, Path):
+        return SqliteStore(place, engine=_telling_sqlite(place, path))
+    store = PostgresStore(place)
+    store._engine.dispose()
+    sa.event.listen(store._engine, "do_connect", partial(_telling_postgres, path))
+    return store
+
+
+def _telling_sqlite(file: Path, path: _Path) -> sa.Engine:
     def connect() -> sqlite3.Connection:
         connection = sqlite3.connect(
             file, timeout=5, check_same_thread=False, factory=_TellingConnection
@@ -196,6 +231,14 @@ def _telling_engine(file: Path, path: _Path) -> sa.Engine:
         return connection
 
     return sa.create_engine(f"sqlite:///{file}", creator=connect)
+
+
+def _telling_postgres(
+    path: _Path, dialect: object, record: object, arguments: Any, named: dict[str, Any]
+) -> psycopg.Connection:
+    connection = _TellingSession.connect(*arguments, **named, cursor_factory=_TellingStatement)
+    connection.path = path
+    return connection
 
 
 def _words(sql: str) -> str:

@@ -8,22 +8,30 @@ from pathlib import Path
 
 import pytest
 
-from semantic.ledger import Ledger, Read, ReadQuestion, find_reads
+from semantic.ledger import Read, ReadQuestion, find_reads
 from semantic.snapshot import SnapshotStore
 from tests.dbt_build import BuiltProject
 from tests.faults.figures import figures
 from tests.faults.killing import Place, Reader, Reading, Released, Steps
+from tests.postgres import PostgresServer
 
 THREADS = 4
 
 
-@pytest.fixture
-def place(shop: BuiltProject, published: SnapshotStore, tmp_path: Path) -> Place:
+@pytest.fixture(params=["sqlite", "postgres"])
+def place(
+    shop: BuiltProject, published: SnapshotStore, tmp_path: Path, request: pytest.FixtureRequest
+) -> Place:
+    ledger: Path | str = tmp_path / "state" / "ledger.db"
+    if request.param == "postgres":
+        server: PostgresServer = request.getfixturevalue("postgres")
+        ledger = server.new_ledger()
     return Place(
         target=shop.target,
         plans=tmp_path / "plans",
         snapshots=published.root,
-        ledger=tmp_path / "state" / "ledger.db",
+        ledger=ledger,
+        keys=tmp_path / "state",
     )
 
 
@@ -43,7 +51,7 @@ def steps_of_a_read(place: Place) -> tuple[str, ...]:
 
 
 def reads_on_record(place: Place) -> dict[str, Read]:
-    ledger = Ledger.open(place.ledger)
+    ledger = place.open_ledger()
     try:
         assert ledger.verify().is_whole
         found = list(find_reads(ledger, ReadQuestion()))
@@ -57,6 +65,10 @@ def state_after(steps: tuple[str, ...], fatal: int) -> str | None:
     """How a read stands on record that ended at a step: nothing before its first commit, open until its second."""
     commits = steps[: fatal + 1].count("after commit")
     return (None, "open", "allowed")[commits]
+
+
+def kind(place: Place) -> str:
+    return "Postgres" if isinstance(place.ledger, str) else "SQLite"
 
 
 def lasts(name: str) -> bool:
@@ -84,7 +96,7 @@ def test_killed_at_a_step_it_has_released_nothing_that_is_not_on_record(
 ) -> None:
     """And where it tries again, with the same call, that is the same read."""
     steps = steps_of_a_read(place)
-    with figures("kill -9 at named steps") as counts:
+    with figures(f"kill -9 at named steps, {kind(place)}") as counts:
         counts |= {"steps": len(steps), "kills": 0, "released": 0, "unrecorded": 0, "duplicates": 0}
         for fatal, name in enumerate(steps):
             if not chosen(name):
@@ -129,7 +141,7 @@ def test_killed_at_any_moment_it_has_released_nothing_that_is_not_on_record(
 ) -> None:
     """Four threads read at once. Of each, at most one read was on its way when the process was killed."""
     released, _ = read(place, "first")
-    with figures("kill -9 at any moment") as counts:
+    with figures(f"kill -9 at any moment, {kind(place)}") as counts:
         counts["kills"] = kills
         for number in range(kills):
             released += killed_after(place, number, random.Random(number).uniform(0.02, 0.4))
@@ -150,7 +162,7 @@ def test_killed_at_any_moment_it_has_released_nothing_that_is_not_on_record(
 
 def swept(place: Place) -> tuple[str, ...]:
     """Closes every read that is open, and checks the whole record."""
-    ledger = Ledger.open(place.ledger)
+    ledger = place.open_ledger()
     closed = ledger.sweep(older_than=-1)
     ledger.seal()
     assert ledger.verify().is_whole
