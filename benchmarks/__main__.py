@@ -22,6 +22,7 @@ BENCHMARKS = (
     "catalog_tokens",
     "concurrency",
     "recording",
+    "looking_up",
 )
 
 
@@ -36,6 +37,7 @@ def main() -> None:
             cli_rounds=asked.cli_rounds,
             seconds=asked.seconds,
             threads_seconds=asked.threads_seconds,
+            reads=asked.reads,
             data=data.resolve(),
             scratch=Path(scratch),
             console=console,
@@ -56,6 +58,7 @@ def _asked() -> argparse.Namespace:
     parser.add_argument(
         "--threads-seconds", type=float, default=5, help="how long readers read at once"
     )
+    parser.add_argument("--reads", type=int, default=500_000, help="reads of the long history")
     parser.add_argument("--data", type=Path, help="keeps the data sets here, and finds them again")
     asked = parser.parse_args()
     unknown = set(asked.benchmarks) - set(BENCHMARKS)

@@ -1,4 +1,4 @@
-"""Durable records per second: many callers at once, and many processes. Beside them a table that commits each row by itself, and Dagster's event log."""
+"""Durable records per second on both stores: many callers at once, and many processes. Beside them a table that commits each row by itself, and Dagster's event log."""
 
 import multiprocessing
 import sqlite3
@@ -17,7 +17,8 @@ from benchmarks.figure import Figure
 from benchmarks.setting import Setting
 from benchmarks.table import figures_table
 from benchmarks.timing import milliseconds
-from semantic.ledger import Ledger, MetricRead, Record, RecordKind
+from semantic.ledger import Ledger, MetricRead, Record, RecordKind, Touched
+from tests.postgres import running_postgres
 
 NAME = "recording"
 CALLERS = (1, 8, 64)
@@ -26,6 +27,7 @@ MOST_CALLERS = 64
 TARGET = 5_000
 _READY_SECONDS = 120
 Append = Callable[[], object]
+Place = Path | str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,9 +40,21 @@ class Appended:
 
 def run(setting: Setting) -> list[Figure]:
     folder, seconds = setting.scratch / NAME, setting.threads_seconds
-    figures = [
-        *(_of_callers(callers, folder / f"callers-{callers}", seconds) for callers in CALLERS),
-        *(_of_processes(number, folder / f"processes-{number}", seconds) for number in PROCESSES),
+    numbers = count()
+    with running_postgres() as server:
+        stores: dict[str, Callable[[], Place]] = {
+            "SQLite": lambda: folder / f"{next(numbers)}" / "ledger.db",
+            "Postgres": server.new_ledger,
+        }
+        figures = [
+            figure
+            for store, new_place in stores.items()
+            for figure in (
+                *(_of_callers(callers, store, new_place(), seconds) for callers in CALLERS),
+                *(_of_processes(number, store, new_place(), seconds) for number in PROCESSES),
+            )
+        ]
+    figures += [
         _of_plain_table(folder / "plain", seconds),
         _of_event_log(folder / "dagster", seconds),
     ]
@@ -55,37 +69,39 @@ def intent(record_id: str) -> Record:
         kind=RecordKind.INTENT,
         reader="analyst",
         metrics=(MetricRead(metric="orders", data_version="5" * 32, definition_hash="7" * 32),),
+        touches=Touched(dimensions=("customer__region",), relations=('"shop"."main"."orders"',)),
         details={
             "query": {"metrics": ["orders"], "group_by": ["customer__region"], "filters": []},
             "versions_as_read": {"orders": "5" * 32},
             "snapshot": "v000001",
             "policy_hash": "3" * 32,
             "rules": ["analysts read orders"],
-            "relations": ['"shop"."main"."orders"'],
             "plan_hash": "9" * 32,
         },
     )
 
 
-def _of_callers(callers: int, folder: Path, seconds: float) -> Figure:
-    ledger = Ledger.open(folder / "ledger.db")
+def _of_callers(callers: int, store: str, place: Place, seconds: float) -> Figure:
+    ledger = Ledger.open(place)
     numbers = count()
     found = _append_at_once(
         lambda: ledger.append(intent(f"read-{next(numbers)}")), callers, seconds
     )
     ledger.close()
     return _figure(
-        f"ledger, callers: {callers}", found, target=TARGET if callers == MOST_CALLERS else None
+        f"{store}, callers: {callers}",
+        found,
+        target=TARGET if (store, callers) == ("SQLite", MOST_CALLERS) else None,
     )
 
 
-def _of_processes(processes: int, folder: Path, seconds: float) -> Figure:
-    """Processes of one caller each, on one file."""
-    Ledger.open(folder / "ledger.db").close()
+def _of_processes(processes: int, store: str, place: Place, seconds: float) -> Figure:
+    """Processes of one caller each, on one ledger."""
+    Ledger.open(place).close()
     context = multiprocessing.get_context("spawn")
     results, ready = context.Queue(), context.Barrier(processes)
     workers = [
-        context.Process(target=_work, args=(folder, number, seconds, ready, results), daemon=True)
+        context.Process(target=_work, args=(place, number, seconds, ready, results), daemon=True)
         for number in range(processes)
     ]
     for worker in workers:
@@ -96,7 +112,7 @@ def _of_processes(processes: int, folder: Path, seconds: float) -> Figure:
     for worker in workers:
         worker.join(_READY_SECONDS)
     return _figure(
-        f"ledger, processes: {processes}",
+        f"{store}, processes: {processes}",
         Appended(
             times=tuple(item for one in found for item in one.times),
             seconds=max(one.seconds for one in found),
@@ -104,8 +120,8 @@ def _of_processes(processes: int, folder: Path, seconds: float) -> Figure:
     )
 
 
-def _work(folder: Path, number: int, seconds: float, ready: Any, results: Any) -> None:
-    ledger = Ledger.open(folder / "ledger.db")
+def _work(place: Place, number: int, seconds: float, ready: Any, results: Any) -> None:
+    ledger = Ledger.open(place)
     numbers = count()
     ready.wait(_READY_SECONDS)
     results.put(
