@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from semantic.keys import load_signing_key
+from semantic.keys import SigningKeys
 from semantic.ledger import Ledger
 
 Synced = Callable[[Path], bool]
@@ -29,7 +29,8 @@ def is_synced(monkeypatch: pytest.MonkeyPatch) -> Synced:
 
 def test_a_key_and_the_folder_that_names_it(tmp_path: Path, is_synced: Synced) -> None:
     """Without its key a checkpoint that was acknowledged cannot be checked any more."""
-    load_signing_key(tmp_path / "state")
+    assert SigningKeys(tmp_path / "state").current
+    assert is_synced(tmp_path / "state" / "signing.pub")
     assert is_synced(tmp_path / "state" / "signing.key")
     assert is_synced(tmp_path / "state")
     assert is_synced(tmp_path)
