@@ -4,6 +4,10 @@ import json
 from datetime import date, datetime
 from decimal import Decimal
 
+_ENCODER = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+)
+
 
 def canonical_value(value: object) -> str | int | bool | None:
     """A cell as a JSON value that is never a float.
@@ -30,6 +34,4 @@ def exact_value(value: object) -> str | int | bool | None:
 
 def canonical_json(value: object) -> bytes:
     """The one JSON encoding that is hashed and recorded: sorted keys, no spaces, UTF-8, no floats."""
-    return json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    ).encode()
+    return _ENCODER.encode(value).encode()

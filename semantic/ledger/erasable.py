@@ -43,16 +43,16 @@ def written(details: Any) -> tuple[Any, list[Erasable]]:
     found: list[Erasable] = []
 
     def plain(value: Any) -> Any:
-        match value:
-            case Erasable():
-                found.append(value)
-                return {_MARK: value.digest}
-            case Mapping():
-                return {name: plain(item) for name, item in value.items()}
-            case list() | tuple():
-                return [plain(item) for item in value]
-            case _:
-                return value
+        if isinstance(value, str | int | None):
+            return value
+        if isinstance(value, Erasable):
+            found.append(value)
+            return {_MARK: value.digest}
+        if isinstance(value, list | tuple):
+            return [plain(item) for item in value]
+        if isinstance(value, Mapping):
+            return {name: plain(item) for name, item in value.items()}
+        return value
 
     return plain(details), found
 

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from semantic.canonical import canonical_json
@@ -68,7 +69,12 @@ def end_of(said: Mapping[str, Any], at: str) -> Row:
 
 def scope_of(touches: Mapping[str, Any]) -> int:
     """The number under which it is kept what a query touches."""
-    digest = hashlib.sha256(canonical_json(touches)).digest()
+    return _number_of(tuple((what, tuple(names)) for what, names in touches.items()))
+
+
+@lru_cache(4_096)
+def _number_of(touches: tuple[tuple[str, tuple[str, ...]], ...]) -> int:
+    digest = hashlib.sha256(canonical_json(dict(touches))).digest()
     return int.from_bytes(digest[:8], signed=True)
 
 

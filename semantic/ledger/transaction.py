@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from semantic.ledger.breakers import Breakers
 from semantic.ledger.chain import Link, content_of
 from semantic.ledger.erasable import rows_of_values
+from semantic.ledger.many_rows import insert
 from semantic.ledger.read_index import end_of, rows_of, scope_of, scope_rows
 from semantic.ledger.record import Record, RecordKind
 from semantic.ledger.schema import END_OF_READ, erasable_values, reads, records, scopes
@@ -33,10 +34,6 @@ _POLICY = (
     .order_by(records.c.seq.desc())
     .limit(1)
 )
-_ADD = sa.insert(records)
-_ADD_READS = sa.insert(reads)
-_ADD_SCOPES = sa.insert(scopes)
-_ADD_VALUES = sa.insert(erasable_values)
 _END_READ = (
     sa.update(reads)
     .where(
@@ -153,7 +150,7 @@ class Transaction:
             return
         numbers = self._store.numbers(self.connection, len(self._added))
         added, self._added = list(zip(self._added, numbers, strict=True)), []
-        self.connection.execute(_ADD, [self._row(item, seq) for item, seq in added])
+        insert(self.connection, records, [self._row(item, seq) for item, seq in added])
         self._index(added)
 
     def _row(self, item: _Added, seq: int) -> dict[str, Any]:
@@ -181,7 +178,7 @@ class Transaction:
             for row in rows_of(item.record.said, seq, self.at)
         ]
         if begun:
-            self.connection.execute(_ADD_READS, begun)
+            insert(self.connection, reads, begun)
         ended = [
             {f"new_{name}": value for name, value in end_of(item.record.said, self.at).items()}
             | {"ended_id": item.record.record_id}
@@ -196,10 +193,10 @@ class Transaction:
             for row in rows_of_values(item.record.record_id, item.record.erasable)
         ]
         if values:
-            self.connection.execute(_ADD_VALUES, values)
+            insert(self.connection, erasable_values, values)
         new = [row for item, _ in added for row in self._new_scope(item.record.said["touches"])]
         if new:
-            self.connection.execute(_ADD_SCOPES, new)
+            insert(self.connection, scopes, new)
 
     def _new_scope(self, touches: Mapping[str, Any]) -> list[dict[str, Any]]:
         if not touches or (number := scope_of(touches)) in self._known_scopes:

@@ -23,14 +23,17 @@ MOST_AT_ONCE = 1_000
 
 @dataclass(eq=False, kw_only=True)
 class _Waiting:
-    """Somebody in the queue: with a record, or for a transaction of its own. `signal` is let go when it is done, or first."""
+    """Somebody in the queue: with a record, or for a transaction of its own. `signal` is held until it is done, or first."""
 
     record: Record | None = None
     terms: Terms | None = None
-    signal: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+    signal: threading.Lock = field(default_factory=threading.Lock)
     is_done: bool = False
     is_new: bool = False
     error: GovernedMetricsError | None = None
+
+    def __post_init__(self) -> None:
+        self.signal.acquire()
 
 
 class Writer:
