@@ -21,8 +21,8 @@ test: $(VENV)/.installed ## Runs every test
 test-clients: $(VENV)/.installed ## Runs the tests that make environments of their own
 	@$(BIN)/python -m pytest -m clients
 
-soak: $(VENV)/.installed ## Cuts the power, kills and forges some thousand times, for minutes, and prints figures
-	@$(BIN)/python -m pytest -m soak tests/faults
+soak: $(VENV)/.installed ## Cuts the power, kills and forges some thousand times, waits for daemons, and prints figures
+	@$(BIN)/python -m pytest -m soak
 
 ui: $(VENV)/.installed ## Opens the Dagster UI on the demonstration, on 127.0.0.1:3000
 	@test -d $(DEMO)/dagster_home || { echo "There is no demonstration yet: run 'make demo' first." >&2; exit 1; }

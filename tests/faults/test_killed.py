@@ -18,7 +18,7 @@ from tests.postgres import PostgresServer
 THREADS = 4
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.soak)])
 def place(
     shop: BuiltProject, published: SnapshotStore, tmp_path: Path, request: pytest.FixtureRequest
 ) -> Place:
@@ -134,7 +134,7 @@ def test_the_steps_are_those_of_the_read_path(place: Place) -> None:
 
 
 @pytest.mark.parametrize(
-    "kills", [pytest.param(12), pytest.param(150, marks=pytest.mark.soak)], ids="{} kills".format
+    "kills", [pytest.param(8), pytest.param(150, marks=pytest.mark.soak)], ids="{} kills".format
 )
 def test_killed_at_any_moment_it_has_released_nothing_that_is_not_on_record(
     place: Place, kills: int

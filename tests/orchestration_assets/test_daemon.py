@@ -179,6 +179,7 @@ def test_a_change_runs_those_who_see_it_and_the_way_back_runs_them_again(daemon:
         assert len(daemon.runs(agent)) == before[agent]
 
 
+@pytest.mark.soak
 def test_a_change_during_a_run_brings_one_more(daemon: Daemon) -> None:
     before = len(daemon.runs("greeter"))
     waits = daemon.mood / "greeter.waits"
@@ -198,6 +199,7 @@ def test_a_change_during_a_run_brings_one_more(daemon: Daemon) -> None:
     assert len(versions) == len(set(versions)) == 2
 
 
+@pytest.mark.soak
 def test_an_agent_that_fails_does_not_loop_and_runs_on_the_next_change(daemon: Daemon) -> None:
     before = len(daemon.runs("boss"))
     fails = daemon.mood / "boss.fails"

@@ -82,7 +82,10 @@ def test_these_are_the_writes_of_a_run_with_one_read(watched: Location) -> None:
     assert len(watched.observations(ran.run_id)) == 2
 
 
-@pytest.mark.parametrize(("of", "step"), WRITES)
+TRIED = [(of, step) for of, step in WRITES if "model call" not in of or step == "commit"]
+
+
+@pytest.mark.parametrize(("of", "step"), TRIED)
 def test_where_a_write_fails_the_model_is_given_nothing(
     watched: Location, of: str, step: str
 ) -> None:
