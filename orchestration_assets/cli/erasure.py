@@ -49,4 +49,8 @@ def sweep(
     closed = Place.of(context).ledger.sweep(older_than=older_than)
     for read_id in closed:
         typer.echo(read_id)
-    say(f"Closed {len(closed):,}: of these nothing was released")
+    say(
+        f"Closed {len(closed):,}, of which nothing was released"
+        if closed
+        else "Nothing has been open for so long"
+    )
