@@ -10,18 +10,15 @@ budgets:
   - budget: any one run
     readers: ["*"]
     per: run
-    tokens: 200000
-    usd: 1.50
+    bytes: 50000000000
 """
 
 import re
-from decimal import Decimal, InvalidOperation
 from typing import Annotated, Self
 
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     StrictInt,
@@ -36,7 +33,6 @@ from semantic.policy_words import Names, Word
 
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _LONGEST = 366 * 86_400
-_MICRO = 1_000_000
 Amount = Annotated[StrictInt, Field(ge=0, le=10**15)]
 
 
@@ -45,13 +41,6 @@ def _as_duration(value: str) -> str:
     if found is None or not 1 <= int(found[1]) * _SECONDS[found[2]] <= _LONGEST:
         raise ValueError("a window is like 30s, 5m, 2h or 1d, of at most 366 days")
     return value
-
-
-def _as_money(value: object) -> object:
-    try:
-        return Decimal("nan") if isinstance(value, bool) else Decimal(str(value))
-    except InvalidOperation:
-        raise ValueError("an amount of US dollars is a number") from None
 
 
 class BudgetText(BaseModel):
@@ -67,13 +56,11 @@ class BudgetText(BaseModel):
     queries: Amount | None = None
     rows: Amount | None = None
     bytes: Amount | None = None
-    tokens: Amount | None = None
-    usd: Annotated[Decimal, BeforeValidator(_as_money), Field(ge=0, le=10**9)] | None = None
 
     @model_validator(mode="after")
     def _limits_something(self) -> Self:
         if not self._amounts():
-            raise ValueError("a budget limits queries, rows, bytes, tokens or usd")
+            raise ValueError("a budget limits queries, rows or bytes")
         if self.within is None and self.per is not Per.RUN:
             raise ValueError("a budget that is not per run says within what time: `within: 1d`")
         return self
@@ -95,23 +82,17 @@ class BudgetText(BaseModel):
             Unit.QUERIES: self.queries,
             Unit.ROWS: self.rows,
             Unit.BYTES: self.bytes,
-            Unit.TOKENS: self.tokens,
-            Unit.MONEY: None if self.usd is None else int(self.usd * _MICRO),
         }
         return {unit: limit for unit, limit in limits.items() if limit is not None}
 
 
 def plain_budget(rule: BudgetRule) -> dict[str, object]:
-    """A budget as plain values, without floats."""
-    limits = {unit.value: limit for unit, limit in rule.limits.items() if unit is not Unit.MONEY}
-    plain: dict[str, object] = {
+    """A budget as plain values."""
+    return {
         "budget": rule.name,
         "readers": sorted(rule.readers),
         "metrics": sorted(rule.metrics),
         "per": rule.per.value,
         "within": duration(rule.seconds) if rule.seconds else None,
-        **limits,
+        **{unit.value: limit for unit, limit in rule.limits.items()},
     }
-    if Unit.MONEY in rule.limits:
-        plain["usd"] = str(Decimal(rule.limits[Unit.MONEY]) / _MICRO)
-    return plain

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from semantic.durable import make_folder, sync
 from semantic.errors import LedgerUnavailable
 
-_NEXT = "signing.key.next"
+_NEXT, _BEFORE = "signing.key.next", "signing.key.before"
 
 
 def load_mask_key(folder: Path) -> str:
@@ -47,38 +47,47 @@ class SigningKeys:
         return self._published()
 
     def matching(self, public: str) -> Ed25519PrivateKey | None:
-        """The private key of a public one in hexadecimal, where it is here: another process may have changed the key meanwhile."""
-        for look in (self._reload, self._promote_next):
+        """The private key of a public one in hexadecimal, where it is here: another process may have changed the key meanwhile, or have
+        died while it did.
+        """
+        for look in (self._reload, self._take_back):
             if hex_of(self.current) == public:
                 return self.current
             look()
         return self.current if hex_of(self.current) == public else None
 
-    def make_next(self) -> Ed25519PrivateKey:
-        """Makes the key that comes after the current one. It is not current before `promote`."""
+    def change(self) -> Ed25519PrivateKey:
+        """Makes a new key the current one, and keeps the one before until `forget_before`. Nobody else may change it at the same time."""
+        key, before = self._folder / "signing.key", self._folder / _BEFORE
         (self._folder / _NEXT).unlink(missing_ok=True)
         made = self._loaded(_NEXT)
         self._publish(made)
-        return made
-
-    def promote(self) -> None:
-        """Makes the next key the current one. The private key before it is no more."""
         try:
-            (self._folder / _NEXT).replace(self._folder / "signing.key")
+            if key.exists():
+                before.unlink(missing_ok=True)
+                os.link(key, before)
+            (self._folder / _NEXT).replace(key)
             sync(self._folder)
         except OSError as error:
             raise LedgerUnavailable(
                 f"Cannot keep the signing key in {self._folder}: {error.strerror}"
             ) from error
-        self._reload()
+        self._current = made
+        return made
+
+    def forget_before(self) -> None:
+        """Removes the key before the current one: the record names the current one now."""
+        (self._folder / _BEFORE).unlink(missing_ok=True)
 
     def _reload(self) -> None:
         self._current = None
 
-    def _promote_next(self) -> None:
-        """Ends what a process began that died in between."""
-        if (self._folder / _NEXT).exists():
-            self.promote()
+    def _take_back(self) -> None:
+        """The key before the current one, where that was made and never came on record."""
+        if (self._folder / _BEFORE).exists():
+            (self._folder / _BEFORE).replace(self._folder / "signing.key")
+            sync(self._folder)
+        self._reload()
 
     def _loaded(self, name: str) -> Ed25519PrivateKey:
         return Ed25519PrivateKey.from_private_bytes(_load(self._folder, name, "signing key"))

@@ -20,7 +20,7 @@ from semantic.binding import values_of
 from semantic.door import Decided, DecisionKey, Door
 from semantic.errors import SnapshotUnavailable
 from semantic.gates import refuse_closed
-from semantic.ledger import ReadContext, Touched
+from semantic.ledger import Erasable, ReadContext, Touched
 from semantic.metric import Metric
 from semantic.notices import last_day, notices_of
 from semantic.open_snapshot import Fetched, OpenSnapshot
@@ -196,7 +196,9 @@ class Read:
             return ready.data.execute(ready.plan.sql, values, most)
         except duckdb.Error as error:
             reason, message = _failure(error)
-            raise self._failed(ready, reason, message, {"error": str(error)[:2000]}) from error
+            raise self._failed(
+                ready, reason, message, {"error": Erasable(str(error)[:2000])}
+            ) from error
 
     def _failed(
         self,

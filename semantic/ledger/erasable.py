@@ -106,13 +106,11 @@ def is_value_of(digest: str, key: object, value: object) -> bool:
 
 def erase_all_with(connection: sa.Connection, text: str) -> tuple[int, int]:
     """Erases every value in which a text stands, in any case of its letters. Returns how many values of how many records."""
-    found = connection.execute(
-        sa.select(erasable_values.c.digest, erasable_values.c.record_id).where(
-            sa.func.lower(erasable_values.c.value).contains(
-                canonical_json(text).decode()[1:-1].lower(), autoescape=True
-            )
-        )
-    ).all()
+    wanted = canonical_json(text).decode()[1:-1].casefold()
+    kept = connection.execute(
+        sa.select(erasable_values.c.digest, erasable_values.c.record_id, erasable_values.c.value)
+    )
+    found = [row for row in kept if wanted in row.value.casefold()]
     digests = [row.digest for row in found]
     for start in range(0, len(digests), _AT_ONCE):
         chosen = erasable_values.c.digest.in_(digests[start : start + _AT_ONCE])

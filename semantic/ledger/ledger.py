@@ -196,15 +196,21 @@ class Ledger:
             raise LedgerUnavailable("The signing key of this ledger is not kept in a folder")
         if not is_lost:
             self.seal()
-        following = keys.make_next()
         with self._writer.transaction() as transaction:
             before = last_seal(transaction.connection)
             voucher = None
             if before is not None and not is_lost:
-                key = self._signing_key(transaction.connection)
-                voucher = vouch(key, following.public_key())
-            seal(transaction, following, is_new_key=True, voucher=voucher)
-        keys.promote()
+                old = self._signing_key(transaction.connection)
+                key = keys.change()
+                voucher = vouch(old, key.public_key())
+            elif before is not None and before.key and keys.matching(before.key):
+                raise LedgerUnavailable(
+                    "The signing key is not lost", hint="run `governed-agents keys change`"
+                )
+            else:
+                key = keys.change()
+            seal(transaction, key, is_new_key=True, voucher=voucher)
+        keys.forget_before()
         return self.public_key
 
     def sweep(self, *, older_than: float = LEASE_SECONDS) -> tuple[str, ...]:

@@ -159,10 +159,22 @@ def _make_partitions(connection: sa.Connection) -> None:
         start, end = f"{month:%Y-%m}", f"{_next(month):%Y-%m}"
         for table in _PARTITIONED:
             name = f"{table}_{month:%Y_%m}"
-            if not _has(connection, name):
+            if not _has(connection, name) and not _stands_with_others(
+                connection, table, start, end
+            ):
                 connection.exec_driver_sql(
                     f"CREATE TABLE {name} PARTITION OF {table} FOR VALUES FROM ('{start}') TO ('{end}')"
                 )
+
+
+def _stands_with_others(connection: sa.Connection, table: str, start: str, end: str) -> bool:
+    """Whether records of these months were written when they had no partition."""
+    by = _PARTITIONED[table]
+    found = connection.execute(
+        sa.text(f"SELECT 1 FROM {table}_other WHERE {by} >= :start AND {by} < :end LIMIT 1"),
+        {"start": start, "end": end},
+    )
+    return found.first() is not None
 
 
 def _months(today: date) -> Iterable[date]:

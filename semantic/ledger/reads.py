@@ -99,8 +99,12 @@ def read_page(
         rows = connection.execute(_all_of(page).order_by(*order.terms())).mappings().all()
         shown = rows[:limit]
         said = restored(connection, [content_of(row["body"]) for row in shown])
+        ended = restored(
+            connection,
+            [content_of(row["outcome_body"]) if row["outcome_body"] else {} for row in shown],
+        )
     return ReadPage(
-        reads=tuple(map(_read, shown, said)),
+        reads=tuple(map(_read, shown, said, ended)),
         after=page_token(str(order), order.place(shown[-1])) if len(rows) > limit else None,
     )
 
@@ -124,9 +128,8 @@ def _all_of(page: sa.Subquery) -> sa.Select[Any]:
     )
 
 
-def _read(row: Mapping[Any, Any], said: Mapping[str, Any]) -> Read:
-    details = said["details"]
-    ended = content_of(row["outcome_body"])["details"] if row["outcome_body"] else {}
+def _read(row: Mapping[Any, Any], said: Mapping[str, Any], outcome: Mapping[str, Any]) -> Read:
+    details, ended = said["details"], outcome.get("details", {})
     return Read(
         read_id=row["read_id"],
         at=row["at"],

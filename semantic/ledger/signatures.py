@@ -24,12 +24,19 @@ class Signatures:
     def open(self, seal: Seal) -> Checkpoint:
         """The checkpoint that a seal says, the one after those that were opened before. Raises `NoteError`."""
         if seal.key is None:
-            return open_note(seal.note, self._known)
+            return self._open_unnamed(seal)
         key = _public(seal.key)
         if key != self._current and not self._follows(key, seal.voucher):
             raise NoteError("it is signed with a key that nobody vouches for")
+        checkpoint = open_note(seal.note, [key])
         self._current = key
-        return open_note(seal.note, [key])
+        return checkpoint
+
+    def _open_unnamed(self, seal: Seal) -> Checkpoint:
+        """A checkpoint of an older version. None comes after one that names its key: a key that was changed would count again."""
+        if self._current is not None:
+            raise NoteError("it names no key, and the one before it does")
+        return open_note(seal.note, self._known)
 
     def _follows(self, key: Ed25519PublicKey, voucher: str | None) -> bool:
         """Whether a key may come after the current one: it is a newer one of those that are known, or was vouched for."""

@@ -182,7 +182,8 @@ def test_keys_change_and_are_listed(
     assert command("verify") == 0
     assert command("keys", "replace") == 1
     assert "looks like a forger's" in capsys.readouterr().err
-    assert command("keys", "replace", "--yes") == 0
+    assert command("keys", "replace", "--yes") == 1
+    assert "The signing key is not lost" in capsys.readouterr().err
     assert command("verify") == 0
 
 

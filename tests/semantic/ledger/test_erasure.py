@@ -38,6 +38,8 @@ def test_a_value_is_told_until_it_is_erased_and_the_record_stays_whole(
     assert values_of(one, "b") == [ERASED]
     assert values_of(one, "c") == [["nobody"]]
     assert one.erase('"quoted" text', by="x", reason="y") == (1, 1)
+    one.append(refusal("d", "MÜLLER"))
+    assert one.erase("müller", by="x", reason="y") == (1, 1)
     assert one.erase("100%", by="x", reason="y") == (0, 0)
     assert one.seal()
     assert two.verify().is_whole

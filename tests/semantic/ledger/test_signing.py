@@ -1,6 +1,5 @@
 """Keys change, and what was signed and proven before stays good; who has no key that counts is found."""
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -54,7 +53,7 @@ def test_old_checkpoints_and_proofs_stay_good_when_the_key_changes(
     proof = ledger.prove("a")["refusal"]
     open_note(proof.partition("\n\n")[2], [public(third)])
     assert [key.public_bytes_raw().hex() for key in ledger.public_keys] == [first, second, third]
-    assert not (keys / "signing.key.next").exists()
+    assert not (keys / "signing.key.before").exists()
 
     for path in keys.glob("signing.*"):
         path.unlink()
@@ -95,24 +94,57 @@ def test_a_ledger_without_its_key_signs_nothing_until_the_key_is_replaced(
     elsewhere.close()
 
 
-def test_a_process_that_died_while_it_changed_the_key_is_finished_by_the_next(
-    tmp_path: Path,
-) -> None:
+def test_a_process_that_died_while_it_changed_the_key_has_changed_nothing(tmp_path: Path) -> None:
     ledger = Ledger.open(tmp_path / "ledger.db")
     append(ledger, "a")
     ledger.seal()
-    shutil.copy(tmp_path / "signing.key", tmp_path / "before")
-    second = ledger.change_signing_key()
-    (tmp_path / "signing.key").rename(tmp_path / "signing.key.next")
-    (tmp_path / "before").rename(tmp_path / "signing.key")
+    first = ledger.public_key
+    SigningKeys(tmp_path).change()
 
     later = Ledger.open(tmp_path / "ledger.db")
     append(later, "b")
     assert later.seal()
-    assert later.public_key == second
-    assert later.verify().is_whole
+    assert later.public_key == first
+    second = later.change_signing_key()
+    assert second != first
+    assert not (tmp_path / "signing.key.before").exists()
+    append(ledger, "c")
+    assert ledger.seal()
+    assert ledger.verify().is_whole
     for opened in (ledger, later):
         opened.close()
+
+
+def test_a_key_that_is_here_is_not_replaced_as_lost(tmp_path: Path) -> None:
+    ledger = Ledger.open(tmp_path / "ledger.db")
+    append(ledger, "a")
+    ledger.seal()
+    with pytest.raises(LedgerUnavailable, match="The signing key is not lost"):
+        ledger.change_signing_key(is_lost=True)
+    ledger.close()
+
+
+def test_a_key_that_was_changed_does_not_count_again_in_the_form_of_older_versions(
+    tmp_path: Path,
+) -> None:
+    """Their checkpoints name no key."""
+    old = SigningKeys(tmp_path).current
+    ledger = Ledger.open(tmp_path / "ledger.db")
+    append(ledger, "a")
+    ledger.seal()
+    ledger.change_signing_key()
+    append(ledger, "b")
+    with ledger._writer.transaction() as transaction:
+        last = transaction.last
+        assert seal(transaction, old) is not None
+        unnamed = transaction._added.pop()
+        details = {name: unnamed.record.details[name] for name in ("note", "size", "through")}
+        transaction.last = last
+        transaction._known.clear()
+        transaction.add(Record(record_id="forged", kind=RecordKind.CHECKPOINT, details=details))
+    found = ledger.verify()
+    assert "it names no key, and the one before it does" in found.findings[0].text
+    ledger.close()
 
 
 def test_who_signs_with_a_key_of_their_own_is_found(tmp_path: Path) -> None:
@@ -136,8 +168,8 @@ def test_who_signs_with_a_key_of_their_own_is_found(tmp_path: Path) -> None:
 def test_the_files_of_keys_are_for_their_owner(tmp_path: Path) -> None:
     keys = SigningKeys(tmp_path)
     first = hex_of(keys.current)
-    keys.make_next()
-    keys.promote()
+    keys.change()
+    keys.forget_before()
     assert hex_of(keys.current) != first
     assert (tmp_path / "signing.key").stat().st_mode & 0o777 == 0o600
     assert first not in (tmp_path / "signing.key").read_text()

@@ -22,6 +22,7 @@ from semantic.ledger import (
     find_reads,
 )
 from semantic.ledger.schema import records
+from tests.postgres import PostgresServer
 from tests.semantic.ledger.conftest import OpenLedger
 
 ORDERS = (MetricRead(metric="orders", data_version="v1"),)
@@ -227,3 +228,28 @@ def without_guards(place: Path | str, change: str) -> None:
             connection.exec_driver_sql("SET session_replication_role = replica")
             connection.exec_driver_sql(change)
     engine.dispose()
+
+
+def test_months_that_began_without_a_partition_stay_where_they_are(
+    postgres: PostgresServer,
+) -> None:
+    """A process that ran on for longer than there were partitions, and is opened again."""
+    place = postgres.new_ledger()
+    ledger = Ledger.open(place)
+    with ledger._store.writing(alone=True) as connection:
+        names = connection.exec_driver_sql(
+            "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhrelid::regclass::text !~ '_other'"
+        ).scalars()
+        for name in list(names):
+            if (
+                name.startswith(("records_2", "reads_2"))
+                and "_by_" not in name
+                and "_pkey" not in name
+            ):
+                connection.exec_driver_sql(f"DROP TABLE {name}")
+    assert ledger.append(intent("a"))
+    ledger.close()
+    again = Ledger.open(place)
+    assert again.append(intent("b"))
+    assert outcomes(again) == [("b", "open"), ("a", "open")]
+    again.close()
