@@ -5,22 +5,15 @@ from pathlib import Path
 from semantic.errors import LedgerUnavailable
 
 LEDGER_FILE = "ledger.db"
-_SCHEMES = ("postgresql://", "postgres://", "postgresql+psycopg://")
 
 
 def ledger_place(folder: Path, *, url: str = "", database: str | None = None) -> Path | str:
     """`url` where it names a Postgres database; else `database`, the instance's own; else the file in `folder`.
 
-    Raises `LedgerUnavailable` where the URL is of no kind that is known, or where there is a file and a database, of which one would
-    be half the record.
+    Raises `LedgerUnavailable` where there is a file and a database, of which one would be half the record.
     """
     if url:
-        if not url.startswith(_SCHEMES):
-            raise LedgerUnavailable(
-                f"A ledger is a file or a Postgres database, and {url.partition(':')[0]!r} is neither",
-                hint="name it like postgresql://user:password@host:5432/database; for a file set state_dir",
-            )
-        return url.replace("postgres://", "postgresql://", 1)
+        return url
     file = folder / LEDGER_FILE
     if database is None:
         return file

@@ -10,6 +10,9 @@ from semantic.query import MetricQuery
 
 def recorded_query(query: MetricQuery, catalog: Catalog) -> dict[str, object]:
     """The canonical query, with erasable values wherever they are compared with a dimension that is personal or unknown."""
+    canonical = query.canonical()
+    if not query.filters:
+        return canonical
     is_personal = _personal_in(catalog)
 
     def recorded(condition: Any) -> Any:
@@ -23,7 +26,6 @@ def recorded_query(query: MetricQuery, catalog: Catalog) -> dict[str, object]:
             case _:
                 return condition
 
-    canonical = query.canonical()
     return canonical | {"filters": recorded(canonical["filters"])}
 
 

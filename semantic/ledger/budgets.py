@@ -115,18 +115,6 @@ def spent(connection: sa.Connection, budget: Budget, at: str) -> int:
     return int(connection.execute(_SPENT, values).scalar_one())
 
 
-def forget_before(connection: sa.Connection, at: str, budgets: Iterable[Budget]) -> None:
-    """Removes what no longer counts at a moment."""
-    for budget in budgets:
-        if budget.seconds:
-            connection.execute(
-                sa.delete(spending).where(
-                    spending.c.line == budget.line,
-                    spending.c.slice < budget.first_slice(since_1970(at)) - SLICES,
-                )
-            )
-
-
 def _take(connection: sa.Connection, record_id: str, charge: Charge, at: str, until: str) -> None:
     budget, moment = charge.budget, since_1970(at)
     place = {"line": budget.line, "slice": budget.slice_at(moment)}

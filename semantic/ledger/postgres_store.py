@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.exc import ArgumentError
 
 from semantic.errors import LedgerUnavailable
 from semantic.ledger.postgres_schema import SCHEMA, bring_up_to_date, grant
@@ -35,7 +36,7 @@ class PostgresStore:
     path: Path | None = None
 
     def __init__(self, url: str, *, schema: str = SCHEMA) -> None:
-        self._url = sa.make_url(url).set(drivername=DRIVER)
+        self._url = _parsed(url)
         self._schema = schema
         self._engine = self._connected()
         try:
@@ -138,3 +139,20 @@ class PostgresStore:
         """The number under which Postgres knows a lock of this ledger."""
         digest = hashlib.sha256(f"governed-agents {self._schema} {name}".encode()).digest()
         return int.from_bytes(digest[:8], signed=True)
+
+
+def _parsed(url: str) -> sa.URL:
+    try:
+        found = sa.make_url(url)
+    except (ArgumentError, ValueError) as error:
+        raise _no_place("this") from error
+    if found.get_backend_name() not in ("postgresql", "postgres"):
+        raise _no_place(repr(found.drivername))
+    return found.set(drivername=DRIVER)
+
+
+def _no_place(what: str) -> LedgerUnavailable:
+    return LedgerUnavailable(
+        f"A ledger is a file or a Postgres database, and {what} is neither",
+        hint="name it like postgresql://user:password@host:5432/database; for a file set state_dir",
+    )

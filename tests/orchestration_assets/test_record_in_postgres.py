@@ -96,9 +96,9 @@ def test_the_database_of_the_instance_is_taken_unless_there_is_a_file(
 
 
 @pytest.mark.parametrize("url", ["mysql://x/y", "ledger.db", "sqlite:///x"])
-def test_a_place_of_another_kind_is_refused(tmp_path: Path, url: str) -> None:
+def test_a_place_of_another_kind_is_refused(url: str) -> None:
     with pytest.raises(LedgerUnavailable, match="A ledger is a file or a Postgres database"):
-        ledger_place(tmp_path, url=url)
+        Ledger.open(url)
 
 
 def test_the_owner_makes_it_for_a_role_that_can_only_add(
