@@ -1,11 +1,13 @@
 """Signed checkpoints over all records: who keeps one elsewhere finds any later change before it."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from semantic.errors import LedgerUnavailable
 from semantic.ledger.note import Checkpoint
 from semantic.ledger.record import Record, RecordKind, uuid7
 from semantic.ledger.schema import records, tiles
@@ -33,8 +35,25 @@ class Seal:
 
 def last_seal(connection: sa.Connection) -> Seal | None:
     """The newest checkpoint, or None where nothing was sealed."""
-    content = newest_content(connection, RecordKind.CHECKPOINT)
-    return None if content is None else Seal(**content["details"])
+    try:
+        content = newest_content(connection, RecordKind.CHECKPOINT)
+        return None if content is None else seal_of(content["details"])
+    except (TypeError, ValueError, KeyError) as error:
+        raise LedgerUnavailable(
+            "The newest checkpoint on record is not what was written",
+            hint="run `governed-agents verify`: it names the records that were changed",
+        ) from error
+
+
+def seal_of(details: Mapping[str, Any]) -> Seal:
+    """The seal that the details of a checkpoint say. Raises `TypeError` where they say none."""
+    found = Seal(**details)
+    texts = isinstance(found.note, str) and isinstance(found.key, str | None)
+    if not (texts and isinstance(found.voucher, str | None)):
+        raise TypeError("not of a checkpoint")
+    if not (isinstance(found.size, int) and isinstance(found.through, int)):
+        raise TypeError("not of a checkpoint")
+    return found
 
 
 def has_unsealed(connection: sa.Connection) -> bool:

@@ -17,7 +17,7 @@ from semantic.ledger.index_check import IndexCheck, Row
 from semantic.ledger.note import Checkpoint, NoteError
 from semantic.ledger.record import RecordKind
 from semantic.ledger.schema import records, tiles
-from semantic.ledger.sealing import Seal, origin_of
+from semantic.ledger.sealing import Seal, origin_of, seal_of
 from semantic.ledger.signatures import Signatures
 from semantic.ledger.tiles import TILE, hashes_of
 from semantic.ledger.tree import Frontier, Leaves, leaf_hash, root_hash
@@ -324,19 +324,9 @@ def _seals(connection: sa.Connection) -> Iterable[tuple[int, Seal | None]]:
     )
     for row in rows:
         try:
-            yield row.seq, _seal(**from_json(row.body)["record"]["details"])
+            yield row.seq, seal_of(from_json(row.body)["record"]["details"])
         except _NOT_WRITTEN_HERE:
             yield row.seq, None
-
-
-def _seal(
-    *, note: object, size: object, through: object, key: object = None, voucher: object = None
-) -> Seal:
-    if not (isinstance(note, str) and isinstance(size, int) and isinstance(through, int)):
-        raise TypeError("not of a checkpoint")
-    if not (isinstance(key, str | None) and isinstance(voucher, str | None)):
-        raise TypeError("not of a checkpoint")
-    return Seal(note=note, size=size, through=through, key=key, voucher=voucher)
 
 
 def _chunks(connection: sa.Connection) -> Iterator[Sequence[Any]]:
