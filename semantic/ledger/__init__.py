@@ -5,6 +5,7 @@ from semantic.ledger.backup import backup_to
 from semantic.ledger.breakers import BreakerSettings
 from semantic.ledger.budgets import Budget, Charge, Unit
 from semantic.ledger.erasable import ERASED, Erasable
+from semantic.ledger.finding import Finding, Harm
 from semantic.ledger.ledger import STATE_FOLDER, Ledger
 from semantic.ledger.note import Checkpoint, NoteError, open_note
 from semantic.ledger.periods import Period
@@ -25,7 +26,7 @@ from semantic.ledger.record import (
 )
 from semantic.ledger.terms import Admission, Settlement, Terms
 from semantic.ledger.unused_grants import UnusedGrant, unused_grants
-from semantic.ledger.verify import Finding, Harm, Verified
+from semantic.ledger.verify import Verified
 
 __all__ = [
     "ERASED",

@@ -1,108 +1,137 @@
 """Whether the index by which reads are found says what the records say."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
 
 from semantic.ledger.erasable import is_value_of
-from semantic.ledger.read_index import end_of, rows_of, scope_rows
+from semantic.ledger.finding import Finding, edited
+from semantic.ledger.read_index import end_of, rows_of, scope_of, scope_rows
+from semantic.ledger.record import RecordKind
 from semantic.ledger.schema import erasable_values, reads, scopes
 
 Row = dict[str, Any]
+Indexed = Mapping[int, Sequence[Row]]
 
 _OPEN: Row = {"outcome": "open", "reason": None, "rows": None, "ended_at": None}
 _OTHER = "the metrics it is found by are not those of its body"
 
 
+def indexed_between(connection: sa.Connection, first: int, last: int) -> dict[int, list[Row]]:
+    """By record, the rows by which its metrics are found."""
+    rows = connection.execute(sa.select(reads).where(reads.c.seq.between(first, last)))
+    found: dict[int, list[Row]] = {}
+    for row in rows.mappings():
+        found.setdefault(row["seq"], []).append(dict(row))
+    return found
+
+
+@dataclass(kw_only=True)
+class IndexSeen:
+    """What a stretch of records tells of the index.
+
+    `begun` are reads that end in no record of it: by id, the number of the record and the ends that the index holds. `ended` are the ends
+    of reads that began in no record of it. `touched` is what queries touch, by the number that the index has for it.
+    """
+
+    rows: int = 0
+    begun: dict[str, tuple[int, list[Row]]] = field(default_factory=dict)
+    ended: dict[str, Row] = field(default_factory=dict)
+    touched: dict[int, Mapping[str, Any]] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+
+    def compare(self, seq: int, at: str, said: Mapping[str, Any], indexed: Sequence[Row]) -> None:
+        """Compares what the index holds of one record, and the end that an outcome gives to a read, with what the record says."""
+        self.rows += len(indexed)
+        kind = said["kind"]
+        if kind == RecordKind.INTENT:
+            self._compare(seq, list(rows_of(said, seq, at)), [row | _OPEN for row in indexed])
+            ends = [{name: row[name] for name in _OPEN} for row in indexed]
+            self.begun[said["id"]] = seq, ends
+        elif kind == RecordKind.REFUSAL:
+            self._compare(seq, list(rows_of(said, seq, at)), indexed)
+        elif indexed:
+            self.findings.append(edited(seq, _OTHER))
+        if kind == RecordKind.OUTCOME:
+            self._end(said["id"], end_of(said, at))
+        if touches := said.get("touches"):
+            self.touched.setdefault(scope_of(touches), touches)
+
+    def _compare(self, seq: int, expected: list[Row], indexed: Sequence[Row]) -> None:
+        if sorted(expected, key=_metric) != sorted(indexed, key=_metric):
+            self.findings.append(edited(seq, _OTHER))
+
+    def _end(self, read_id: str, end: Row) -> None:
+        if read_id in self.begun:
+            self.findings += _other_end(self.begun.pop(read_id), end)
+        else:
+            self.ended[read_id] = end
+
+
 class IndexCheck:
-    """Compares the index with one body after another. `find` is told the record and what is wrong."""
+    """Puts together what the stretches of a record tell of the index, in their order."""
 
-    def __init__(self, connection: sa.Connection, find: Callable[[int, str], None]) -> None:
+    def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
-        self._find = find
         self._open: dict[str, tuple[int, list[Row]]] = {}
-        self._scopes: set[tuple[str, str, int]] = set()
-        self._seen_scopes: set[str] = set()
-        self._seen = 0
-        self._last = 0
+        self._touched: dict[int, Mapping[str, Any]] = {}
+        self._rows = 0
 
-    def between(self, first: int, last: int) -> dict[int, list[Row]]:
-        """By record, the rows by which its metrics are found."""
-        rows = self._connection.execute(sa.select(reads).where(reads.c.seq.between(first, last)))
-        found: dict[int, list[Row]] = {}
-        for row in rows.mappings():
-            found.setdefault(row["seq"], []).append(dict(row))
+    def take(self, seen: IndexSeen) -> list[Finding]:
+        """What is wrong in the next stretch, and in the reads that end in it."""
+        self._rows += seen.rows
+        found = list(seen.findings)
+        for read_id, end in seen.ended.items():
+            if read_id in self._open:
+                found += _other_end(self._open.pop(read_id), end)
+        self._open |= seen.begun
+        self._touched |= seen.touched
         return found
 
-    def compare(self, record: Any, said: Mapping[str, Any], indexed: list[Row]) -> None:
-        """Checks what the index holds of one record, and the end that an outcome gives to a read."""
-        self._last = record.seq
-        self._seen += len(indexed)
-        match said["kind"]:
-            case "intent":
-                self._check_begin(record, said, indexed)
-            case "refusal":
-                self._check(
-                    record.seq, list(rows_of(said, record.seq, record.recorded_at)), indexed
-                )
-            case _ if indexed:
-                self._find(record.seq, _OTHER)
-        if said["kind"] == "outcome":
-            self._check_end(said["id"], end_of(said, record.recorded_at))
-        if said.get("touches"):
-            self._remember_scope(said["touches"])
-
-    def end(self) -> None:
-        """Checks what only shows when all records have been seen."""
-        for read_id in list(self._open):
-            self._check_end(read_id, _OPEN)
-        count = self._connection.execute(sa.select(sa.func.count()).select_from(reads)).scalar_one()
-        if count != self._seen:
-            self._find(
-                self._last,
-                f"there are {count - self._seen:,} reads in the index that no record tells of",
+    def end(self, last: int) -> list[Finding]:
+        """What only shows when all records have been seen, up to the last one."""
+        found = [finding for begun in self._open.values() for finding in _other_end(begun, _OPEN)]
+        more = self._count() - self._rows
+        if more:
+            found.append(
+                edited(last, f"there are {more:,} reads in the index that no record tells of")
             )
-        self._check_values()
-        kept = {
-            tuple(row)
-            for row in self._connection.execute(
-                sa.select(scopes.c.what, scopes.c.name, scopes.c.scope)
-            )
+        found += self._check_values(last)
+        told = {
+            (row["what"], row["name"], row["scope"])
+            for touches in self._touched.values()
+            for row in scope_rows(touches)
         }
-        if kept != self._scopes:
-            self._find(self._last, "the index of what queries touch is not the one of the records")
+        if told != self._kept_scopes():
+            text = "the index of what queries touch is not the one of the records"
+            found.append(edited(last, text))
+        return found
 
-    def _check_values(self) -> None:
+    def _count(self) -> int:
+        count = sa.select(sa.func.count()).select_from(reads)
+        return int(self._connection.execute(count).scalar_one())
+
+    def _kept_scopes(self) -> set[tuple[Any, ...]]:
+        kept = sa.select(scopes.c.what, scopes.c.name, scopes.c.scope)
+        return {tuple(row) for row in self._connection.execute(kept)}
+
+    def _check_values(self, last: int) -> list[Finding]:
         """What is kept of erasable values is what their digests were made of. That some were erased is no harm."""
-        for row in self._connection.execute(sa.select(erasable_values)):
-            if not is_value_of(row.digest, row.key, row.value):
-                self._find(
-                    self._last, f"a value of {row.record_id} is kept that is not the one on record"
-                )
+        return [
+            edited(last, f"a value of {row.record_id} is kept that is not the one on record")
+            for row in self._connection.execute(sa.select(erasable_values))
+            if not is_value_of(row.digest, row.key, row.value)
+        ]
 
-    def _check_begin(self, record: Any, said: Mapping[str, Any], indexed: list[Row]) -> None:
-        begun = list(rows_of(said, record.seq, record.recorded_at))
-        self._check(record.seq, begun, [item | _OPEN for item in indexed])
-        ends = [{name: item[name] for name in _OPEN} for item in indexed]
-        self._open[said["id"]] = record.seq, ends
 
-    def _check_end(self, read_id: str, end: Row) -> None:
-        seq, ends = self._open.pop(read_id, (0, []))
-        if any(item != end for item in ends):
-            self._find(seq, "the index does not say how this read ended")
-
-    def _check(self, seq: int, expected: list[Row], indexed: list[Row]) -> None:
-        if sorted(expected, key=_metric) != sorted(indexed, key=_metric):
-            self._find(seq, _OTHER)
-
-    def _remember_scope(self, touches: Mapping[str, Any]) -> None:
-        key = repr(touches)
-        if key not in self._seen_scopes:
-            self._seen_scopes.add(key)
-            self._scopes.update(
-                (row["what"], row["name"], row["scope"]) for row in scope_rows(touches)
-            )
+def _other_end(begun: tuple[int, list[Row]], end: Row) -> list[Finding]:
+    """That the index has a read end in another way than this."""
+    seq, ends = begun
+    if any(row != end for row in ends):
+        return [edited(seq, "the index does not say how this read ended")]
+    return []
 
 
 def _metric(row: Row) -> str:

@@ -147,7 +147,7 @@ def _left(count: int) -> int:
 
 @dataclass
 class Frontier:
-    """The hashes of the complete subtrees that so many leaves come to, from left to right."""
+    """The hashes of the complete subtrees that so many leaves come to, from left to right. The leaves may be subtrees of one size."""
 
     size: int = 0
     hashes: list[bytes] = field(default_factory=list)
@@ -159,8 +159,10 @@ class Frontier:
         self.hashes.append(found)
         self.size += 1
 
-    def root(self) -> bytes:
-        found = self.hashes[-1]
-        for left in reversed(self.hashes[:-1]):
-            found = node_hash(left, found)
+    def root(self, rest: Sequence[bytes] = ()) -> bytes:
+        """The hash over all, and over the leaves that come after them: fewer than a subtree has. There must be any."""
+        left = list(self.hashes)
+        found = root_hash(Leaves(rest), len(rest)) if rest else left.pop()
+        for item in reversed(left):
+            found = node_hash(item, found)
         return found

@@ -4,27 +4,27 @@ Each body is hashed and compared with what stands after it: the next record of i
 checkpoint, which is signed. What comes after the last checkpoint that is kept elsewhere is proven by nothing outside this file.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pydantic_core import from_json
 
-from semantic.ledger.index_check import IndexCheck, Row
+from semantic.ledger.finding import Finding, Harm
+from semantic.ledger.index_check import IndexCheck, indexed_between
 from semantic.ledger.note import Checkpoint, NoteError
 from semantic.ledger.record import RecordKind
 from semantic.ledger.schema import records, tiles
 from semantic.ledger.sealing import Seal, origin_of, seal_of
 from semantic.ledger.signatures import Signatures
+from semantic.ledger.stretch import NOT_WRITTEN_HERE, Run, Stretch, look_through
 from semantic.ledger.tiles import TILE, hashes_of
-from semantic.ledger.tree import Frontier, Leaves, leaf_hash, root_hash
+from semantic.ledger.tree import Frontier, Leaves, root_hash
 
-_CHUNK = 5_000
-# What reading a body raises that is no JSON, or not of a record.
-_NOT_WRITTEN_HERE = (ValueError, TypeError, KeyError, AttributeError, OverflowError)
+_STRETCH = 5_000
 # A forger may have left a text where bytes or a number belong.
 _BODY = sa.cast(records.c.body, sa.LargeBinary).label("body")
 _TILE = (
@@ -35,35 +35,6 @@ _TILE = (
 )
 # Of how many missing records it is kept where they belong, should they come later.
 _MOST_MISSING = 100_000
-_REPEATED = {
-    "record_id": "id",
-    "kind": "kind",
-    "reader": "reader",
-    "acting_for": "acting_for",
-    "run_id": "run_id",
-    "root_run_id": "root_run_id",
-    "reason": "reason",
-}
-
-
-class Harm(StrEnum):
-    """What was done to the record."""
-
-    EDITED = "edited"
-    DELETED = "deleted"
-    INSERTED = "inserted"
-    REORDERED = "reordered"
-    TRUNCATED = "truncated"
-    ROLLED_BACK = "rolled back"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Finding:
-    """One harm, and the number of the first record that it concerns."""
-
-    harm: Harm
-    seq: int
-    text: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,13 +61,14 @@ def verify(
     *,
     highest_number: int,
     against: Checkpoint | None = None,
+    at_once: int = _STRETCH,
 ) -> Verified:
-    """Walks all records. `against` is a checkpoint that was kept elsewhere; its signature has been checked.
+    """Walks all records, so many `at_once`. `against` is a checkpoint that was kept elsewhere; its signature has been checked.
 
     `highest_number` is that of the last record ever written, 0 where it is not known.
     """
     walk = _Walk(connection, keys, highest_number, against)
-    walk.run()
+    walk.run(at_once)
     return walk.verified()
 
 
@@ -111,14 +83,17 @@ class _Walk:
         self._connection = connection
         self._signatures = Signatures(keys)
         self._highest = highest_number
-        self._index = IndexCheck(connection, lambda seq, text: self._find(Harm.EDITED, seq, text))
+        self._index = IndexCheck(connection)
         self._against = against
-        self._frontier = Frontier()
-        self._tile: list[tuple[int, bytes]] = []
+        self._size = 0
+        self._tile_roots = Frontier()
+        self._tile_seqs: list[int] = []
+        self._tile_leaves: list[bytes] = []
         self._tiles_compare = True
         self._ends: dict[str, tuple[int, int, str]] = {}
         self._missing: dict[tuple[str, int], Finding] = {}
         self._findings: list[Finding] = []
+        self._first_found: int | None = None
         self._last_sealed = 0
         self._sealed_until = 0
         self._last = 0
@@ -129,65 +104,72 @@ class _Walk:
             else:
                 self._sealed.setdefault(seal.through, []).append((seq, seal))
         self._checkpoints = sum(map(len, self._sealed.values()))
-        self._tiled_until = max(self._sealed, default=0)
+        self._sealed_places = sorted(self._sealed)
 
-    def run(self) -> None:
+    def run(self, at_once: int) -> None:
         tiled = self._stored_tiles()
-        for rows in _chunks(self._connection):
-            indexed = self._index.between(rows[0].seq, rows[-1].seq)
-            for row in rows:
-                self._visit(row, indexed.get(row.seq, []), tiled)
-        self._index.end()
+        for stretch in _stretches(self._connection, at_once):
+            self._take(stretch, tiled)
+        for finding in self._index.end(self._last):
+            self._add(finding)
         self._look_for_a_missing_end(tiled)
 
     def verified(self) -> Verified:
         anchor = self._against.size if self._against else self._last_sealed
         return Verified(
-            records=self._frontier.size,
+            records=self._size,
             streams=len(self._ends),
             checkpoints=self._checkpoints,
-            exposed=max(self._frontier.size - anchor, 0),
+            exposed=max(self._size - anchor, 0),
             findings=tuple(sorted(self._findings, key=lambda item: item.seq)),
         )
 
-    def _visit(
-        self,
-        row: Any,
-        indexed: list[Row],
-        tiled: Iterator[Any],
-    ) -> None:
-        leaf = leaf_hash(row.body)
-        try:
-            parsed = from_json(row.body)
-            self._compare(row, parsed, indexed)
-            if "stream" in parsed:
-                self._follow(row.seq, parsed, leaf)
-        except _NOT_WRITTEN_HERE:
-            self._find(Harm.EDITED, row.seq, "its body is not what was written")
-        self._last = row.seq
-        self._frontier.add(leaf)
-        self._tile.append((row.seq, leaf))
-        if len(self._tile) == TILE:
-            self._close_tile(next(tiled, None))
-        for seq, seal in self._sealed.pop(row.seq, ()):
-            self._check_seal(seq, seal)
-        if self._against and self._frontier.size == self._against.size:
-            self._check_anchor(row.seq, self._against)
+    def _take(self, stretch: Stretch, tiled: Iterator[Any]) -> None:
+        for finding in (*stretch.findings, *self._index.take(stretch.index)):
+            self._add(finding)
+        for run in stretch.runs:
+            self._follow(stretch, run)
+        start = 0
+        for end in self._ends_within(stretch):
+            self._tile_seqs += stretch.seqs[start:end]
+            self._tile_leaves += stretch.leaves[start:end]
+            self._size += end - start
+            start = end
+            self._last = stretch.seqs[end - 1]
+            if len(self._tile_leaves) == TILE:
+                self._close_tile(next(tiled, None))
+            for seq, seal in self._sealed.pop(self._last, ()):
+                self._check_seal(seq, seal)
+            if self._against and self._size == self._against.size:
+                self._check_anchor(self._last, self._against)
 
-    def _compare(self, row: Any, parsed: Mapping[str, Any], indexed: list[Row]) -> None:
-        """The columns by which a record is found, and the index of reads, say what its body says."""
-        said = parsed.get("record", parsed)
-        if "metrics" not in said:
+    def _ends_within(self, stretch: Stretch) -> list[int]:
+        """After how many records of a stretch something is to be compared: a tile, a checkpoint, the one that was kept elsewhere."""
+        seqs, count = stretch.seqs, len(stretch.seqs)
+        tiles_end = range(TILE - self._size % TILE, count, TILE)
+        sealed = self._sealed_places[
+            bisect_left(self._sealed_places, seqs[0]) : bisect_right(self._sealed_places, seqs[-1])
+        ]
+        ends = {count, *tiles_end, *(bisect_right(seqs, through) for through in sealed)}
+        if self._against and self._size < self._against.size <= self._size + count:
+            ends.add(self._against.size - self._size)
+        return sorted(ends)
+
+    def _follow(self, stretch: Stretch, run: Run) -> None:
+        """The first of a run holds the hash of the last one before it in its stream."""
+        _, last, hash_ = self._ends.get(run.stream, (0, 0, ""))
+        if (run.first, run.previous) == (last + 1, hash_):
+            position, place = run.first + len(run.places) - 1, run.places[-1]
+            self._ends[run.stream] = stretch.seqs[place], position, stretch.leaves[place].hex()
             return
-        columns = [getattr(row, column) == said.get(key) for column, key in _REPEATED.items()]
-        place = (row.stream, row.position) == (parsed.get("stream"), parsed.get("position"))
-        if not (all(columns) and place and row.recorded_at == parsed["at"]):
-            self._find(Harm.EDITED, row.seq, "its columns do not say what its body says")
-        self._index.compare(row, said, indexed)
+        previous = run.previous
+        for position, place in enumerate(run.places, start=run.first):
+            self._follow_one(
+                stretch.seqs[place], run.stream, position, previous, stretch.leaves[place].hex()
+            )
+            previous = stretch.leaves[place].hex()
 
-    def _follow(self, seq: int, parsed: Mapping[str, Any], leaf: bytes) -> None:
-        """A record holds the hash of the one before it in its stream."""
-        stream, position = str(parsed["stream"]), int(parsed["position"])
+    def _follow_one(self, seq: int, stream: str, position: int, previous: Any, leaf: str) -> None:
         before, last, hash_ = self._ends.get(stream, (seq, 0, ""))
         if position > last + 1:
             missing = range(last + 1, position)
@@ -199,15 +181,15 @@ class _Walk:
             self._missing.update(
                 dict.fromkeys(((stream, place) for place in missing[:_MOST_MISSING]), finding)
             )
-            self._findings.append(finding)
+            self._add(finding)
         elif position <= last:
             self._found_later(seq, stream, position)
             return
-        elif parsed["previous"] != hash_:
+        elif previous != hash_:
             self._find(
                 Harm.EDITED, before, f"it is not the one that record {seq} was written after"
             )
-        self._ends[stream] = seq, position, leaf.hex()
+        self._ends[stream] = seq, position, leaf
 
     def _found_later(self, seq: int, stream: str, position: int) -> None:
         """What was missing stands in another place."""
@@ -219,21 +201,24 @@ class _Walk:
 
     def _close_tile(self, stored: Any) -> None:
         """Compares the tile that is stored with what it should be: the one of the last 256 records."""
-        found, self._tile = self._tile, []
+        seqs, self._tile_seqs = self._tile_seqs, []
+        leaves, self._tile_leaves = self._tile_leaves, []
+        root = root_hash(Leaves(leaves), TILE)
+        self._tile_roots.add(root)
         if not self._tiles_compare:
             return
-        last = found[-1][0]
+        last = seqs[-1]
         if stored is None:
-            if last <= self._tiled_until:
+            if last <= max(self._sealed_places, default=0):
                 self._refuse_tiles(Harm.DELETED, last, "the tile that ends with it is missing")
             return
-        hashes, leaves = hashes_of(stored.hashes), [leaf for _, leaf in found]
-        for place, ((seq, leaf), kept) in enumerate(zip(found, hashes, strict=False)):
+        hashes = hashes_of(stored.hashes)
+        for place, (seq, leaf, kept) in enumerate(zip(seqs, leaves, hashes, strict=False)):
             if leaf != kept:
                 harm = _harm_between(leaves[place:], hashes[place:])
                 self._refuse_tiles(harm, seq, "its hash is not the one that was kept of it")
                 return
-        number, root = self._frontier.size // TILE - 1, root_hash(Leaves(leaves), TILE)
+        number = self._size // TILE - 1
         if (stored.number, stored.through, stored.root, hashes) != (number, last, root, leaves):
             self._refuse_tiles(Harm.EDITED, last, "the tile that ends with it is another one")
 
@@ -248,23 +233,23 @@ class _Walk:
         except NoteError as error:
             self._find(Harm.EDITED, seq, f"it is a checkpoint, and {error.message}")
             return
-        if not self._findings:
+        if not self._has_found(seal.through):
             self._check_root(checkpoint, f"the checkpoint in record {seq}", self._sealed_until + 1)
         self._last_sealed, self._sealed_until = checkpoint.size, seal.through
 
     def _check_anchor(self, seq: int, anchor: Checkpoint) -> None:
-        if not self._findings:
+        if not self._has_found(seq):
             self._check_root(anchor, "the checkpoint that was kept elsewhere", seq)
 
     def _check_root(self, checkpoint: Checkpoint, what: str, seq: int) -> None:
         """`seq` is what is said to be the first record where another history begins."""
-        if checkpoint.size > self._frontier.size:
-            gone = checkpoint.size - self._frontier.size
+        if checkpoint.size > self._size:
+            gone = checkpoint.size - self._size
             self._find(Harm.DELETED, seq, f"{what} covers {gone:,} records more than there are")
-        elif checkpoint.size < self._frontier.size:
-            more = self._frontier.size - checkpoint.size
+        elif checkpoint.size < self._size:
+            more = self._size - checkpoint.size
             self._find(Harm.INSERTED, seq, f"{what} covers {more:,} records fewer than there are")
-        elif checkpoint.root != self._frontier.root():
+        elif checkpoint.root != self._tile_roots.root(self._tile_leaves):
             self._find(
                 Harm.EDITED, seq, f"{what} is of other records, from this one or a later one on"
             )
@@ -288,18 +273,27 @@ class _Walk:
         anchor = self._against
         if anchor is None:
             return
-        if self._frontier.size and anchor.origin != origin_of(self._connection):
+        if self._size and anchor.origin != origin_of(self._connection):
             self._find(Harm.ROLLED_BACK, 1, "the checkpoint is of another ledger than this")
-        elif anchor.size > self._frontier.size and numbered <= last:
+        elif anchor.size > self._size and numbered <= last:
             self._find(
                 Harm.ROLLED_BACK,
                 last + 1,
-                f"the checkpoint covers {anchor.size:,} records, and there are {self._frontier.size:,}: an older copy "
+                f"the checkpoint covers {anchor.size:,} records, and there are {self._size:,}: an older copy "
                 "stands here, or the end was cut off",
             )
 
     def _find(self, harm: Harm, seq: int, text: str) -> None:
-        self._findings.append(Finding(harm=harm, seq=seq, text=text))
+        self._add(Finding(harm=harm, seq=seq, text=text))
+
+    def _add(self, finding: Finding) -> None:
+        self._findings.append(finding)
+        if self._first_found is None or finding.seq < self._first_found:
+            self._first_found = finding.seq
+
+    def _has_found(self, until: int) -> bool:
+        """Whether anything was found of the records until this one: then a hash over them tells nothing more."""
+        return self._first_found is not None and self._first_found <= until
 
     def _stored_tiles(self) -> Iterator[Any]:
         for rows in _paged(self._connection, sa.select(*_TILE), tiles.c.number, -1, 20):
@@ -325,13 +319,14 @@ def _seals(connection: sa.Connection) -> Iterable[tuple[int, Seal | None]]:
     for row in rows:
         try:
             yield row.seq, seal_of(from_json(row.body)["record"]["details"])
-        except _NOT_WRITTEN_HERE:
+        except NOT_WRITTEN_HERE:
             yield row.seq, None
 
 
-def _chunks(connection: sa.Connection) -> Iterator[Sequence[Any]]:
+def _stretches(connection: sa.Connection, at_once: int) -> Iterator[Stretch]:
     columns = [_BODY if column.name == "body" else column for column in records.c]
-    return _paged(connection, sa.select(*columns), records.c.seq, 0, _CHUNK)
+    for rows in _paged(connection, sa.select(*columns), records.c.seq, 0, at_once):
+        yield look_through(rows, indexed_between(connection, rows[0].seq, rows[-1].seq))
 
 
 def _paged(

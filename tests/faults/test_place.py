@@ -11,8 +11,7 @@ import pytest
 from semantic.answer import MetricAnswer, Reason, Refusal
 from semantic.errors import LedgerUnavailable
 from semantic.governed_metrics import GovernedMetrics
-from semantic.ledger import Ledger, ReadQuestion, find_reads, open_note
-from semantic.ledger.verify import Harm
+from semantic.ledger import Harm, Ledger, ReadQuestion, find_reads, open_note
 from tests.conftest import OpenDoor
 from tests.faults.processes import (
     append_unprivileged,

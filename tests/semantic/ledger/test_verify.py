@@ -7,12 +7,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from semantic.ledger import Ledger, MetricRead, Record, RecordKind, Touched
+from semantic.ledger.finding import Harm
 from semantic.ledger.note import Checkpoint, open_note
 from semantic.ledger.tree import Leaves, leaf_hash, root_hash
-from semantic.ledger.verify import Harm, Verified
+from semantic.ledger.verify import Verified
+from semantic.ledger.verify import verify as verify_records
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 COUNT = 700
@@ -65,9 +68,21 @@ def verify(sealed: tuple[Path, Checkpoint], tmp_path: Path) -> Iterator[Callable
         connection.close()
         ledger = Ledger.open(copy, key=KEY)
         try:
-            return ledger.verify(against=anchor if anchored else None)
+            with ledger.reading() as connection:
+                found = [
+                    verify_records(
+                        connection,
+                        [KEY.public_key()],
+                        highest_number=highest(connection),
+                        against=anchor if anchored else None,
+                        at_once=at_once,
+                    )
+                    for at_once in (5_000, 256, 70, 1)
+                ]
         finally:
             ledger.close()
+        assert found[1:] == found[:-1], "it does not matter how many are looked through at once"
+        return found[0]
 
     return verify
 
@@ -77,6 +92,10 @@ def test_a_ledger_that_nobody_touched_is_whole(verify: Callable[..., Verified]) 
     assert found.is_whole
     assert (found.records, found.streams, found.checkpoints) == (COUNT + 2, 2, 2)
     assert found.exposed == COUNT + 2 - 601
+
+
+def highest(connection: sa.Connection) -> int:
+    return int(connection.exec_driver_sql("SELECT seq FROM sqlite_sequence").scalar_one())
 
 
 def body_of(connection: sqlite3.Connection, seq: int) -> bytes:
@@ -211,6 +230,14 @@ def test_a_forger_who_hashes_all_anew_cannot_sign(verify: Callable[..., Verified
     found = verify(edit_body(400), rehash())
     assert [(item.harm, item.seq) for item in found.findings] == [(Harm.EDITED, 301)]
     assert "of other records, from this one or a later one on" in found.findings[0].text
+
+
+def test_what_was_changed_later_does_not_hide_it(verify: Callable[..., Verified]) -> None:
+    found = verify(edit_body(400), rehash(), "UPDATE reads SET rows = 4 WHERE seq = 701")
+    assert [(item.harm, item.seq) for item in found.findings] == [
+        (Harm.EDITED, 301),
+        (Harm.EDITED, 701),
+    ]
 
 
 def test_an_end_that_is_cut_off_without_a_trace_is_found_by_a_checkpoint_elsewhere(
