@@ -6,6 +6,7 @@ import typer
 
 from orchestration_assets.cli import (
     agents,
+    archive,
     ask,
     backup,
     catalog,
@@ -39,6 +40,7 @@ app.command("checkpoint")(integrity.checkpoint)
 app.command("backup")(backup.backup)
 app.command("erase")(erasure.erase)
 app.command("sweep")(erasure.sweep)
+app.add_typer(archive.app, name="archive")
 app.add_typer(keys.app, name="keys")
 app.add_typer(policy.app, name="policy")
 app.add_typer(ledger.app, name="ledger")

@@ -1,5 +1,6 @@
 """The record: no record, no data."""
 
+from semantic.ledger.archive import ArchivedMonth
 from semantic.ledger.asked_queries import AskedQuery, asked_queries
 from semantic.ledger.backup import backup_to
 from semantic.ledger.breakers import BreakerSettings
@@ -24,6 +25,7 @@ from semantic.ledger.record import (
     new_read_id,
     uuid7,
 )
+from semantic.ledger.retention import archive_until, archived_months, delete_month
 from semantic.ledger.terms import Admission, Settlement, Terms
 from semantic.ledger.unused_grants import UnusedGrant, unused_grants
 from semantic.ledger.verify import Verified
@@ -32,6 +34,7 @@ __all__ = [
     "ERASED",
     "STATE_FOLDER",
     "Admission",
+    "ArchivedMonth",
     "AskedQuery",
     "BreakerSettings",
     "Budget",
@@ -60,9 +63,12 @@ __all__ = [
     "Unit",
     "UnusedGrant",
     "Verified",
+    "archive_until",
+    "archived_months",
     "asked_queries",
     "backup_to",
     "count_reads",
+    "delete_month",
     "derived_id",
     "find_reads",
     "new_read_id",

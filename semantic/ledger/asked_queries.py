@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 
 import sqlalchemy as sa
 
@@ -17,6 +18,7 @@ from semantic.ledger.schema import records
 from semantic.query import MetricQuery
 
 _AT_ONCE = 2_000
+_ASKED = (RecordKind.INTENT, RecordKind.REFUSAL)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,18 +36,20 @@ def asked_queries(ledger: Ledger, *, since: datetime, without_reader: str) -> li
     erased cannot be asked again, and are left out.
     """
     statement = sa.select(records.c.reader, records.c.acting_for, records.c.body).where(
-        records.c.kind.in_([RecordKind.INTENT.value, RecordKind.REFUSAL.value]),
+        records.c.kind.in_([kind.value for kind in _ASKED]),
         records.c.recorded_at >= as_recorded(since),
         records.c.reader != without_reader,
     )
     found: Counter[tuple[str, str | None, bytes]] = Counter()
     with ledger.reading() as connection:
-        for rows in connection.execute(statement).partitions(_AT_ONCE):
-            contents = restored(connection, [content_of(row.body) for row in rows])
-            for row, content in zip(rows, contents, strict=True):
+        archived = ledger.archive.since(connection, as_recorded(since), _ASKED)
+        others = [row for row in archived if row[0] != without_reader]
+        for rows in chain([others], connection.execute(statement).partitions(_AT_ONCE)):
+            contents = restored(connection, [content_of(body) for _, _, body in rows])
+            for (reader, acting_for, _), content in zip(rows, contents, strict=True):
                 query = content["details"].get("query")
                 if query is not None and not is_erased(query):
-                    found[row.reader, row.acting_for, canonical_json(query)] += 1
+                    found[reader, acting_for, canonical_json(query)] += 1
     return [
         AskedQuery(
             reader=reader,

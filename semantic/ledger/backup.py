@@ -6,7 +6,7 @@ from pathlib import Path
 
 from semantic.durable import make_folder, sync
 from semantic.errors import GovernedMetricsError, LedgerUnavailable
-from semantic.ledger.ledger import Ledger
+from semantic.ledger.ledger import ARCHIVE_FOLDER, Ledger
 from semantic.ledger.note import Checkpoint, open_note
 
 KEYS = ("signing.key", "signing.pub", "masking.key")
@@ -14,7 +14,7 @@ CHECKPOINT = "checkpoint"
 
 
 def backup_to(ledger: Ledger, keys: Path, folder: Path) -> Checkpoint:
-    """Copies a record in a SQLite file, its keys from the folder `keys`, and a checkpoint over it, into a new folder.
+    """Copies a record in a SQLite file with its archive, its keys from the folder `keys`, and a checkpoint over it, into a new folder.
 
     Others may go on writing; what they write meanwhile may be in the copy or not. Raises `LedgerUnavailable`, and
     `GovernedMetricsError` where the folder has something in it.
@@ -35,14 +35,23 @@ def backup_to(ledger: Ledger, keys: Path, folder: Path) -> Checkpoint:
         _copy(ledger.path, folder / "ledger.db")
         for name in KEYS:
             if (keys / name).exists():
-                shutil.copy2(keys / name, folder / name)
-                sync(folder / name)
+                _copy_file(keys / name, folder / name)
+        if ledger.archive.folder.exists():
+            make_folder(folder / ARCHIVE_FOLDER)
+            for file in sorted(ledger.archive.folder.glob("*.*")):
+                _copy_file(file, folder / ARCHIVE_FOLDER / file.name)
+            sync(folder / ARCHIVE_FOLDER)
         (folder / CHECKPOINT).write_text(note)
         sync(folder / CHECKPOINT)
         sync(folder)
     except (OSError, sqlite3.Error) as error:
         raise LedgerUnavailable(f"Cannot copy the record to {folder}: {error}") from error
     return open_note(note, ledger.public_keys)
+
+
+def _copy_file(path: Path, to: Path) -> None:
+    shutil.copy2(path, to)
+    sync(to)
 
 
 def _copy(path: Path, to: Path) -> None:

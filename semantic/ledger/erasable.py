@@ -8,7 +8,7 @@ import hashlib
 import hmac
 import json
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -116,6 +116,14 @@ def erase_all_with(connection: sa.Connection, text: str) -> tuple[int, int]:
         chosen = erasable_values.c.digest.in_(digests[start : start + _AT_ONCE])
         connection.execute(sa.delete(erasable_values).where(chosen))
     return len(found), len({row.record_id for row in found})
+
+
+def forget_values_of(connection: sa.Connection, contents: Iterable[Mapping[str, Any]]) -> None:
+    """Erases every value of records that say this."""
+    digests = sorted({digest for content in contents for digest in _digests(content)})
+    for start in range(0, len(digests), _AT_ONCE):
+        chosen = erasable_values.c.digest.in_(digests[start : start + _AT_ONCE])
+        connection.execute(sa.delete(erasable_values).where(chosen))
 
 
 def _digest(key: bytes, value: bytes) -> str:

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from semantic.canonical import canonical_json
 from semantic.errors import LedgerUnavailable
 from semantic.keys import GivenKey, SigningKeys, hex_of
+from semantic.ledger.archive import Archive
 from semantic.ledger.budgets import Budget, spent
 from semantic.ledger.chain import content_of
 from semantic.ledger.erasable import erase_all_with, restored
@@ -29,6 +30,7 @@ from semantic.ledger.terms import LEASE_SECONDS, Terms
 from semantic.ledger.transaction import (
     AGENT,
     METRICS,
+    Transaction,
     current_policy_hash,
     definitions_on_record,
     newest_content,
@@ -37,6 +39,7 @@ from semantic.ledger.verify import Verified, verify
 from semantic.ledger.writer import Writer
 
 STATE_FOLDER = "governed_agents"
+ARCHIVE_FOLDER = "archive"
 
 
 class Ledger:
@@ -46,9 +49,15 @@ class Ledger:
     """
 
     def __init__(
-        self, store: Store, *, keys: Path | None = None, key: Ed25519PrivateKey | None = None
+        self,
+        store: Store,
+        *,
+        keys: Path | None = None,
+        key: Ed25519PrivateKey | None = None,
+        archive: Path | None = None,
     ) -> None:
         self._store = store
+        self.archive = Archive(archive)
         self._writer = Writer(store)
         self._given_keys = GivenKey(key) if key else SigningKeys(keys) if keys else None
 
@@ -59,10 +68,17 @@ class Ledger:
         """The ledger in a SQLite file, or in the Postgres database that a URL names; made if it is not there.
 
         Checkpoints are signed with `key`, by default the one in the folder `keys`, which is the file's own unless another is given.
+        What is archived stands beside the file, or beside the keys of a database.
         """
         if isinstance(place, Path):
-            return cls(SqliteStore(place), keys=keys or place.parent, key=key)
-        return cls(PostgresStore(place), keys=keys, key=key)
+            archive = place.parent / ARCHIVE_FOLDER
+            return cls(SqliteStore(place), keys=keys or place.parent, key=key, archive=archive)
+        return cls(
+            PostgresStore(place),
+            keys=keys,
+            key=key,
+            archive=keys / ARCHIVE_FOLDER if keys else None,
+        )
 
     @classmethod
     def in_memory(cls) -> Self:
@@ -89,7 +105,14 @@ class Ledger:
                     records.c.record_id == record_id, records.c.kind == kind.value
                 )
             ).scalar_one_or_none()
+            if found is None:
+                archived = self.archive.with_ids(connection, [record_id], [kind])
+                found = archived[0][3] if archived else None
             return None if found is None else restored(connection, [content_of(found)])[0]
+
+    def transaction(self) -> AbstractContextManager[Transaction]:
+        """A transaction that nobody else writes beside, durable when the block has ended."""
+        return self._writer.transaction()
 
     def publish_policy(self, policy_hash: str, text: str, *, by: str, run_id: str | None) -> bool:
         """Makes a policy the current one. Returns whether it was not already."""
@@ -255,6 +278,7 @@ class Ledger:
                 [*self._keys.public, *also],
                 highest_number=self._store.highest_number(connection),
                 against=against,
+                archive=self.archive,
             )
 
     def prove(self, record_id: str) -> dict[str, str]:
@@ -264,7 +288,7 @@ class Ledger:
         """
         self.seal()
         with self.reading() as connection:
-            return prove(connection, record_id)
+            return prove(self.archive, connection, record_id)
 
     @property
     def public_key(self) -> str:
@@ -275,6 +299,18 @@ class Ledger:
     def public_keys(self) -> tuple[Ed25519PublicKey, ...]:
         """Every key by which checkpoints of this ledger were checked, as far as it is known here, the oldest first."""
         return self._keys.public
+
+    def sign(self, connection: sa.Connection, checkpoint: Checkpoint) -> str:
+        """A checkpoint as a note, signed with the key that was signed with last."""
+        return checkpoint.signed(self._signing_key(connection))
+
+    def now(self, connection: sa.Connection) -> str:
+        """The time of the database, in UTC to the millisecond."""
+        return self._store.now(connection)
+
+    def shred(self) -> None:
+        """Removes from the files of the database what was deleted, as far as it can."""
+        self._store.shred()
 
     def _has_unsealed(self) -> bool:
         with self.reading() as connection:

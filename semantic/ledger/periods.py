@@ -37,10 +37,11 @@ def periods_between(first: str, last: str, period: Period) -> Iterator[str]:
     begin = first
     while begin <= last:
         yield begin
-        begin = _next(begin, period)
+        begin = next_period(begin, period)
 
 
-def _next(begin: str, period: Period) -> str:
+def next_period(begin: str, period: Period) -> str:
+    """The period that comes after one."""
     match period:
         case Period.HOUR:
             return (datetime.fromisoformat(f"{begin}:00") + timedelta(hours=1)).isoformat()[:13]

@@ -15,8 +15,11 @@ from semantic.ledger.schema import (
     AGENT_READS,
     APPEND_ONLY,
     BEGIN_OF_READ,
+    DELETABLE,
     END_OF_READ,
+    SAID_OF_ARCHIVE,
     SCHEMA_VERSION,
+    archives,
     metadata,
     reads,
     records,
@@ -59,7 +62,7 @@ def grant(connection: sa.Connection, role: str) -> None:
     quoted = connection.dialect.identifier_preparer.quote(role)
     rights = dict.fromkeys(APPEND_ONLY, "SELECT, INSERT")
     rights[reads.name] = f"SELECT, INSERT, UPDATE ({', '.join(END_OF_READ)})"
-    rights[_VERSION] = rights[_VIEW] = "SELECT"
+    rights[_VERSION] = rights[_VIEW] = rights[archives.name] = "SELECT"
     for other in metadata.sorted_tables:
         rights.setdefault(other.name, "SELECT, INSERT, UPDATE, DELETE")
     connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA {_schema(connection)} TO {quoted}")
@@ -139,11 +142,29 @@ def _guards() -> Iterator[str]:
         "CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS "
         "$$ BEGIN RAISE EXCEPTION 'the ledger is append-only'; END $$"
     )
+    for table, until in DELETABLE.items():
+        yield (
+            f"CREATE FUNCTION refuse_deletion_of_{table}() RETURNS trigger LANGUAGE plpgsql AS "
+            f"$$ BEGIN IF OLD.seq > ({until}) THEN RAISE EXCEPTION 'the ledger is append-only'; END IF; RETURN OLD; END $$"
+        )
+        yield (
+            f"CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table} FOR EACH ROW "
+            f"EXECUTE FUNCTION refuse_deletion_of_{table}()"
+        )
     for table in (*APPEND_ONLY, reads.name):
-        yield _guard(f"{table}_no_delete", f"DELETE ON {table} FOR EACH ROW")
+        if table not in DELETABLE:
+            yield _guard(f"{table}_no_delete", f"DELETE ON {table} FOR EACH ROW")
         yield _guard(f"{table}_no_truncate", f"TRUNCATE ON {table} FOR EACH STATEMENT")
     for table in APPEND_ONLY:
-        yield _guard(f"{table}_no_update", f"UPDATE ON {table} FOR EACH ROW")
+        if table != archives.name:
+            yield _guard(f"{table}_no_update", f"UPDATE ON {table} FOR EACH ROW")
+    yield _guard(
+        "archives_no_update", f"UPDATE OF {', '.join(SAID_OF_ARCHIVE)} ON archives FOR EACH ROW"
+    )
+    yield _guard(
+        "archives_deleted_once",
+        "UPDATE ON archives FOR EACH ROW WHEN (OLD.deleted_at IS NOT NULL)",
+    )
     yield _guard("reads_no_update", f"UPDATE OF {', '.join(BEGIN_OF_READ)} ON reads FOR EACH ROW")
     yield _guard("reads_end_once", "UPDATE ON reads FOR EACH ROW WHEN (OLD.outcome <> 'open')")
 

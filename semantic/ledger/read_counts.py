@@ -70,7 +70,9 @@ def count_reads(ledger: Ledger, question: ReadQuestion, by: Sequence[Key]) -> li
     if len(periods) > 1:
         raise QuestionError(f"Reads are counted by one period, not by {' and '.join(periods)}")
     with ledger.reading() as connection:
-        rows = connection.execute(_grouped(by, conditions(connection, question))).all()
+        rows = connection.execute(
+            _grouped(by, conditions(ledger.archive, connection, question))
+        ).all()
     counts = _added(by, rows)
     if periods:
         counts |= _empty(by, periods[0], counts, question)

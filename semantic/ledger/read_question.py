@@ -6,6 +6,7 @@ from datetime import date, datetime
 
 import sqlalchemy as sa
 
+from semantic.ledger.archive import Archive
 from semantic.ledger.chain import content_of
 from semantic.ledger.moment import as_recorded
 from semantic.ledger.read_index import ReadOutcome
@@ -48,13 +49,15 @@ class ReadQuestion:
     without_agent: str | None = None
 
 
-def conditions(connection: sa.Connection, question: ReadQuestion) -> list[_Condition]:
-    """What holds for a row of the index of reads that the question means. Looks up what decisions rest on."""
+def conditions(
+    archive: Archive, connection: sa.Connection, question: ReadQuestion
+) -> list[_Condition]:
+    """What holds for a row of the index of reads that the question means. Looks up what decisions rest on, and archived reads by id."""
     return [
         *_of_columns(question),
         *_of_readers(question),
         *_of_scopes(question),
-        *_of_records(connection, question),
+        *_of_records(archive, connection, question),
         *_of_times(question),
     ]
 
@@ -121,21 +124,23 @@ def _of_scopes(question: ReadQuestion) -> Iterator[_Condition]:
             )
 
 
-def _of_records(connection: sa.Connection, question: ReadQuestion) -> Iterator[_Condition]:
+def _of_records(
+    archive: Archive, connection: sa.Connection, question: ReadQuestion
+) -> Iterator[_Condition]:
     if question.read is not None:
-        yield _has_id(_several(question.read))
+        yield _has_id(archive, connection, _several(question.read))
     if question.decision is not None:
-        yield _has_id(_rested_on(connection, _several(question.decision)))
+        yield _has_id(archive, connection, _rested_on(connection, _several(question.decision)))
 
 
-def _has_id(read_ids: Iterable[str]) -> _Condition:
+def _has_id(archive: Archive, connection: sa.Connection, read_ids: list[str]) -> _Condition:
     """By the number of the record, since ids of reads are found in the records."""
-    return reads.c.seq.in_(
-        sa.select(records.c.seq).where(
-            records.c.record_id.in_(read_ids),
-            records.c.kind.in_([RecordKind.INTENT.value, RecordKind.REFUSAL.value]),
-        )
+    kinds = [RecordKind.INTENT, RecordKind.REFUSAL]
+    in_database = sa.select(records.c.seq).where(
+        records.c.record_id.in_(read_ids), records.c.kind.in_([kind.value for kind in kinds])
     )
+    archived = [found[0] for found in archive.with_ids(connection, read_ids, kinds)]
+    return sa.or_(reads.c.seq.in_(in_database), reads.c.seq.in_(archived))
 
 
 def _rested_on(connection: sa.Connection, decisions: Iterable[str]) -> list[str]:

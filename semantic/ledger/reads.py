@@ -1,15 +1,18 @@
 """Who read what, when, at which version, allowed or refused: the reads that a question means, in pages."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
+from semantic.errors import LedgerUnavailable
+from semantic.ledger.archive import Archive
 from semantic.ledger.chain import content_of
 from semantic.ledger.erasable import restored
 from semantic.ledger.ledger import Ledger
 from semantic.ledger.page_token import page_token, place_in
+from semantic.ledger.read_index import ReadOutcome
 from semantic.ledger.read_order import ReadOrder
 from semantic.ledger.read_question import ReadQuestion, conditions
 from semantic.ledger.record import RecordKind
@@ -17,6 +20,7 @@ from semantic.ledger.schema import reads, records
 
 NEWEST_FIRST = ReadOrder()
 _AT_ONCE = 2_000
+_Rows = Sequence[Mapping[Any, Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,17 +96,16 @@ def read_page(
     """
     place = None if after is None else place_in(after, str(order))
     with ledger.reading() as connection:
-        wanted = sa.select(reads.c.seq, reads.c.metric).where(*conditions(connection, question))
+        wanted = sa.select(reads.c.seq, reads.c.metric).where(
+            *conditions(ledger.archive, connection, question)
+        )
         if place is not None:
             wanted = wanted.where(order.after(place))
         page = wanted.order_by(*order.terms()).limit(limit + 1).subquery("page")
         rows = connection.execute(_all_of(page).order_by(*order.terms())).mappings().all()
         shown = rows[:limit]
-        said = restored(connection, [content_of(row["body"]) for row in shown])
-        ended = restored(
-            connection,
-            [content_of(row["outcome_body"]) if row["outcome_body"] else {} for row in shown],
-        )
+        said = restored(connection, _begun(ledger.archive, connection, shown))
+        ended = restored(connection, _ended(ledger.archive, connection, shown, said))
     return ReadPage(
         reads=tuple(map(_read, shown, said, ended)),
         after=page_token(str(order), order.place(shown[-1])) if len(rows) > limit else None,
@@ -116,16 +119,49 @@ def _all_of(page: sa.Subquery) -> sa.Select[Any]:
         sa.select(reads, begun.c.body, ended.c.body.label("outcome_body"))
         .select_from(page)
         .join(reads, sa.and_(reads.c.seq == page.c.seq, reads.c.metric == page.c.metric))
-        .join(begun, begun.c.seq == page.c.seq)
+        .outerjoin(begun, begun.c.seq == page.c.seq)
         .outerjoin(
             ended,
             sa.and_(
                 ended.c.record_id == reads.c.read_id,
                 ended.c.kind == RecordKind.OUTCOME.value,
-                begun.c.kind == RecordKind.INTENT.value,
             ),
         )
     )
+
+
+def _begun(archive: Archive, connection: sa.Connection, rows: _Rows) -> list[dict[str, Any]]:
+    """What the intents and refusals say, from the database or the archive."""
+    archived = archive.bodies(connection, [row["seq"] for row in rows if row["body"] is None])
+    bodies = [row["body"] or archived.get(row["seq"]) for row in rows]
+    for row, body in zip(rows, bodies, strict=True):
+        if body is None:
+            raise LedgerUnavailable(
+                f"Record {row['seq']} is neither in the database nor in the archive",
+                hint="run `governed-agents verify`: it says what was done to the record",
+            )
+    return [content_of(body) for body in bodies if body is not None]
+
+
+def _ended(
+    archive: Archive, connection: sa.Connection, rows: _Rows, begun: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """What the outcomes of intents say; nothing where there is none."""
+    intents = [
+        row
+        for row, said in zip(rows, begun, strict=True)
+        if said["kind"] == RecordKind.INTENT and row["outcome"] != ReadOutcome.OPEN
+    ]
+    outcomes = {row["read_id"]: row["outcome_body"] for row in intents if row["outcome_body"]}
+    missing = {row["read_id"]: row["seq"] for row in intents if row["outcome_body"] is None}
+    if missing:
+        found = archive.with_ids(
+            connection, missing, [RecordKind.OUTCOME], after=min(missing.values())
+        )
+        outcomes |= {record_id: body for _, record_id, _, body in found}
+    is_intent = {row["seq"] for row in intents}
+    bodies = [outcomes.get(row["read_id"]) if row["seq"] in is_intent else None for row in rows]
+    return [content_of(body) if body else {} for body in bodies]
 
 
 def _read(row: Mapping[Any, Any], said: Mapping[str, Any], outcome: Mapping[str, Any]) -> Read:

@@ -29,6 +29,8 @@ class RecordKind(StrEnum):
     DEFINITION = "definition"
     ERASURE = "erasure"
     CHECKPOINT = "checkpoint"
+    ARCHIVE = "archive"
+    TOMBSTONE = "tombstone"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,8 @@
 `records` and `tiles` are append-only: the database refuses UPDATE and DELETE. `records.body` is the exact canonical JSON that is
 hashed; the other columns repeat parts of it for look-ups. `tiles` keep hashes of the tree over all bodies.
 
+`archives` says which records were moved into files, and only these can be deleted.
+
 `reads` and `scopes` are an index of what bodies say, and `verify` compares them. Of a read only its end can be added. `agents` is a registry, and the newest definition of
 an agent replaces the one before. `spending`, `reservations` and `breakers` change with every transaction that concerns them, and from
 `erasable_values` what is asked for is deleted.
@@ -11,7 +13,6 @@ an agent replaces the one before. `spending`, `reservations` and `breakers` chan
 from sqlalchemy import (
     BigInteger,
     Column,
-    ForeignKey,
     Index,
     Integer,
     LargeBinary,
@@ -56,7 +57,7 @@ records = Table(
 reads = Table(
     "reads",
     metadata,
-    Column("seq", _NUMBER, ForeignKey("records.seq"), primary_key=True),
+    Column("seq", _NUMBER, primary_key=True, autoincrement=False),
     Column("metric", String(300), primary_key=True),
     Column("read_id", String(36), nullable=False),
     Column("at", _MOMENT, nullable=False),
@@ -110,9 +111,22 @@ tiles = Table(
     "tiles",
     metadata,
     Column("number", Integer, primary_key=True, autoincrement=False),
-    Column("through", _NUMBER, ForeignKey("records.seq"), nullable=False, unique=True),
+    Column("through", _NUMBER, nullable=False, unique=True),
     Column("root", LargeBinary, nullable=False),
     Column("hashes", LargeBinary, nullable=False),
+)
+
+# The months that were moved into files: which records these hold, and the digest of the file. The record says the same.
+archives = Table(
+    "archives",
+    metadata,
+    Column("month", String(7), primary_key=True),
+    Column("first", _NUMBER, nullable=False),
+    Column("through", _NUMBER, nullable=False, unique=True),
+    Column("before", _NUMBER, nullable=False),
+    Column("records", _NUMBER, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("deleted_at", _MOMENT),
 )
 
 agents = Table(
@@ -188,6 +202,11 @@ SELECT
 FROM reads
 """
 
-APPEND_ONLY = ("records", "tiles", "scopes")
+APPEND_ONLY = ("records", "tiles", "scopes", "archives")
+# What may be deleted after all, and only this: records that stand in a file, and of months that were deleted their reads.
+ARCHIVED = "SELECT coalesce(max(through), 0) FROM archives"
+DELETED = f"{ARCHIVED} WHERE deleted_at IS NOT NULL"
+DELETABLE = {"records": ARCHIVED, "reads": DELETED}
 END_OF_READ = ("outcome", "reason", "rows", "ended_at")
 BEGIN_OF_READ = tuple(column.name for column in reads.c if column.name not in END_OF_READ)
+SAID_OF_ARCHIVE = tuple(column.name for column in archives.c if column.name != "deleted_at")

@@ -113,7 +113,13 @@ def seal(
 
 
 def origin_of(connection: sa.Connection) -> str:
-    """The name of a ledger, by its first record. There must be one."""
+    """The name of a ledger. There must be a checkpoint, or a record."""
+    before = last_seal(connection)
+    return before.note.partition("\n")[0] if before else origin_of_first(connection)
+
+
+def origin_of_first(connection: sa.Connection) -> str:
+    """The name of a ledger, by its first record. It must be in the database."""
     first: str = connection.execute(
         sa.select(records.c.record_id).order_by(records.c.seq).limit(1)
     ).scalar_one()

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.schema import CreateTable
 
 from semantic.errors import LedgerUnavailable
 from semantic.ledger.chain import content_of
@@ -13,10 +14,13 @@ from semantic.ledger.schema import (
     AGENT_READS,
     APPEND_ONLY,
     BEGIN_OF_READ,
+    DELETABLE,
+    SAID_OF_ARCHIVE,
     SCHEMA_VERSION,
     metadata,
     reads,
     records,
+    tiles,
 )
 
 
@@ -31,6 +35,7 @@ def bring_up_to_date(connection: sa.Connection, place: str) -> None:
     if version == SCHEMA_VERSION:
         return
     steps = range(version + 1, SCHEMA_VERSION + 1) if version else range(0)
+    _drop_triggers(connection)
     for step in steps:
         for statement in _STATEMENTS.get(step, ()):
             connection.exec_driver_sql(statement)
@@ -45,19 +50,43 @@ def bring_up_to_date(connection: sa.Connection, place: str) -> None:
 
 def append_only_triggers() -> list[str]:
     """Statements that make the record refuse to be changed, and the index of reads to be changed but for the end of an open one."""
-    refused = {
-        f"{table}_no_{verb.lower()}": f"{verb} ON {table}"
-        for table in APPEND_ONLY
-        for verb in ("UPDATE", "DELETE")
-    } | {
-        "reads_no_delete": "DELETE ON reads",
-        "reads_no_update": f"UPDATE OF {', '.join(BEGIN_OF_READ)} ON reads",
-        "reads_end_once": "UPDATE ON reads WHEN OLD.outcome <> 'open'",
-    }
+    refused = (
+        {f"{table}_no_update": f"UPDATE ON {table}" for table in APPEND_ONLY}
+        | {f"{table}_no_delete": f"DELETE ON {table}" for table in APPEND_ONLY}
+        | {
+            f"{table}_no_delete": f"DELETE ON {table} WHEN OLD.seq > ({until})"
+            for table, until in DELETABLE.items()
+        }
+        | {
+            "reads_no_update": f"UPDATE OF {', '.join(BEGIN_OF_READ)} ON reads",
+            "reads_end_once": "UPDATE ON reads WHEN OLD.outcome <> 'open'",
+            "archives_no_update": f"UPDATE OF {', '.join(SAID_OF_ARCHIVE)} ON archives",
+            "archives_deleted_once": "UPDATE ON archives WHEN OLD.deleted_at IS NOT NULL",
+        }
+    )
     return [
-        f"CREATE TRIGGER IF NOT EXISTS {name} BEFORE {what} BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END"
+        f"CREATE TRIGGER {name} BEFORE {what} BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END"
         for name, what in refused.items()
     ]
+
+
+def _drop_triggers(connection: sa.Connection) -> None:
+    """Those of an older version: they are made anew."""
+    names = connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'trigger'")
+    for (name,) in names.all():
+        connection.exec_driver_sql(f"DROP TRIGGER {name}")
+
+
+def _take_over(connection: sa.Connection) -> None:
+    """Fills the tables of version 3 from what version 2 held, and lets go of the records that tiles referred to."""
+    for statement in (
+        "ALTER TABLE tiles RENAME TO old_tiles",
+        CreateTable(tiles),
+        "INSERT INTO tiles SELECT number, through, root, hashes FROM old_tiles",
+        "DROP TABLE old_tiles",
+    ):
+        connection.execute(sa.text(statement) if isinstance(statement, str) else statement)
+    _index_reads(connection)
 
 
 def _index_reads(connection: sa.Connection) -> None:
@@ -92,4 +121,4 @@ _STATEMENTS: dict[int, list[str]] = {
     ],
     3: ["DROP TABLE read_metrics", "DROP INDEX records_by_reader"],
 }
-_FILLINGS: dict[int, Callable[[sa.Connection], None]] = {3: _index_reads}
+_FILLINGS: dict[int, Callable[[sa.Connection], None]] = {3: _take_over}

@@ -5,13 +5,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import sqlalchemy as sa
 from pydantic_core import from_json
 
 from semantic.ledger.finding import Finding, edited
 from semantic.ledger.index_check import Indexed, IndexSeen, Row
+from semantic.ledger.schema import records
 
 # What reading a body raises that is no JSON, or not of a record.
 NOT_WRITTEN_HERE = (ValueError, TypeError, KeyError, AttributeError, OverflowError)
+# A forger may have left a text where bytes belong.
+BODY = sa.cast(records.c.body, sa.LargeBinary).label("body")
 _NO_ROWS: Sequence[Row] = ()
 
 

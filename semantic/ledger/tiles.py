@@ -1,16 +1,25 @@
 """The tree over all records, of which the database keeps the hashes of every 256 leaves."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
+from itertools import islice
+from typing import Any
 
 import sqlalchemy as sa
 
-from semantic.ledger.schema import records, tiles
+from semantic.ledger.schema import archives, records, tiles
 from semantic.ledger.tree import leaf_hash, node_hash
 
 TILE = 256
 _HASH = 32
 _LEVEL = 8
+_AT_ONCE = 20
+_STORED = (
+    tiles.c.number,
+    sa.cast(tiles.c.through, sa.BigInteger).label("through"),
+    sa.cast(tiles.c.root, sa.LargeBinary).label("root"),
+    sa.cast(tiles.c.hashes, sa.LargeBinary).label("hashes"),
+)
 
 
 class TiledTree:
@@ -78,15 +87,47 @@ def last_tiled(connection: sa.Connection) -> int:
 
 
 def index_of(connection: sa.Connection, seq: int) -> int:
-    """Which leaf a record is, from 0 on."""
+    """Which leaf a record is, from 0 on. It stands in the database, and was not archived."""
+    before, through = max(_tiles_before(connection, seq), _archived_before(connection, seq))
+    between = connection.execute(
+        sa.select(sa.func.count()).where(records.c.seq > through, records.c.seq < seq)
+    ).scalar_one()
+    return before + int(between)
+
+
+def stored_leaves(connection: sa.Connection, first: int, count: int) -> Iterator[bytes]:
+    """The hashes that tiles hold of so many leaves, from the one at `first` on."""
+    number, skip = divmod(first, TILE)
+    leaves = (leaf for tile in tiles_from(connection, number) for leaf in hashes_of(tile.hashes))
+    return islice(leaves, skip, skip + count)
+
+
+def tiles_from(connection: sa.Connection, number: int) -> Iterator[sa.Row[Any]]:
+    """The tiles from this one on, as they are stored. What a forger left in a column has the type of it."""
+    while rows := connection.execute(
+        sa.select(*_STORED).where(tiles.c.number >= number).order_by(tiles.c.number).limit(_AT_ONCE)
+    ).all():
+        yield from rows
+        number = rows[-1].number + 1
+
+
+def _tiles_before(connection: sa.Connection, seq: int) -> tuple[int, int]:
+    """How many leaves are in tiles that end before a record, and the number of the last of these."""
     tile = connection.execute(
         sa.select(tiles.c.number, tiles.c.through)
         .where(tiles.c.through < seq)
         .order_by(tiles.c.through.desc())
         .limit(1)
     ).one_or_none()
-    before, through = ((tile.number + 1) * TILE, tile.through) if tile else (0, 0)
-    between = connection.execute(
-        sa.select(sa.func.count()).where(records.c.seq > through, records.c.seq < seq)
-    ).scalar_one()
-    return before + int(between)
+    return ((tile.number + 1) * TILE, tile.through) if tile else (0, 0)
+
+
+def _archived_before(connection: sa.Connection, seq: int) -> tuple[int, int]:
+    """How many records were archived before a record, and the number of the last of these."""
+    found = connection.execute(
+        sa.select(archives)
+        .where(archives.c.through < seq)
+        .order_by(archives.c.through.desc())
+        .limit(1)
+    ).one_or_none()
+    return (found.before + found.records, found.through) if found else (0, 0)

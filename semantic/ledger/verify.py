@@ -13,26 +13,21 @@ import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pydantic_core import from_json
 
+from semantic.ledger.archive import Archive, ArchivedMonth
+from semantic.ledger.archive_check import ArchiveCheck
 from semantic.ledger.finding import Finding, Harm
 from semantic.ledger.index_check import IndexCheck, indexed_between
 from semantic.ledger.note import Checkpoint, NoteError
 from semantic.ledger.record import RecordKind
-from semantic.ledger.schema import records, tiles
-from semantic.ledger.sealing import Seal, origin_of, seal_of
+from semantic.ledger.schema import records
+from semantic.ledger.sealing import Seal, origin_of_first, seal_of
 from semantic.ledger.signatures import Signatures
-from semantic.ledger.stretch import NOT_WRITTEN_HERE, Run, Stretch, look_through
-from semantic.ledger.tiles import TILE, hashes_of
+from semantic.ledger.stretch import BODY, NOT_WRITTEN_HERE, Run, Stretch, look_through
+from semantic.ledger.tiles import TILE, hashes_of, tiles_from
 from semantic.ledger.tree import Frontier, Leaves, root_hash
 
 _STRETCH = 5_000
-# A forger may have left a text where bytes or a number belong.
-_BODY = sa.cast(records.c.body, sa.LargeBinary).label("body")
-_TILE = (
-    tiles.c.number,
-    sa.cast(tiles.c.through, sa.BigInteger).label("through"),
-    sa.cast(tiles.c.root, sa.LargeBinary).label("root"),
-    sa.cast(tiles.c.hashes, sa.LargeBinary).label("hashes"),
-)
+_NO_ARCHIVE = Archive(None)
 # Of how many missing records it is kept where they belong, should they come later.
 _MOST_MISSING = 100_000
 
@@ -61,13 +56,14 @@ def verify(
     *,
     highest_number: int,
     against: Checkpoint | None = None,
+    archive: Archive = _NO_ARCHIVE,
     at_once: int = _STRETCH,
 ) -> Verified:
-    """Walks all records, so many `at_once`. `against` is a checkpoint that was kept elsewhere; its signature has been checked.
+    """Walks all records, so many `at_once`, those in the archive first. `against` is a checkpoint that was kept elsewhere; its signature has been checked.
 
     `highest_number` is that of the last record ever written, 0 where it is not known.
     """
-    walk = _Walk(connection, keys, highest_number, against)
+    walk = _Walk(connection, keys, highest_number, against, archive)
     walk.run(at_once)
     return walk.verified()
 
@@ -79,6 +75,7 @@ class _Walk:
         keys: Sequence[Ed25519PublicKey],
         highest_number: int,
         against: Checkpoint | None,
+        archive: Archive,
     ) -> None:
         self._connection = connection
         self._signatures = Signatures(keys)
@@ -105,13 +102,18 @@ class _Walk:
                 self._sealed.setdefault(seal.through, []).append((seq, seal))
         self._checkpoints = sum(map(len, self._sealed.values()))
         self._sealed_places = sorted(self._sealed)
+        self._archive = ArchiveCheck(connection, archive, max(self._sealed, default=0))
 
     def run(self, at_once: int) -> None:
-        tiled = self._stored_tiles()
-        for stretch in _stretches(self._connection, at_once):
+        tiled = tiles_from(self._connection, 0)
+        for month in self._archive.months:
+            self._take_month(month, tiled, at_once)
+        self._add_all(self._archive.taken_findings())
+        rows = _paged(self._connection, self._archive.through, at_once)
+        for stretch in map(self._look_through, rows):
             self._take(stretch, tiled)
-        for finding in self._index.end(self._last):
-            self._add(finding)
+        deleted = self._archive.deleted_through
+        self._add_all(self._index.end(self._last, deleted_through=deleted))
         self._look_for_a_missing_end(tiled)
 
     def verified(self) -> Verified:
@@ -124,9 +126,32 @@ class _Walk:
             findings=tuple(sorted(self._findings, key=lambda item: item.seq)),
         )
 
+    def _look_through(self, rows: Sequence[Sequence[Any]]) -> Stretch:
+        return look_through(rows, indexed_between(self._connection, rows[0][0], rows[-1][0]))
+
+    def _take_month(self, month: ArchivedMonth, tiled: Iterator[Any], at_once: int) -> None:
+        """Walks the file of a month; where it was deleted, or cannot be read to its end, what the tree holds of it."""
+        if not self._archive.is_deleted(month):
+            for rows in self._archive.rows(month, at_once):
+                self._take(self._look_through(rows), tiled)
+        if self._size < month.before + month.records:
+            self._open_seals(month.through)
+            seqs, leaves = self._archive.leaves(month, self._size)
+            if leaves:
+                self._take(Stretch(seqs=seqs, leaves=leaves), tiled)
+            self._last = month.through
+        self._add_all(self._archive.taken_findings())
+
+    def _open_seals(self, through: int) -> None:
+        """Looks who signed checkpoints of which the records are not there: what they cover, later ones cover as well."""
+        for place in self._sealed_places[: bisect_right(self._sealed_places, through)]:
+            for seq, seal in self._sealed.pop(place, ()):
+                if self._open(seq, seal) is not None:
+                    self._last_sealed, self._sealed_until = seal.size, seal.through
+
     def _take(self, stretch: Stretch, tiled: Iterator[Any]) -> None:
-        for finding in (*stretch.findings, *self._index.take(stretch.index)):
-            self._add(finding)
+        self._add_all(stretch.findings)
+        self._add_all(self._index.take(stretch.index))
         for run in stretch.runs:
             self._follow(stretch, run)
         start = 0
@@ -171,7 +196,7 @@ class _Walk:
 
     def _follow_one(self, seq: int, stream: str, position: int, previous: Any, leaf: str) -> None:
         before, last, hash_ = self._ends.get(stream, (seq, 0, ""))
-        if position > last + 1:
+        if position > last + 1 and not self._begins_after_deletion(stream):
             missing = range(last + 1, position)
             finding = Finding(
                 harm=Harm.DELETED,
@@ -185,11 +210,15 @@ class _Walk:
         elif position <= last:
             self._found_later(seq, stream, position)
             return
-        elif previous != hash_:
+        elif position == last + 1 and previous != hash_:
             self._find(
                 Harm.EDITED, before, f"it is not the one that record {seq} was written after"
             )
         self._ends[stream] = seq, position, leaf
+
+    def _begins_after_deletion(self, stream: str) -> bool:
+        """Whether what comes before in a stream may have been deleted with its month. That nothing is missing since, the tree says."""
+        return bool(self._archive.deleted_through) and stream not in self._ends
 
     def _found_later(self, seq: int, stream: str, position: int) -> None:
         """What was missing stands in another place."""
@@ -228,14 +257,19 @@ class _Walk:
         self._tiles_compare = False
 
     def _check_seal(self, seq: int, seal: Seal) -> None:
-        try:
-            checkpoint = self._signatures.open(seal)
-        except NoteError as error:
-            self._find(Harm.EDITED, seq, f"it is a checkpoint, and {error.message}")
+        checkpoint = self._open(seq, seal)
+        if checkpoint is None:
             return
         if not self._has_found(seal.through):
             self._check_root(checkpoint, f"the checkpoint in record {seq}", self._sealed_until + 1)
         self._last_sealed, self._sealed_until = checkpoint.size, seal.through
+
+    def _open(self, seq: int, seal: Seal) -> Checkpoint | None:
+        try:
+            return self._signatures.open(seal)
+        except NoteError as error:
+            self._find(Harm.EDITED, seq, f"it is a checkpoint, and {error.message}")
+            return None
 
     def _check_anchor(self, seq: int, anchor: Checkpoint) -> None:
         if not self._has_found(seq):
@@ -273,7 +307,7 @@ class _Walk:
         anchor = self._against
         if anchor is None:
             return
-        if self._size and anchor.origin != origin_of(self._connection):
+        if self._size and anchor.origin != self._origin():
             self._find(Harm.ROLLED_BACK, 1, "the checkpoint is of another ledger than this")
         elif anchor.size > self._size and numbered <= last:
             self._find(
@@ -291,13 +325,17 @@ class _Walk:
         if self._first_found is None or finding.seq < self._first_found:
             self._first_found = finding.seq
 
+    def _add_all(self, findings: Iterable[Finding]) -> None:
+        for finding in findings:
+            self._add(finding)
+
     def _has_found(self, until: int) -> bool:
         """Whether anything was found of the records until this one: then a hash over them tells nothing more."""
         return self._first_found is not None and self._first_found <= until
 
-    def _stored_tiles(self) -> Iterator[Any]:
-        for rows in _paged(self._connection, sa.select(*_TILE), tiles.c.number, -1, 20):
-            yield from rows
+    def _origin(self) -> str:
+        """The name of the ledger, by its first record."""
+        return self._archive.origin or origin_of_first(self._connection)
 
 
 def _harm_between(found: Sequence[bytes], kept: Sequence[bytes]) -> Harm:
@@ -312,7 +350,7 @@ def _harm_between(found: Sequence[bytes], kept: Sequence[bytes]) -> Harm:
 def _seals(connection: sa.Connection) -> Iterable[tuple[int, Seal | None]]:
     """Every checkpoint with the number of its record, None for one that cannot be read."""
     rows = connection.execute(
-        sa.select(records.c.seq, _BODY)
+        sa.select(records.c.seq, BODY)
         .where(records.c.kind == RecordKind.CHECKPOINT.value)
         .order_by(records.c.seq)
     )
@@ -323,16 +361,10 @@ def _seals(connection: sa.Connection) -> Iterable[tuple[int, Seal | None]]:
             yield row.seq, None
 
 
-def _stretches(connection: sa.Connection, at_once: int) -> Iterator[Stretch]:
-    columns = [_BODY if column.name == "body" else column for column in records.c]
-    for rows in _paged(connection, sa.select(*columns), records.c.seq, 0, at_once):
-        yield look_through(rows, indexed_between(connection, rows[0].seq, rows[-1].seq))
-
-
-def _paged(
-    connection: sa.Connection, statement: Any, key: Any, after: int, count: int
-) -> Iterator[Sequence[Any]]:
-    """The rows of a statement in the order of a key, so many at a time."""
-    while rows := connection.execute(statement.where(key > after).order_by(key).limit(count)).all():
+def _paged(connection: sa.Connection, after: int, count: int) -> Iterator[Sequence[Sequence[Any]]]:
+    """The records after one, so many at a time."""
+    columns = [BODY if column.name == "body" else column for column in records.c]
+    following = sa.select(*columns).order_by(records.c.seq).limit(count)
+    while rows := connection.execute(following.where(records.c.seq > after)).all():
         yield rows
-        after = getattr(rows[-1], key.name)
+        after = rows[-1][0]

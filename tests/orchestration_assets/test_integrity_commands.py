@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.history import write_history
 from orchestration_assets.cli.app import main
 from semantic.ledger import STATE_FOLDER, Erasable, Ledger, MetricRead, Record, RecordKind
 
@@ -209,3 +210,48 @@ def test_what_never_ended_is_closed(
     assert command("sweep") == 0
     assert "Nothing has been open for so long" in capsys.readouterr().err
     assert command("sweep", "--older-than", "1") == 2
+
+
+def test_months_are_moved_listed_and_deleted(
+    tmp_path: Path, home: Path, command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state, to = home / STATE_FOLDER, tmp_path / "copy"
+    shutil.rmtree(state)
+    write_history(state / "ledger.db", 300)
+    ledger = Ledger.open(state / "ledger.db")
+    with ledger.transaction() as transaction:
+        for number in range(256):
+            transaction.add(Record(record_id=f"later {number}", kind=RecordKind.MODEL_CALL))
+    ledger.close()
+    assert command("reads", "--limit", "5", "--format", "csv") == 0
+    before = capsys.readouterr().out
+
+    assert command("archive", "move", "2026-13") == 2
+    assert "is not a month; write it like 2026-09" in capsys.readouterr().err
+    assert command("archive", "move", "2026-10", "--by", "ana") == 0
+    assert "2026-10: 601 records are in" in capsys.readouterr().err
+    assert command("archive", "move", "2026-10") == 0
+    assert "Nothing of 2026-10 or before is in the database" in capsys.readouterr().err
+    assert command("reads", "--limit", "5", "--format", "csv") == 0
+    assert capsys.readouterr().out == before
+    assert command("archive", "list", "--json") == 0
+    [listed] = json.loads(capsys.readouterr().out)
+    assert (listed["month"], listed["records"], listed["deleted_at"]) == ("2026-10", 601, None)
+    assert Path(listed["file"]).exists()
+    assert command("backup", "--to", str(to)) == 0
+    assert {path.name for path in (to / "archive").iterdir()} == {
+        "2026-10.checkpoint",
+        "2026-10.parquet",
+    }
+
+    assert command("archive", "delete", "2026-10", "--reason", "old") == 1
+    assert "would be gone for good" in capsys.readouterr().err
+    assert command("archive", "delete", "2026-09", "--reason", "old", "--yes") == 1
+    assert "archived are 2026-10" in capsys.readouterr().err
+    assert command("archive", "delete", "2026-10", "--reason", "old", "--yes") == 0
+    assert "2026-10: 601 records are deleted" in capsys.readouterr().err
+    assert command("archive", "list") == 0
+    assert "2026-10" in capsys.readouterr().out
+    assert command("reads", "--json") == 0
+    assert json.loads(capsys.readouterr().out) == []
+    assert command("verify") == 0

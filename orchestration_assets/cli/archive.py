@@ -1,0 +1,108 @@
+"""`governed-agents archive`: months of the record that stand in files of their own, and those that need not be kept."""
+
+import getpass
+import re
+from typing import Annotated
+
+import typer
+
+from orchestration_assets.cli.output import print_json, print_table, say
+from orchestration_assets.cli.place import Place
+from semantic.errors import GovernedMetricsError
+from semantic.ledger import archive_until, archived_months, delete_month
+
+app = typer.Typer(
+    name="archive",
+    help="Months of the record in files of their own.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+_ByOption = Annotated[
+    str | None, typer.Option("--by", help="Who does it; by default your user name.")
+]
+_HEADS = ("month", "records", "from record", "to record", "file", "deleted (UTC)")
+
+
+@app.command("list")
+def list_months(
+    context: typer.Context,
+    as_json: Annotated[bool, typer.Option("--json", help="An array of objects.")] = False,
+) -> None:
+    """The months that were moved out of the database, and those of them that were deleted."""
+    ledger = Place.of(context).ledger
+    months = archived_months(ledger)
+    if as_json:
+        print_json(
+            {
+                "month": item.month,
+                "records": item.records,
+                "first": item.first,
+                "through": item.through,
+                "digest": item.digest,
+                "file": None if item.deleted_at else str(ledger.archive.path(item)),
+                "deleted_at": item.deleted_at,
+            }
+            for item in months
+        )
+        return
+    print_table(
+        _HEADS,
+        [
+            (
+                item.month,
+                item.records,
+                item.first,
+                item.through,
+                None if item.deleted_at else ledger.archive.path(item),
+                (item.deleted_at or "")[:19].replace("T", " "),
+            )
+            for item in months
+        ],
+    )
+
+
+@app.command()
+def move(
+    context: typer.Context,
+    until: Annotated[str, typer.Argument(help="The last month to move, like 2026-09.")],
+    by: _ByOption = None,
+) -> None:
+    """Moves every month up to this one into a Parquet file with a checkpoint beside it. Every command finds it there as before.
+
+    Example: governed-agents archive move 2026-09
+    """
+    ledger = Place.of(context).ledger
+    moved = archive_until(ledger, _month(until), by=by or getpass.getuser())
+    for item in moved:
+        say(f"{item.month}: {item.records:,} records are in {ledger.archive.path(item)}")
+    if not moved:
+        say(f"Nothing of {until} or before is in the database")
+
+
+@app.command()
+def delete(
+    context: typer.Context,
+    month: Annotated[str, typer.Argument(help="An archived month, the oldest that is there.")],
+    reason: Annotated[str, typer.Option(help="Why, for the record.")],
+    by: _ByOption = None,
+    yes: Annotated[bool, typer.Option("--yes", help="It cannot be undone, and is meant.")] = False,
+) -> None:
+    """Deletes a month for good: what was read, refused and decided in it. A signed tombstone says who did so, when and why.
+
+    Example: governed-agents archive delete 2024-01 --reason "kept for two years" --yes
+    """
+    if not yes:
+        raise GovernedMetricsError(
+            f"What was read, refused and decided in {month} would be gone for good",
+            hint="--yes says that this is meant",
+        )
+    deleted = delete_month(
+        Place.of(context).ledger, _month(month), by=by or getpass.getuser(), reason=reason
+    )
+    say(f"{deleted.month}: {deleted.records:,} records are deleted")
+
+
+def _month(text: str) -> str:
+    if not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", text):
+        raise typer.BadParameter(f"'{text}' is not a month; write it like 2026-09")
+    return text

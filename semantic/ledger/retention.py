@@ -1,0 +1,248 @@
+"""Moves months of the record into the archive, and deletes months that need not be kept any longer.
+
+What is moved stands in its file and on the disk before it is deleted from the database, and was compared with what the tree holds of it.
+Of a month that is deleted a tombstone is signed first. Either can be ended at any point, and goes on when it is called again.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import zip_longest
+from typing import Any
+
+import sqlalchemy as sa
+
+from semantic.errors import GovernedMetricsError, LedgerUnavailable
+from semantic.ledger.archive import STAYS, ArchivedMonth, said_of
+from semantic.ledger.chain import content_of
+from semantic.ledger.erasable import forget_values_of
+from semantic.ledger.ledger import Ledger
+from semantic.ledger.note import Checkpoint
+from semantic.ledger.periods import Period, next_period
+from semantic.ledger.read_index import ReadOutcome
+from semantic.ledger.record import Record, RecordKind, uuid7
+from semantic.ledger.schema import archives, reads, records
+from semantic.ledger.sealing import last_seal, origin_of
+from semantic.ledger.tiles import TiledTree, last_tiled, stored_leaves
+from semantic.ledger.tree import leaf_hash, root_hash
+
+_AT_ONCE = 5_000
+_MOVED = [kind.value for kind in RecordKind if kind not in STAYS]
+# Of a deleted month nothing stays that says what was read or decided.
+_DELETED = [*_MOVED, RecordKind.DECISION.value, RecordKind.APPROVAL.value]
+
+
+def archived_months(ledger: Ledger) -> tuple[ArchivedMonth, ...]:
+    """The months that were moved into files, also those that were deleted since; the oldest first."""
+    with ledger.reading() as connection:
+        return tuple(ledger.archive.months(connection))
+
+
+def archive_until(ledger: Ledger, month: str, *, by: str) -> tuple[ArchivedMonth, ...]:
+    """Moves every month until this one, written like 2026-09, into a file of its own. Returns those that were moved.
+
+    Raises `GovernedMetricsError` where a month is not over, has reads that are still open, or is not covered by the tree yet, and
+    `LedgerUnavailable` where the signing key is not here or the file cannot be written.
+    """
+    ledger.sweep()
+    ledger.seal()
+    finish_moving(ledger)
+    moved = []
+    while (following := _following(ledger, month)) is not None:
+        moved.append(_move(ledger, following, by=by))
+    return tuple(moved)
+
+
+def delete_month(ledger: Ledger, month: str, *, by: str, reason: str) -> ArchivedMonth:
+    """Deletes an archived month for good: its records, the index of its reads, and what was kept of erasable values. What remains is
+    who deleted how many records, when and why, the hashes of these, and policies, definitions and checkpoints.
+
+    Raises `GovernedMetricsError` where the month is not archived, or one before it is not deleted.
+    """
+    with ledger.reading() as connection:
+        months = ledger.archive.months(connection)
+        is_begun = month in _buried(connection)
+    wanted = next((item for item in months if item.month == month), None)
+    if wanted is None:
+        raise GovernedMetricsError(
+            f"{month} is not archived",
+            hint=f"archived are {', '.join(item.month for item in months) or 'no months yet'}",
+        )
+    if wanted.deleted_at is not None:
+        finish_moving(ledger)
+        raise GovernedMetricsError(f"{month} was deleted at {wanted.deleted_at}")
+    first = next(item for item in months if item.deleted_at is None)
+    if first != wanted:
+        raise GovernedMetricsError(
+            f"{month} cannot be deleted before {first.month}", hint="delete the oldest month first"
+        )
+    if not is_begun:
+        _say_deleted(ledger, wanted, by=by, reason=reason)
+    finish_moving(ledger)
+    return wanted
+
+
+def finish_moving(ledger: Ledger) -> None:
+    """Takes from the database what stands in the archive, and from both what has a tombstone that is signed."""
+    with ledger.reading() as connection:
+        months = ledger.archive.months(connection)
+        buried = _buried(connection)
+    if not months:
+        return
+    _delete(ledger, records, records.c.kind.in_(_MOVED), until=months[-1].through)
+    for month in months:
+        if month.month in buried:
+            _delete_month(ledger, month)
+
+
+def _following(ledger: Ledger, until: str) -> ArchivedMonth | None:
+    """The next month that can be moved, without its digest; None where the one that was asked for has been."""
+    with ledger.reading() as connection:
+        before = ledger.archive.months(connection)[-1:]
+        done = before[0].through if before else 0
+        not_done = sa.select(records.c.seq, records.c.recorded_at).where(records.c.seq > done)
+        first = connection.execute(not_done.order_by(records.c.seq).limit(1)).one_or_none()
+        if first is None:
+            return None
+        # What was written late, by a clock that was behind, stands in the month after.
+        after = next_period(before[0].month, Period.MONTH) if before else ""
+        month = max(first.recorded_at[:7], after)
+        if month > until:
+            return None
+        later = next_period(month, Period.MONTH)
+        if ledger.now(connection) < later:
+            raise GovernedMetricsError(f"{month} is not over", hint="name a month before it")
+        rest = not_done.where(records.c.recorded_at >= later).order_by(records.c.seq).limit(1)
+        end = connection.execute(rest).one_or_none()
+        within = [records.c.seq > done, *([records.c.seq < end.seq] if end else [])]
+        through = int(
+            connection.execute(sa.select(sa.func.max(records.c.seq)).where(*within)).scalar_one()
+        )
+        count = int(
+            connection.execute(
+                sa.select(sa.func.count()).select_from(records).where(*within)
+            ).scalar_one()
+        )
+        _refuse_what_is_not_settled(connection, month, through)
+        return ArchivedMonth(
+            month=month,
+            first=first.seq,
+            through=through,
+            before=before[0].before + before[0].records if before else 0,
+            records=count,
+            digest="",
+        )
+
+
+def _refuse_what_is_not_settled(connection: sa.Connection, month: str, through: int) -> None:
+    if through > last_tiled(connection):
+        raise GovernedMetricsError(
+            f"The last records of {month} are not in the tree with those after them yet",
+            hint="it takes up to 256 records more; then archive again",
+        )
+    is_open = sa.and_(reads.c.outcome == ReadOutcome.OPEN.value, reads.c.seq <= through)
+    if connection.execute(sa.select(reads.c.seq).where(is_open).limit(1)).first():
+        raise GovernedMetricsError(
+            f"Reads of {month} are still open",
+            hint="run `governed-agents sweep`, then archive again",
+        )
+
+
+def _move(ledger: Ledger, month: ArchivedMonth, *, by: str) -> ArchivedMonth:
+    with ledger.reading() as connection:
+        digest = ledger.archive.write(month.month, _rows(connection, month))
+        written = ArchivedMonth(**said_of(month) | {"digest": digest})
+        bodies = (row[9] for rows in ledger.archive.rows(written, _AT_ONCE) for row in rows)
+        kept = stored_leaves(connection, month.before, month.records)
+        if not _are_same(map(leaf_hash, bodies), kept):
+            raise LedgerUnavailable(
+                f"What was written of {month.month} is not what the tree holds of it",
+                hint="run `governed-agents verify`; nothing was moved",
+            )
+        size = month.before + month.records
+        checkpoint = Checkpoint(
+            origin=origin_of(connection),
+            size=size,
+            root=root_hash(TiledTree(connection, size), size),
+        )
+        note = ledger.sign(connection, checkpoint)
+    ledger.archive.keep_checkpoint(written, note)
+    with ledger.transaction() as transaction:
+        others = ledger.archive.months(transaction.connection)
+        if others and others[-1].through >= month.through:
+            raise LedgerUnavailable(f"{month.month} was archived by another process")
+        details = said_of(written) | {"checkpoint": note}
+        transaction.add(
+            Record(record_id=str(uuid7()), kind=RecordKind.ARCHIVE, reader=by, details=details)
+        )
+        transaction.connection.execute(sa.insert(archives).values(**said_of(written)))
+    finish_moving(ledger)
+    return written
+
+
+def _rows(connection: sa.Connection, month: ArchivedMonth) -> Iterator[Sequence[Any]]:
+    rows = connection.execution_options(yield_per=_AT_ONCE).execute(
+        sa.select(records)
+        .where(records.c.seq.between(month.first, month.through))
+        .order_by(records.c.seq)
+    )
+    return (tuple(row) for row in rows)
+
+
+def _are_same(found: Iterable[bytes], kept: Iterable[bytes]) -> bool:
+    return all(one == other for one, other in zip_longest(found, kept))
+
+
+def _say_deleted(ledger: Ledger, month: ArchivedMonth, *, by: str, reason: str) -> None:
+    """Puts the tombstone of a month on record, and signs it."""
+    with ledger.transaction() as transaction:
+        tombstone = Record(
+            record_id=str(uuid7()),
+            kind=RecordKind.TOMBSTONE,
+            reader=by,
+            details=said_of(month) | {"why": reason},
+        )
+        transaction.add(tombstone)
+    ledger.seal()
+
+
+def _buried(connection: sa.Connection) -> set[str]:
+    """The months of which a tombstone is signed."""
+    seal = last_seal(connection)
+    found = connection.execute(
+        sa.select(records.c.body).where(
+            records.c.kind == RecordKind.TOMBSTONE.value,
+            records.c.seq <= (seal.through if seal else 0),
+        )
+    )
+    return {str(content_of(row.body)["details"]["month"]) for row in found}
+
+
+def _delete_month(ledger: Ledger, month: ArchivedMonth) -> None:
+    if month.deleted_at is None:
+        with ledger.transaction() as transaction:
+            transaction.connection.execute(
+                sa.update(archives)
+                .where(archives.c.month == month.month, archives.c.deleted_at.is_(None))
+                .values(deleted_at=transaction.at)
+            )
+    if ledger.archive.path(month).exists():
+        for rows in ledger.archive.rows(month, _AT_ONCE):
+            with ledger.transaction() as transaction:
+                forget_values_of(transaction.connection, (content_of(row[9]) for row in rows))
+        ledger.archive.delete(month)
+        ledger.shred()
+    _delete(ledger, records, records.c.kind.in_(_DELETED), until=month.through)
+    _delete(ledger, reads, sa.true(), until=month.through)
+
+
+def _delete(
+    ledger: Ledger, table: sa.Table, condition: sa.ColumnElement[bool], *, until: int
+) -> None:
+    """Deletes rows from the database, so many at a time that others can write between them."""
+    some = sa.select(table.c.seq).where(condition, table.c.seq <= until)
+    while True:
+        with ledger.reading() as connection:
+            if connection.execute(some.limit(1)).first() is None:
+                return
+        with ledger.transaction() as transaction:
+            chosen = table.c.seq.in_(some.limit(_AT_ONCE).scalar_subquery())
+            transaction.connection.execute(sa.delete(table).where(condition, chosen))

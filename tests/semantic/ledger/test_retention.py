@@ -1,0 +1,488 @@
+"""Months move into files and are found as before; a month that is deleted leaves a signed tombstone; what is done to either is found."""
+
+import json
+import runpy
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+import sqlalchemy as sa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from semantic.errors import GovernedMetricsError, LedgerUnavailable
+from semantic.ledger import (
+    ArchivedMonth,
+    CountBy,
+    Erasable,
+    Harm,
+    Ledger,
+    MetricRead,
+    ReadQuestion,
+    Record,
+    RecordKind,
+    Touched,
+    archive_until,
+    count_reads,
+    delete_month,
+    find_reads,
+    open_note,
+)
+from semantic.ledger.archive import said_of
+from semantic.ledger.asked_queries import asked_queries
+from semantic.ledger.moment import parsed
+from semantic.ledger.postgres_store import PostgresStore
+from semantic.ledger.retention import finish_moving
+from semantic.ledger.sqlite_store import SqliteStore
+
+KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+MONTHS = ("2026-07", "2026-08", "2026-09")
+READS = 150
+VERIFIER = Path(__file__).parents[3] / "examples" / "verify_proof.py"
+
+
+class Clock:
+    """The time of the database, and how many transactions it still lets through."""
+
+    at = "2026-07-01T00:00:00.000Z"
+    left: int | None = None
+
+    def now(self, connection: sa.Connection) -> str:
+        return self.at
+
+    @contextmanager
+    def writing(self, *, alone: bool = False) -> Iterator[sa.Connection]:
+        with super().writing(alone=alone) as connection:  # type: ignore[misc]
+            yield connection
+            if self.left is not None:
+                self.left -= 1
+                if self.left < 0:
+                    raise LedgerUnavailable("The power is gone")
+
+
+class TimedSqlite(Clock, SqliteStore):
+    pass
+
+
+class TimedPostgres(Clock, PostgresStore):
+    pass
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A ledger of three months with its store, which tells its time."""
+
+    ledger: Ledger
+    store: Any
+
+    def everything(self) -> dict[str, Any]:
+        """What people ask of it."""
+        question = ReadQuestion()
+        ids = [read.read_id for read in find_reads(self.ledger, question)]
+        return {
+            "reads": list(find_reads(self.ledger, question)),
+            "counts": count_reads(self.ledger, question, by=(CountBy.METRIC, CountBy.OUTCOME)),
+            "by id": list(find_reads(self.ledger, ReadQuestion(read=ids[::40]))),
+            "of decisions": list(find_reads(self.ledger, ReadQuestion(decision="decided 2026-07"))),
+            "asked": asked_queries(
+                self.ledger, since=parsed("2026-07-05T00:00:00.000Z"), without_reader="nobody"
+            ),
+            "bodies": [self.ledger.body(item, RecordKind.OUTCOME) for item in ids[::40]],
+        }
+
+
+def records_of(month: str, number: int) -> Iterator[Record]:
+    """A read, or each tenth time a refusal."""
+    read_id, is_refused = f"{month} {number}", number % 10 == 9
+    yield Record(
+        record_id=read_id,
+        kind=RecordKind.REFUSAL if is_refused else RecordKind.INTENT,
+        reader=f"agent {number % 3}",
+        reason="no_grant" if is_refused else None,
+        metrics=(MetricRead(metric=f"metric {number % 4}", data_version="v1"),),
+        touches=Touched(dimensions=("region",)),
+        details={
+            "query": {"metrics": ["orders"], "group_by": ["region"], "filters": []},
+            "who": Erasable(f"jane of {month}"),
+        },
+    )
+    if not is_refused:
+        yield Record(record_id=read_id, kind=RecordKind.OUTCOME, details={"rows": number})
+
+
+def write(kept: Kept) -> Kept:
+    """In each month a policy, reads and a decision; then so much that all of it is in the tree."""
+    for month in MONTHS:
+        kept.store.at = f"{month}-01T00:00:00.000Z"
+        kept.ledger.publish_policy(f"policy of {month}", "{}", by="ana", run_id=None)
+        for day in range(1, 1 + READS // 10):
+            kept.store.at = f"{month}-{day:02}T08:00:00.000Z"
+            append(
+                kept, *(it for number in range(10) for it in records_of(month, 10 * day + number))
+            )
+        rests_on = {"reads": [f"{month} 13", f"{month} 14"]}
+        append(
+            kept, Record(record_id=f"decided {month}", kind=RecordKind.DECISION, details=rests_on)
+        )
+    kept.store.at = "2026-10-01T00:00:00.000Z"
+    append(kept, *others("later", 256))
+    kept.ledger.seal()
+    return kept
+
+
+def append(kept: Kept, *records: Record) -> None:
+    with kept.ledger.transaction() as transaction:
+        for record in records:
+            transaction.add(record)
+
+
+def others(name: str, count: int) -> Iterator[Record]:
+    for number in range(count):
+        yield Record(record_id=f"{name} {number}", kind=RecordKind.MODEL_CALL)
+
+
+def opened(place: Path | str, archive: Path) -> Kept:
+    store = TimedSqlite(place) if isinstance(place, Path) else TimedPostgres(place)
+    store.at = "2026-10-01T00:00:00.000Z"
+    return Kept(Ledger(store, key=KEY, archive=archive), store)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a ledger of which nothing was archived."""
+    folder = tmp_path_factory.mktemp("written")
+    write(opened(folder / "ledger.db", folder / "archive")).ledger.close()
+    return folder
+
+
+@pytest.fixture
+def folder(written: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(written, tmp_path / "ledger")
+
+
+@pytest.fixture
+def kept(folder: Path) -> Iterator[Kept]:
+    found = opened(folder / "ledger.db", folder / "archive")
+    yield found
+    found.ledger.close()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def on_each_store(request: pytest.FixtureRequest, folder: Path) -> Iterator[Kept]:
+    place: Path | str = folder / "ledger.db"
+    if request.param == "postgres":
+        place = request.getfixturevalue("postgres").new_ledger()
+    found = opened(place, folder / "archive")
+    yield found if request.param == "sqlite" else write(found)
+    found.ledger.close()
+
+
+def test_what_was_moved_is_found_as_before(on_each_store: Kept, folder: Path) -> None:
+    kept = on_each_store
+    before, whole = kept.everything(), kept.ledger.verify()
+    moved = archive_until(kept.ledger, "2026-08", by="ana")
+    assert [item.month for item in moved] == ["2026-07", "2026-08"]
+    assert sorted(path.name for path in (folder / "archive").iterdir()) == [
+        "2026-07.checkpoint",
+        "2026-07.parquet",
+        "2026-08.checkpoint",
+        "2026-08.parquet",
+    ]
+    with kept.ledger.reading() as connection:
+        left = connection.exec_driver_sql(
+            f"SELECT kind, count(*) FROM records WHERE seq <= {moved[-1].through} GROUP BY 1 ORDER BY 1"
+        ).all()
+    assert [tuple(row) for row in left] == [("decision", 2), ("policy", 2)]
+    assert kept.everything() == before
+    after = kept.ledger.verify()
+    assert after.is_whole
+    assert after.records == whole.records + 2, "what says that two months were moved"
+    assert archive_until(kept.ledger, "2026-08", by="ana") == ()
+    is_proven = runpy.run_path(str(VERIFIER))["verify"]
+    for read_id in ("2026-07 13", "2026-08 19", "2026-09 13", "decided 2026-07"):
+        for proof in kept.ledger.prove(read_id).values():
+            body = is_proven(proof, bytes.fromhex(kept.ledger.public_key))
+            assert json.loads(body)["record"]["id"] == read_id
+
+
+def test_a_month_has_its_checkpoint_beside_it(kept: Kept, folder: Path) -> None:
+    moved = archive_until(kept.ledger, "2026-08", by="ana")
+    for month in moved:
+        note = (folder / "archive" / f"{month.month}.checkpoint").read_text()
+        checkpoint = open_note(note, [KEY.public_key()])
+        assert checkpoint.size == month.before + month.records
+        assert kept.ledger.verify(against=checkpoint).is_whole
+
+
+def test_a_month_moves_when_it_is_over_and_in_the_tree(kept: Kept) -> None:
+    kept.store.at = "2026-10-09T00:00:00.000Z"
+    with pytest.raises(GovernedMetricsError, match="2026-10 is not over"):
+        archive_until(kept.ledger, "2026-12", by="ana")
+    kept.store.at = "2026-11-02T00:00:00.000Z"
+    with pytest.raises(GovernedMetricsError, match="2026-10 are not in the tree"):
+        archive_until(kept.ledger, "2026-10", by="ana")
+    assert kept.ledger.verify().is_whole
+
+
+def test_a_month_with_open_reads_waits_for_the_sweeper(kept: Kept) -> None:
+    kept.store.at = "2026-10-31T23:59:59.000Z"
+    append(
+        kept, Record(record_id="open", kind=RecordKind.INTENT, metrics=(MetricRead(metric="m"),))
+    )
+    kept.store.at = "2026-11-01T00:00:01.000Z"
+    append(kept, *others("more", 300))
+    with pytest.raises(GovernedMetricsError, match="Reads of 2026-10 are still open"):
+        archive_until(kept.ledger, "2026-10", by="ana")
+    kept.store.at = "2026-11-01T01:00:00.000Z"
+    assert archive_until(kept.ledger, "2026-10", by="ana")[-1].month == "2026-10"
+    assert [read.outcome for read in find_reads(kept.ledger, ReadQuestion(read="open"))] == [
+        "indeterminate"
+    ]
+
+
+def test_what_a_clock_that_was_behind_stamped_is_in_the_month_after(kept: Kept) -> None:
+    kept.store.at = "2026-07-31T00:00:00.000Z"
+    for record in records_of("late", 3):
+        kept.ledger.append(record)
+    kept.store.at = "2026-11-02T00:00:00.000Z"
+    append(kept, *others("more", 256))
+    before = kept.everything()
+    moved = archive_until(kept.ledger, "2026-10", by="ana")
+    assert [item.month for item in moved] == [*MONTHS, "2026-10"]
+    assert kept.everything() == before
+    assert kept.ledger.verify().is_whole
+
+
+def test_a_deleted_month_leaves_a_signed_tombstone(on_each_store: Kept, folder: Path) -> None:
+    kept = on_each_store
+    note = kept.ledger.seal()
+    assert note is not None
+    archive_until(kept.ledger, "2026-08", by="ana")
+    with pytest.raises(GovernedMetricsError, match="2026-08 cannot be deleted before 2026-07"):
+        delete_month(kept.ledger, "2026-08", by="ana", reason="it is old")
+    with pytest.raises(GovernedMetricsError, match="2026-09 is not archived"):
+        delete_month(kept.ledger, "2026-09", by="ana", reason="it is old")
+    others = [
+        read for read in find_reads(kept.ledger, ReadQuestion()) if "2026-07" not in read.read_id
+    ]
+    for month in ("2026-07", "2026-08"):
+        delete_month(kept.ledger, month, by="ana", reason="it is old")
+        assert not (folder / "archive" / f"{month}.parquet").exists()
+        found = kept.ledger.verify(against=open_note(note, [KEY.public_key()]))
+        assert found.findings == ()
+        others = [read for read in others if month not in read.read_id]
+        assert list(find_reads(kept.ledger, ReadQuestion())) == others
+    with kept.ledger.reading() as connection:
+        left = connection.exec_driver_sql("SELECT count(*) FROM erasable_values").scalar_one()
+    assert left == READS, "of the month that is there"
+    assert kept.ledger.body("decided 2026-07", RecordKind.DECISION) is None
+    assert kept.ledger.body("2026-07 13", RecordKind.INTENT) is None
+    assert kept.ledger.prove("2026-09 13")
+    with pytest.raises(GovernedMetricsError, match="2026-07 was deleted at"):
+        delete_month(kept.ledger, "2026-07", by="ana", reason="again")
+
+
+def archive_two(kept: Kept) -> None:
+    archive_until(kept.ledger, "2026-08", by="ana")
+
+
+def delete_one(kept: Kept) -> None:
+    if not any(item.deleted_at for item in months_of(kept)):
+        delete_month(kept.ledger, "2026-07", by="ana", reason="it is old")
+    finish_moving(kept.ledger)
+
+
+def is_ended(kept: Kept, act: Callable[[Kept], None], *, after: int) -> bool:
+    """Whether it takes more commits than so many, after which the power is gone."""
+    kept.store.left = after
+    try:
+        act(kept)
+    except LedgerUnavailable:
+        return True
+    finally:
+        kept.store.left = None
+    return False
+
+
+def months_of(kept: Kept) -> list[ArchivedMonth]:
+    with kept.ledger.reading() as connection:
+        return kept.ledger.archive.months(connection)
+
+
+@pytest.mark.parametrize(("before", "act"), [([], archive_two), ([archive_two], delete_one)])
+def test_wherever_it_is_ended_it_goes_on(
+    folder: Path,
+    tmp_path: Path,
+    before: list[Callable[[Kept], None]],
+    act: Callable[[Kept], None],
+) -> None:
+    """Each commit in turn is the one that does not come about."""
+    prepared = opened(folder / "ledger.db", folder / "archive")
+    for step in before:
+        step(prepared)
+    reads = list(find_reads(prepared.ledger, ReadQuestion()))
+    prepared.ledger.close()
+    for commits in range(100):
+        copy = shutil.copytree(folder, tmp_path / f"{commits}")
+        kept = opened(copy / "ledger.db", copy / "archive")
+        with closing(kept.ledger):
+            was_ended = is_ended(kept, act, after=commits)
+            if was_ended:
+                assert kept.ledger.verify().findings == ()
+                act(kept)
+            assert kept.ledger.verify().findings == ()
+            months = {item.month for item in months_of(kept) if item.deleted_at}
+            found = [read for read in reads if read.read_id[:7] not in months]
+            assert list(find_reads(kept.ledger, ReadQuestion())) == found
+            assert len(months) == (act is delete_one)
+        if not was_ended:
+            break
+    assert 3 < commits < 100
+
+
+def test_nothing_else_can_be_deleted(on_each_store: Kept) -> None:
+    kept = on_each_store
+    moved = archive_until(kept.ledger, "2026-08", by="ana")
+    for statement in (
+        f"DELETE FROM records WHERE seq > {moved[-1].through}",
+        "DELETE FROM reads",
+        "DELETE FROM archives",
+        "UPDATE archives SET through = through + 1",
+    ):
+        with (
+            pytest.raises(LedgerUnavailable, match="append-only"),
+            kept.store.writing(alone=True) as connection,
+        ):
+            connection.exec_driver_sql(statement)
+
+
+def rewritten(folder: Path, change: str) -> None:
+    """Has somebody write a file anew who knows its form."""
+    path = folder / "2026-07.parquet"
+    with duckdb.connect() as connection:
+        connection.execute(f"CREATE TABLE rows AS SELECT * FROM '{path}'")
+        connection.execute(change)
+        connection.execute(f"COPY (SELECT * FROM rows ORDER BY seq) TO '{path}'")
+
+
+EDIT_BODY = "UPDATE rows SET body = replace(decode(body), 'metric ', 'metrik ')::BLOB WHERE seq = 4"
+
+
+@pytest.mark.parametrize(
+    ("change", "harm", "seq"),
+    [
+        pytest.param(
+            lambda folder: (folder / "2026-07.parquet").unlink(), Harm.DELETED, 1, id="removed"
+        ),
+        pytest.param(
+            lambda folder: (folder / "2026-07.parquet").write_bytes(b"PAR1"),
+            Harm.EDITED,
+            1,
+            id="no archive",
+        ),
+        pytest.param(
+            lambda folder: shutil.copy(folder / "2026-08.parquet", folder / "2026-07.parquet"),
+            Harm.EDITED,
+            1,
+            id="another month",
+        ),
+        *(
+            pytest.param(
+                lambda folder, change=change: rewritten(folder, change), harm, seq, id=change
+            )
+            for change, harm, seq in (
+                (EDIT_BODY, Harm.EDITED, 4),
+                ("UPDATE rows SET reader = 'bob' WHERE seq = 4", Harm.EDITED, 4),
+                ("UPDATE rows SET body = NULL WHERE seq = 4", Harm.EDITED, 4),
+                ("DELETE FROM rows WHERE seq = 4", Harm.DELETED, 5),
+                ("DELETE FROM rows", Harm.EDITED, 1),
+                ("ALTER TABLE rows DROP body", Harm.EDITED, 1),
+                ("ALTER TABLE rows ALTER seq TYPE VARCHAR", Harm.EDITED, 1),
+            )
+        ),
+    ],
+)
+def test_what_is_done_to_a_file_is_found(
+    kept: Kept, folder: Path, change: Callable[[Path], object], harm: Harm, seq: int
+) -> None:
+    archive_until(kept.ledger, "2026-08", by="ana")
+    change(folder / "archive")
+    found = kept.ledger.verify().findings
+    assert found[0].seq == 1, "the file as a whole is named first"
+    assert (harm, seq) in {(item.harm, item.seq) for item in found}
+
+
+def test_reads_of_a_file_that_is_not_there_are_not_told_otherwise(kept: Kept, folder: Path) -> None:
+    archive_until(kept.ledger, "2026-08", by="ana")
+    (folder / "archive" / "2026-07.parquet").unlink()
+    with pytest.raises(LedgerUnavailable, match="which is not there"):
+        list(find_reads(kept.ledger, ReadQuestion()))
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        (
+            ["UPDATE records SET body = x'7b7d' WHERE seq = 1"],
+            "its copy in the database is another one",
+        ),
+        (["DELETE FROM records WHERE seq = 1"], "its copy in the database is missing"),
+        (
+            ["UPDATE archives SET digest = 'x' WHERE month = '2026-07'"],
+            "is not found as it is on record",
+        ),
+        (["DELETE FROM archives WHERE month = '2026-07'"], "is not found as it is on record"),
+        (["UPDATE archives SET deleted_at = '2026'"], "no signed tombstone says so"),
+        (
+            ["DELETE FROM records WHERE kind = 'archive'"],
+            "an archive of 2026-07 is found that is not on record",
+        ),
+        (
+            ["UPDATE records SET body = x'7b7d' WHERE kind = 'archive'"],
+            "it tells of an archived month, and is not what was written",
+        ),
+        (
+            [
+                "INSERT INTO records (seq, record_id, kind, recorded_at, body) VALUES (3, 'x', 'policy', '2026', x'7b7d')"
+            ],
+            "its copy in the database is another one",
+        ),
+        (
+            ["UPDATE reads SET rows = 17 WHERE seq = 2"],
+            "the index does not say how this read ended",
+        ),
+    ],
+)
+def test_what_is_done_to_what_stayed_is_found(
+    kept: Kept, folder: Path, changes: list[str], told: str
+) -> None:
+    archive_until(kept.ledger, "2026-08", by="ana")
+    with sqlite3.connect(folder / "ledger.db") as raw:
+        for (trigger,) in raw.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'trigger'"
+        ).fetchall():
+            raw.execute(f"DROP TRIGGER {trigger}")
+        for change in changes:
+            raw.execute(change)
+    raw.close()
+    found = kept.ledger.verify().findings
+    assert told in " ".join(item.text for item in found)
+
+
+def test_a_tombstone_that_nobody_signed_deletes_nothing(kept: Kept, folder: Path) -> None:
+    """Who can write to the database and has no key cannot say that a month was deleted."""
+    [month] = archive_until(kept.ledger, "2026-07", by="ana")
+    kept.ledger.seal()
+    kept.ledger.append(
+        Record(
+            record_id="forged", kind=RecordKind.TOMBSTONE, details=said_of(month) | {"why": "old"}
+        )
+    )
+    (folder / "archive" / "2026-07.parquet").unlink()
+    found = kept.ledger.verify().findings
+    assert (found[0].harm, found[0].seq) == (Harm.DELETED, 1)
