@@ -15,6 +15,13 @@ from semantic.keys import GivenKey, SigningKeys, hex_of
 from semantic.ledger.budgets import Budget, spent
 from semantic.ledger.chain import content_of
 from semantic.ledger.erasable import erase_all_with, restored
+from semantic.ledger.newest import (
+    AGENT,
+    METRICS,
+    current_policy_hash,
+    definitions_on_record,
+    newest_content,
+)
 from semantic.ledger.note import Checkpoint
 from semantic.ledger.postgres_store import PostgresStore
 from semantic.ledger.proof import prove
@@ -26,13 +33,6 @@ from semantic.ledger.sqlite_store import SqliteStore
 from semantic.ledger.store import Store
 from semantic.ledger.sweeper import sweep, unfinished
 from semantic.ledger.terms import LEASE_SECONDS, Terms
-from semantic.ledger.transaction import (
-    AGENT,
-    METRICS,
-    current_policy_hash,
-    definitions_on_record,
-    newest_content,
-)
 from semantic.ledger.verify import Verified, verify
 from semantic.ledger.writer import Writer
 

@@ -13,6 +13,7 @@ from itertools import islice, takewhile
 
 from semantic.errors import GovernedMetricsError, LedgerUnavailable
 from semantic.ledger.chain import Link
+from semantic.ledger.entry import Entry
 from semantic.ledger.record import Record, uuid7
 from semantic.ledger.store import LOCK_TIMEOUT_SECONDS, Store
 from semantic.ledger.terms import Terms
@@ -23,9 +24,9 @@ MOST_AT_ONCE = 1_000
 
 @dataclass(eq=False, kw_only=True)
 class _Waiting:
-    """Somebody in the queue: with a record, or for a transaction of its own. `signal` is held until it is done, or first."""
+    """Somebody in the queue: with a record made ready, or for a transaction of its own. `signal` is held until it is done, or first."""
 
-    record: Record | None = None
+    entry: Entry | None = None
     terms: Terms | None = None
     signal: threading.Lock = field(default_factory=threading.Lock)
     is_done: bool = False
@@ -45,15 +46,14 @@ class Writer:
         self._queueing = threading.Lock()
         self._writing: list[_Waiting] = []
         self._last = Link(stream=str(uuid7()))
-        self._scopes: frozenset[int] = frozenset()
+        self._scopes: Collection[int] = ()
 
     def append(self, record: Record, terms: Terms | None = None) -> bool:
         """Writes a record durably. Returns whether it did: one with the same id and kind may be there already, and stays.
 
         Raises what its terms raise, and `LedgerUnavailable`.
         """
-        assert record.content, "made in the thread that asks, not in the one that writes for it"
-        mine = _Waiting(record=record, terms=terms)
+        mine = _Waiting(entry=Entry.of(record), terms=terms)
         with self._turn(mine) as together:
             if together:
                 self._commit(together)
@@ -87,10 +87,10 @@ class Writer:
 
     def _together(self) -> list[_Waiting]:
         """The first in the queue, and those behind it who can be written for with it."""
-        if self._queue[0].record is None:
+        if self._queue[0].entry is None:
             return [self._queue[0]]
-        records = takewhile(lambda item: item.record is not None, self._queue)
-        return list(islice(records, MOST_AT_ONCE))
+        with_records = takewhile(lambda item: item.entry is not None, self._queue)
+        return list(islice(with_records, MOST_AT_ONCE))
 
     def _hand_over(self) -> None:
         """Lets those go for whom it has written, and the one who comes next begin."""
@@ -116,13 +116,19 @@ class Writer:
 
     @contextmanager
     def _transaction(
-        self, coming: Collection[Record], *, claims: Collection[str] = (), alone: bool = False
+        self, coming: Collection[Entry], *, claims: Collection[str] = (), alone: bool = False
     ) -> Iterator[Transaction]:
         """Goes on in the stream. Where it is not known what was written, the next transaction begins another."""
         last, self._last = self._last, Link(stream=str(uuid7()))
         with self._store.writing(alone=alone) as connection:
-            transaction = Transaction(self._store, connection, last)
-            transaction.begin(coming, claims=claims, known_scopes=self._scopes)
+            transaction = Transaction.begun(
+                self._store,
+                connection,
+                last=last,
+                coming=coming,
+                claims=claims,
+                scopes=self._scopes,
+            )
             yield transaction
             transaction.flush()
         self._last, self._scopes = transaction.last, transaction.scopes
@@ -131,7 +137,7 @@ class Writer:
         """Writes these records, or has each tell why not."""
         failure: BaseException | None = LedgerUnavailable("The record could not be written")
         try:
-            coming = [item.record for item in together if item.record]
+            coming = [item.entry for item in together if item.entry]
             claims = {name for item in together if item.terms for name in item.terms.claims}
             with self._transaction(coming, claims=claims) as transaction:
                 for item in together:
@@ -146,19 +152,19 @@ class Writer:
 
 
 def _add(item: _Waiting, transaction: Transaction) -> None:
-    record, terms = item.record, item.terms
-    assert record is not None
+    entry, terms = item.entry, item.terms
+    assert entry is not None
     if terms is None:
-        item.is_new = transaction.add(record)
+        item.is_new = transaction.add_entry(entry)
         return
     try:
-        terms.before(transaction, record)
+        terms.before(transaction, entry.record)
     except GovernedMetricsError as error:
         item.error = error
         return
-    item.is_new = transaction.add(record)
+    item.is_new = transaction.add_entry(entry)
     if item.is_new:
-        terms.after(transaction, record)
+        terms.after(transaction, entry.record)
 
 
 def _told(failure: BaseException) -> LedgerUnavailable:
