@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import islice, takewhile
+from itertools import islice, pairwise, takewhile
 
 from semantic.errors import GovernedMetricsError, LedgerUnavailable
 from semantic.ledger.chain import Link
@@ -20,16 +20,23 @@ from semantic.ledger.terms import Terms
 from semantic.ledger.transaction import Transaction
 
 MOST_AT_ONCE = 1_000
+# Another commit costs what a dozen records do.
+FEWEST_DIVIDED = 16
 
 
 @dataclass(eq=False, kw_only=True)
 class _Waiting:
-    """Somebody in the queue: with a record made ready, or for a transaction of its own. `signal` is held until it is done, or first."""
+    """Somebody in the queue: with a record made ready, or for a transaction of its own. `signal` is held until it is done, or first.
+
+    Who is done lets the one go who comes `after` it.
+    """
 
     entry: Entry | None = None
     terms: Terms | None = None
     signal: threading.Lock = field(default_factory=threading.Lock)
     is_done: bool = False
+    is_gone: bool = False
+    after: "_Waiting | None" = None
     is_new: bool = False
     error: GovernedMetricsError | None = None
 
@@ -45,6 +52,7 @@ class Writer:
         self._queue: deque[_Waiting] = deque()
         self._queueing = threading.Lock()
         self._writing: list[_Waiting] = []
+        self._written_last = 0
         self._last = Link(stream=str(uuid7()))
         self._scopes: Collection[int] = ()
 
@@ -76,6 +84,7 @@ class Writer:
         if not is_first and not mine.signal.acquire(timeout=LOCK_TIMEOUT_SECONDS):
             self._give_up(mine)
         if mine.is_done:
+            _let_go(mine.after)
             yield []
             return
         with self._queueing:
@@ -86,30 +95,41 @@ class Writer:
             self._hand_over()
 
     def _together(self) -> list[_Waiting]:
-        """The first in the queue, and those behind it who can be written for with it."""
+        """The first in the queue, and those behind it who can be written for with it.
+
+        Of many only half, counting those who were written for last and come again: while one half is written for, the other half makes its
+        next records.
+        """
         if self._queue[0].entry is None:
             return [self._queue[0]]
+        half = (len(self._queue) + self._written_last + 1) // 2
         with_records = takewhile(lambda item: item.entry is not None, self._queue)
-        return list(islice(with_records, MOST_AT_ONCE))
+        return list(islice(with_records, min(max(half, FEWEST_DIVIDED), MOST_AT_ONCE)))
 
     def _hand_over(self) -> None:
-        """Lets those go for whom it has written, and the one who comes next begin."""
+        """Lets the one who comes next begin, and the first of those go for whom it has written. Each of these lets another one go: all
+        at once they would stand in line for the interpreter, before the one who writes.
+        """
         with self._queueing:
             done, self._writing = self._writing, []
+            self._written_last = len(done)
             for item in done:
                 self._queue.popleft()
                 item.is_done = True
+            there = [done[0], *(item for item in done[1:] if not item.is_gone)]
+            for item, after in pairwise(there):
+                item.after = after
             following = self._queue[0] if self._queue else None
-        for item in done[1:]:
-            item.signal.release()
         if following is not None:
             following.signal.release()
+        _let_go(done[0].after)
 
     def _give_up(self, mine: _Waiting) -> None:
         """Leaves the queue, unless its turn has just come. Raises `LedgerUnavailable`: it may still be written for."""
         with self._queueing:
             if mine.is_done or (self._queue[0] is mine and not self._writing):
                 return
+            mine.is_gone = True
             if mine not in self._writing:
                 self._queue.remove(mine)
         raise LedgerUnavailable("The ledger is busy in this process")
@@ -149,6 +169,11 @@ class Writer:
             if failure is not None:
                 for item in together:
                     item.error = _told(failure)
+
+
+def _let_go(waiting: _Waiting | None) -> None:
+    if waiting is not None:
+        waiting.signal.release()
 
 
 def _add(item: _Waiting, transaction: Transaction) -> None:
