@@ -18,6 +18,7 @@ from benchmarks.setting import Setting
 from benchmarks.table import figures_table
 from benchmarks.timing import milliseconds
 from semantic.ledger import Ledger, MetricRead, Record, RecordKind, Touched
+from semantic.ledger.entry import Entry
 from tests.postgres import running_postgres
 
 NAME = "recording"
@@ -137,7 +138,7 @@ def _of_plain_table(folder: Path, seconds: float) -> Figure:
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("CREATE TABLE records (body BLOB)")
-    body = intent("read").content
+    body = Entry.of(intent("read")).content
     found = _append_at_once(
         lambda: connection.execute("INSERT INTO records VALUES (?)", [body]), 1, seconds
     )

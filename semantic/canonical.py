@@ -1,12 +1,19 @@
 """The one plain form of values, in which they are hashed, compared and recorded: JSON without floats."""
 
 import json
+from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
+from functools import partial
 
-_ENCODER = json.JSONEncoder(
-    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+_encoder = partial(
+    json.JSONEncoder,
+    sort_keys=True,
+    separators=(",", ":"),
+    ensure_ascii=False,
+    allow_nan=False,
 )
+_ENCODER = _encoder()
 
 
 def canonical_value(value: object) -> str | int | bool | None:
@@ -32,6 +39,12 @@ def exact_value(value: object) -> str | int | bool | None:
     return repr(value) if isinstance(value, float) else canonical_value(value)
 
 
-def canonical_json(value: object) -> bytes:
-    """The one JSON encoding that is hashed and recorded: sorted keys, no spaces, UTF-8, no floats."""
-    return _ENCODER.encode(value).encode()
+def canonical_json(
+    value: object, *, in_place_of: Callable[[object], object] | None = None
+) -> bytes:
+    """The one JSON encoding that is hashed and recorded: sorted keys, no spaces, UTF-8, no floats.
+
+    `in_place_of` gives what is written in place of a value that JSON does not have.
+    """
+    encoder = _encoder(default=in_place_of) if in_place_of else _ENCODER
+    return encoder.encode(value).encode()

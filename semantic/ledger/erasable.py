@@ -32,29 +32,24 @@ class Erasable:
     value: Any
     key: bytes = field(default_factory=lambda: secrets.token_bytes(16))
 
-    @property
-    def digest(self) -> str:
-        """HMAC-SHA-256 of the value's canonical JSON under its own key, in hexadecimal."""
-        return _digest(self.key, canonical_json(self.value))
 
+def written(said: object, record_id: str) -> tuple[bytes, list[dict[str, Any]]]:
+    """The canonical bytes of what a record says, each erasable value in it by its digest; and what is kept of these values."""
+    kept: list[dict[str, Any]] = []
 
-def written(details: Any) -> tuple[Any, list[Erasable]]:
-    """Details as they stand in the record, each erasable value by its digest; and these values."""
-    found: list[Erasable] = []
-
-    def plain(value: Any) -> Any:
-        if isinstance(value, str | int | None):
-            return value
-        if isinstance(value, Erasable):
-            found.append(value)
-            return {_MARK: value.digest}
-        if isinstance(value, list | tuple):
-            return [plain(item) for item in value]
+    def in_place_of(value: object) -> object:
         if isinstance(value, Mapping):
-            return {name: plain(item) for name, item in value.items()}
-        return value
+            return dict(value)
+        if not isinstance(value, Erasable):
+            raise TypeError(f"{type(value).__name__} is no JSON value")
+        text = canonical_json(value.value)
+        digest = _digest(value.key, text)
+        kept.append(
+            {"digest": digest, "record_id": record_id, "key": value.key, "value": text.decode()}
+        )
+        return {_MARK: digest}
 
-    return plain(details), found
+    return canonical_json(said, in_place_of=in_place_of), kept
 
 
 def restored(connection: sa.Connection, contents: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -84,17 +79,6 @@ def is_erased(value: Any) -> bool:
     if isinstance(value, Mapping):
         return any(map(is_erased, value.values()))
     return any(map(is_erased, value)) if isinstance(value, list) else value is ERASED
-
-
-def rows_of_values(record_id: str, values: list[Erasable]) -> Iterator[dict[str, Any]]:
-    """What is kept of erasable values."""
-    for item in values:
-        yield {
-            "digest": item.digest,
-            "record_id": record_id,
-            "key": item.key,
-            "value": canonical_json(item.value).decode(),
-        }
 
 
 def is_value_of(digest: str, key: object, value: object) -> bool:
@@ -127,6 +111,7 @@ def forget_values_of(connection: sa.Connection, contents: Iterable[Mapping[str, 
 
 
 def _digest(key: bytes, value: bytes) -> str:
+    """HMAC-SHA-256 of a value's canonical JSON under its own key, in hexadecimal."""
     return hmac.new(key, value, hashlib.sha256).hexdigest()
 
 

@@ -16,6 +16,13 @@ from semantic.ledger.archive import Archive
 from semantic.ledger.budgets import Budget, spent
 from semantic.ledger.chain import content_of
 from semantic.ledger.erasable import erase_all_with, restored
+from semantic.ledger.newest import (
+    AGENT,
+    METRICS,
+    current_policy_hash,
+    definitions_on_record,
+    newest_content,
+)
 from semantic.ledger.note import Checkpoint
 from semantic.ledger.postgres_store import PostgresStore
 from semantic.ledger.proof import prove
@@ -27,14 +34,7 @@ from semantic.ledger.sqlite_store import SqliteStore
 from semantic.ledger.store import Store
 from semantic.ledger.sweeper import sweep, unfinished
 from semantic.ledger.terms import LEASE_SECONDS, Terms
-from semantic.ledger.transaction import (
-    AGENT,
-    METRICS,
-    Transaction,
-    current_policy_hash,
-    definitions_on_record,
-    newest_content,
-)
+from semantic.ledger.transaction import Transaction
 from semantic.ledger.verify import Verified, verify
 from semantic.ledger.writer import Writer
 

@@ -1,7 +1,6 @@
-"""Rows handed to the driver as they are, many in one statement.
+"""Many rows in one statement.
 
-SQLAlchemy takes longer over the parameters of a row than SQLite over the row, and Python's driver lets go of the interpreter once for
-each row that is a statement: with sixty-four threads that cost more than the writing.
+Python's driver lets go of the interpreter once for each row that is a statement: with sixty-four threads that cost more than the writing.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,6 +11,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from semantic.ledger.driver import execute, mark
+
 # Few sizes, so that each is one prepared statement.
 _SIZES = (128, 32, 8, 2, 1)
 
@@ -21,8 +22,8 @@ def insert(connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[st
     columns = tuple(table.columns.keys())
     values = itemgetter(*columns)
     for part in _parts(rows):
-        statement = _statement(table.name, columns, len(part), connection.dialect.paramstyle)
-        connection.exec_driver_sql(statement, tuple(chain.from_iterable(map(values, part))))
+        statement = _statement(table.name, columns, len(part), mark(connection))
+        execute(connection, statement, tuple(chain.from_iterable(map(values, part))))
 
 
 def _parts(rows: Sequence[Mapping[str, Any]]) -> Iterator[Sequence[Mapping[str, Any]]]:
@@ -34,8 +35,7 @@ def _parts(rows: Sequence[Mapping[str, Any]]) -> Iterator[Sequence[Mapping[str, 
 
 
 @lru_cache(256)
-def _statement(table: str, columns: tuple[str, ...], rows: int, style: str) -> str:
-    mark = "?" if style == "qmark" else "%s"
+def _statement(table: str, columns: tuple[str, ...], rows: int, mark: str) -> str:
     quoted = ", ".join(f'"{column}"' for column in columns)
     row = f"({', '.join([mark] * len(columns))})"
     return f"INSERT INTO {table} ({quoted}) VALUES {', '.join([row] * rows)}"

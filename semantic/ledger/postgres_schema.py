@@ -176,16 +176,27 @@ def _guard(name: str, what: str) -> str:
 def _make_partitions(connection: sa.Connection) -> None:
     """One partition a month, this month's and those to come. What no month takes goes to the one for others."""
     today: date = connection.exec_driver_sql("SELECT (now() AT TIME ZONE 'UTC')::date").scalar_one()
+    made = _partitions(connection)
     for month in _months(today):
         start, end = f"{month:%Y-%m}", f"{_next(month):%Y-%m}"
         for table in _PARTITIONED:
             name = f"{table}_{month:%Y_%m}"
-            if not _has(connection, name) and not _stands_with_others(
-                connection, table, start, end
-            ):
+            if name not in made and not _stands_with_others(connection, table, start, end):
                 connection.exec_driver_sql(
                     f"CREATE TABLE {name} PARTITION OF {table} FOR VALUES FROM ('{start}') TO ('{end}')"
                 )
+
+
+def _partitions(connection: sa.Connection) -> set[str]:
+    """The names of those that there are."""
+    found = connection.execute(
+        sa.text(
+            "SELECT relname FROM pg_class JOIN pg_inherits ON oid = inhrelid "
+            "WHERE relnamespace = to_regnamespace(:schema)"
+        ),
+        {"schema": _schema(connection)},
+    )
+    return set(found.scalars())
 
 
 def _stands_with_others(connection: sa.Connection, table: str, start: str, end: str) -> bool:

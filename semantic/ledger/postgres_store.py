@@ -14,13 +14,14 @@ import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError
 
 from semantic.errors import LedgerUnavailable
+from semantic.ledger.driver import fetched
 from semantic.ledger.postgres_schema import SCHEMA, bring_up_to_date, grant
 from semantic.ledger.store import LOCK_TIMEOUT_SECONDS, translated
 
 DRIVER = "postgresql+psycopg"
 _CONNECT_SECONDS = 10
 _NOW = """SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')"""
-_NUMBERS = sa.text("SELECT nextval('record_numbers') FROM generate_series(1, :count)")
+_NUMBERS = "SELECT nextval('record_numbers') FROM generate_series(1, %s)"
 _TOGETHER = sa.text("SELECT pg_advisory_xact_lock_shared(:key)")
 _ALONE = sa.text("SELECT pg_advisory_xact_lock(:key)")
 # In one order, so that two transactions cannot wait for each other.
@@ -75,11 +76,12 @@ class PostgresStore:
 
     def now(self, connection: sa.Connection) -> str:
         """The time of the database, in UTC to the millisecond."""
-        return str(connection.exec_driver_sql(_NOW).scalar_one())
+        [(now,)] = fetched(connection, _NOW)
+        return str(now)
 
     def numbers(self, connection: sa.Connection, count: int) -> Sequence[int]:
         """The numbers of the next records. There are gaps where transactions failed."""
-        return list(connection.execute(_NUMBERS, {"count": count}).scalars())
+        return [number for (number,) in fetched(connection, _NUMBERS, (count,))]
 
     def highest_number(self, connection: sa.Connection) -> int:  # noqa: ARG002
         """0: numbers are also given to what was never committed."""

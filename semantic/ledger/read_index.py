@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from semantic.canonical import canonical_json
+from semantic.ledger.record import RecordKind
 
 Row = dict[str, Any]
 
@@ -22,31 +23,30 @@ class ReadOutcome(StrEnum):
 
 def rows_of(said: Mapping[str, Any], seq: int, at: str) -> Iterator[Row]:
     """What the index holds of an intent or a refusal, without its end. `said` is what the record says."""
-    is_refusal = said["kind"] == "refusal"
+    is_refusal = said["kind"] == RecordKind.REFUSAL
     touches = said.get("touches")
-    row = {
-        "seq": seq,
-        "read_id": said["id"],
-        "at": at,
-        "reader": said["reader"],
-        "acting_for": said["acting_for"],
-        "team": said.get("team"),
-        "run_id": said["run_id"],
-        "root_run_id": said["root_run_id"],
-        "scope": scope_of(touches) if touches else None,
-        "outcome": ReadOutcome.REFUSED.value if is_refusal else ReadOutcome.OPEN.value,
-        "reason": said["reason"],
-        "rows": None,
-        "ended_at": at if is_refusal else None,
-    }
+    scope = scope_of(touches) if touches else None
     for item in said["metrics"]:
         covers_from, covers_to = item["covers"]
-        yield row | {
+        yield {
+            "seq": seq,
             "metric": item["metric"],
+            "read_id": said["id"],
+            "at": at,
+            "reader": said["reader"],
+            "acting_for": said["acting_for"],
+            "team": said.get("team"),
+            "run_id": said["run_id"],
+            "root_run_id": said["root_run_id"],
             "data_version": item["data_version"],
             "definition_hash": item["definition_hash"],
             "covers_from": covers_from,
             "covers_to": covers_to,
+            "scope": scope,
+            "outcome": ReadOutcome.REFUSED.value if is_refusal else ReadOutcome.OPEN.value,
+            "reason": said["reason"],
+            "rows": None,
+            "ended_at": at if is_refusal else None,
         }
 
 
@@ -69,7 +69,7 @@ def end_of(said: Mapping[str, Any], at: str) -> Row:
 
 def scope_of(touches: Mapping[str, Any]) -> int:
     """The number under which it is kept what a query touches."""
-    return _number_of(tuple((what, tuple(names)) for what, names in touches.items()))
+    return _number_of(tuple(zip(touches, map(tuple, touches.values()), strict=True)))
 
 
 @lru_cache(4_096)

@@ -8,11 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
-from functools import cached_property
+from functools import lru_cache
 from typing import Any
 
 from semantic.canonical import canonical_json
-from semantic.ledger.erasable import Erasable, written
 
 
 class RecordKind(StrEnum):
@@ -56,14 +55,9 @@ class Touched:
     relations: tuple[str, ...] = ()
     dbt_models: tuple[str, ...] = ()
 
-    def said(self) -> dict[str, list[str]]:
+    def said(self) -> Mapping[str, tuple[str, ...]]:
         """As it is written: by what it is, the names in order."""
-        named = {
-            "dimension": self.dimensions,
-            "relation": self.relations,
-            "dbt_model": self.dbt_models,
-        }
-        return {what: sorted(set(names)) for what, names in named.items() if names}
+        return _touches_of(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,22 +90,22 @@ class Record:
     touches: Touched = field(default_factory=Touched)
     details: Mapping[str, object] = field(default_factory=dict)
 
-    @cached_property
     def said(self) -> Mapping[str, Any]:
-        """What this record says, as JSON values."""
+        """What it says, in the words of its body."""
+        context = self.context
         return {
             "id": self.record_id,
             "kind": self.kind.value,
             "reader": self.reader,
             "acting_for": self.acting_for,
             "team": self.team,
-            "run_id": self.context.run_id,
-            "root_run_id": self.context.root_run_id,
-            "step": self.context.step_key,
-            "call": self.context.call_id,
-            "trace": self.context.trace_id,
-            "span": self.context.span_id,
-            "purpose": self.context.purpose,
+            "run_id": context.run_id,
+            "root_run_id": context.root_run_id,
+            "step": context.step_key,
+            "call": context.call_id,
+            "trace": context.trace_id,
+            "span": context.span_id,
+            "purpose": context.purpose,
             "reason": self.reason,
             "metrics": [
                 {
@@ -123,22 +117,8 @@ class Record:
                 for item in self.metrics
             ],
             "touches": self.touches.said(),
-            "details": self._written[0],
+            "details": self.details,
         }
-
-    @property
-    def erasable(self) -> list[Erasable]:
-        """The values in it that can be erased."""
-        return self._written[1]
-
-    @cached_property
-    def content(self) -> bytes:
-        """The canonical bytes of what it says. Its time and its place are given to it where it is written."""
-        return canonical_json(self.said)
-
-    @cached_property
-    def _written(self) -> tuple[Any, list[Erasable]]:
-        return written(dict(self.details))
 
     @property
     def is_retryable(self) -> bool:
@@ -171,6 +151,17 @@ def _uuid_of(value: int, *, version: int) -> uuid.UUID:
     """The bits of `value` as a UUID of a version that this Python does not make by itself."""
     value = value & ~(0xF << 76) | version << 76
     return uuid.UUID(int=value & ~(0x3 << 62) | 2 << 62)
+
+
+@lru_cache(4_096)
+def _touches_of(touched: Touched) -> Mapping[str, tuple[str, ...]]:
+    """Most queries touch what others touched before."""
+    named = {
+        "dimension": touched.dimensions,
+        "relation": touched.relations,
+        "dbt_model": touched.dbt_models,
+    }
+    return {what: tuple(sorted(set(names))) for what, names in named.items() if names}
 
 
 def _day(value: date | None) -> str | None:

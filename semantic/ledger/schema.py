@@ -47,7 +47,6 @@ records = Table(
     Column("stream", String(36)),
     Column("position", _NUMBER),
     UniqueConstraint("record_id", "kind"),
-    Index("records_by_run", "run_id"),
     Index("records_by_kind", "kind", "seq"),
     Index("records_by_place", "stream", "position", unique=True),
     sqlite_autoincrement=True,

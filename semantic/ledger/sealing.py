@@ -8,11 +8,12 @@ import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from semantic.errors import LedgerUnavailable
+from semantic.ledger.newest import newest_content
 from semantic.ledger.note import Checkpoint
 from semantic.ledger.record import Record, RecordKind, uuid7
 from semantic.ledger.schema import records, tiles
 from semantic.ledger.tiles import TILE, TiledTree, last_tiled
-from semantic.ledger.transaction import Transaction, newest_content
+from semantic.ledger.transaction import Transaction
 from semantic.ledger.tree import Leaves, leaf_hash, root_hash
 
 MOST_AT_ONCE = 50_000

@@ -119,6 +119,6 @@ _STATEMENTS: dict[int, list[str]] = {
         "ALTER TABLE records ADD COLUMN position INTEGER",
         "CREATE UNIQUE INDEX records_by_place ON records (stream, position)",
     ],
-    3: ["DROP TABLE read_metrics", "DROP INDEX records_by_reader"],
+    3: ["DROP TABLE read_metrics", "DROP INDEX records_by_reader", "DROP INDEX records_by_run"],
 }
 _FILLINGS: dict[int, Callable[[sa.Connection], None]] = {3: _take_over}

@@ -9,6 +9,7 @@ acknowledged until the file is opened again.
 """
 
 import fcntl
+import os
 import random
 import threading
 import time
@@ -22,11 +23,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from semantic.durable import make_folder
 from semantic.errors import LedgerUnavailable
+from semantic.ledger.driver import execute, fetched
 from semantic.ledger.sqlite_schema import bring_up_to_date
 from semantic.ledger.store import LOCK_TIMEOUT_SECONDS, translated
 
 _NOW = "SELECT strftime('%Y-%m-%dT%H:%M:%fZ', 'now')"
-_HIGHEST = "SELECT seq FROM sqlite_sequence WHERE name = 'records'"
+_HIGHEST = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'records'"
 _FAILED_SYNCS = ("SQLITE_IOERR_FSYNC", "SQLITE_IOERR_DIR_FSYNC")
 
 
@@ -90,7 +92,8 @@ class SqliteStore:
 
     def now(self, connection: sa.Connection) -> str:
         """The time of the database, in UTC to the millisecond."""
-        return str(connection.exec_driver_sql(_NOW).scalar_one())
+        [(now,)] = fetched(connection, _NOW)
+        return str(now)
 
     def numbers(self, connection: sa.Connection, count: int) -> Sequence[int]:
         """The numbers of the next records, without a gap."""
@@ -99,7 +102,8 @@ class SqliteStore:
 
     def highest_number(self, connection: sa.Connection) -> int:
         """The highest number that any record was ever given."""
-        return int(connection.exec_driver_sql(_HIGHEST).scalar() or 0)
+        [(highest,)] = fetched(connection, _HIGHEST)
+        return int(highest)
 
     def shred(self) -> None:
         """Writes over what was deleted: in the database it was at once, and the write-ahead log is emptied."""
@@ -144,7 +148,7 @@ class SqliteStore:
         """The database and its write-ahead log, as they stand at the path now."""
         if self.path is None:
             return None
-        found = [path.stat() for path in (self.path, self.path.with_name(f"{self.path.name}-wal"))]
+        found = [os.stat(path) for path in (self.path, f"{self.path}-wal")]  # noqa: PTH116
         return [(item.st_dev, item.st_ino) for item in found]
 
     def _create(self) -> None:
@@ -231,4 +235,4 @@ def _prepare_connection(connection: Any, _: object) -> None:
 def _begin(connection: sa.Connection) -> None:
     statement = connection.get_execution_options().get("governed_begin", "BEGIN")
     if statement:
-        connection.exec_driver_sql(statement)
+        execute(connection, statement)

@@ -1,112 +1,101 @@
 """What is written together: records with their place in a stream, under one time of the database."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from functools import cached_property, lru_cache
+from typing import Any, Self
 
 import sqlalchemy as sa
 
 from semantic.ledger.breakers import Breakers
-from semantic.ledger.chain import Link, content_of
-from semantic.ledger.erasable import rows_of_values
+from semantic.ledger.chain import Link
+from semantic.ledger.driver import fetched, mark
+from semantic.ledger.entry import Entry, RecordKey
 from semantic.ledger.many_rows import insert
-from semantic.ledger.read_index import end_of, rows_of, scope_of, scope_rows
+from semantic.ledger.newest import current_policy_hash
+from semantic.ledger.read_index import end_of, rows_of, scope_rows
 from semantic.ledger.record import Record, RecordKind
 from semantic.ledger.schema import END_OF_READ, erasable_values, reads, records, scopes
 from semantic.ledger.store import Store
 
-# What a record of a definition is of.
-METRICS, AGENT = "metrics", "agent"
-RecordKey = tuple[str, str]
-
-_KNOWN = sa.select(records.c.record_id, records.c.kind).where(
-    records.c.record_id.in_(sa.bindparam("record_ids", expanding=True))
-)
+# A power of two, as all numbers of ids that are looked for at once.
+_MOST_AT_ONCE = 1_024
 _KNOWN_SCOPES = (
     sa.select(scopes.c.scope)
     .distinct()
     .where(scopes.c.scope.in_(sa.bindparam("numbers", expanding=True)))
 )
-_POLICY = (
-    sa.select(records.c.reason)
-    .where(records.c.kind == RecordKind.POLICY.value)
-    .order_by(records.c.seq.desc())
-    .limit(1)
-)
 _END_READ = (
     sa.update(reads)
-    .where(
-        reads.c.seq
-        == sa.select(records.c.seq)
-        .where(
-            records.c.record_id == sa.bindparam("ended_id"),
-            records.c.kind == RecordKind.INTENT.value,
-        )
-        .scalar_subquery()
-    )
+    .where(reads.c.seq == sa.bindparam("ended_seq"))
     .values({name: sa.bindparam(f"new_{name}") for name in END_OF_READ})
 )
 _BEGINS_READ = (RecordKind.INTENT, RecordKind.REFUSAL)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Added:
-    record: Record
+    entry: Entry
     body: bytes
-    stream: str
     position: int
 
 
 class Transaction:
     """One transaction of a store that appends to one stream. `at` is its time, `last` the end of the stream so far.
 
-    What is added stands in the database after `flush`.
+    `known` are the numbers of the records that are there already, of those that are going to be added and of what these end; `scopes` are
+    those that are known to be kept when this transaction has been committed. What is added stands in the database after `flush`.
     """
 
-    def __init__(self, store: Store, connection: sa.Connection, last: Link) -> None:
+    def __init__(
+        self,
+        store: Store,
+        connection: sa.Connection,
+        *,
+        last: Link,
+        at: str,
+        known: Mapping[RecordKey, int],
+        scopes: Collection[int],
+    ) -> None:
         self.connection = connection
-        self._store = store
         self.last = last
-        self.at = ""
+        self.at = at
+        self.scopes = set(scopes)
+        self._store = store
+        self._numbers = dict(known)
+        self._there = set(known)
         self._policy: str | None = None
         self._policy_is_known = False
-        self._known: set[RecordKey] = set()
-        self._known_scopes: set[int] = set()
         self._added: list[_Added] = []
 
-    def begin(
-        self,
-        coming: Collection[Record],
+    @classmethod
+    def begun(
+        cls,
+        store: Store,
+        connection: sa.Connection,
         *,
+        last: Link,
+        coming: Collection[Entry] = (),
         claims: Collection[str] = (),
-        known_scopes: Collection[int] = (),
-    ) -> None:
+        scopes: Collection[int] = (),
+    ) -> Self:
         """Learns the time, and which of these records are there already. Asked once for all that are going to be added.
 
-        `claims` are what nobody else may change meanwhile; `known_scopes` need not be looked for.
+        `claims` are what nobody else may change meanwhile; `scopes` need not be looked for.
         """
-        numbers = {
-            scope_of(touches) for item in coming if (touches := item.said["touches"])
-        }.difference(known_scopes)
-        self._store.claim(
-            self.connection,
-            {
-                *claims,
-                *(item.record_id for item in coming if item.is_retryable),
-                *(f"scope {number}" for number in numbers),
-            },
+        new_scopes = {item.scope for item in coming if item.scope is not None}.difference(scopes)
+        retryable = {item.record.record_id for item in coming if item.record.is_retryable}
+        store.claim(
+            connection, {*claims, *retryable, *(f"scope {number}" for number in new_scopes)}
         )
-        self.at = self._store.now(self.connection)
-        if coming:
-            found = self.connection.execute(
-                _KNOWN, {"record_ids": [item.record_id for item in coming]}
-            )
-            self._known.update((row.record_id, row.kind) for row in found)
-        self._known_scopes.update(known_scopes)
-        if numbers:
-            known = self.connection.execute(_KNOWN_SCOPES, {"numbers": list(numbers)})
-            self._known_scopes.update(known.scalars())
+        return cls(
+            store,
+            connection,
+            last=last,
+            at=store.now(connection),
+            known=_known(connection, [item.record.record_id for item in coming]),
+            scopes={*scopes, *_known_scopes(connection, new_scopes)},
+        )
 
     @cached_property
     def breakers(self) -> Breakers:
@@ -120,28 +109,24 @@ class Transaction:
             self._policy, self._policy_is_known = current_policy_hash(self.connection), True
         return self._policy
 
-    @property
-    def scopes(self) -> frozenset[int]:
-        """The scopes that are known to be kept when this transaction has been committed."""
-        return frozenset(self._known_scopes)
-
     def knows(self, record: Record) -> bool:
         """Whether a record is there already."""
-        return (record.record_id, record.kind.value) in self._known
+        return (record.record_id, record.kind.value) in self._there
 
     def add(self, record: Record) -> bool:
         """Adds a record. Returns False for one that is there already."""
-        key = (record.record_id, record.kind.value)
-        if key in self._known:
+        return self.add_entry(Entry.of(record))
+
+    def add_entry(self, entry: Entry) -> bool:
+        """Adds a record that was made ready before. Returns False for one that is there already."""
+        if entry.key in self._there:
             return False
-        self._known.add(key)
-        body = self.last.body_after(record.content, self.at)
+        self._there.add(entry.key)
+        body = self.last.body_after(entry.content, self.at)
         self.last = self.last.after(body)
-        self._added.append(
-            _Added(record=record, body=body, stream=self.last.stream, position=self.last.position)
-        )
-        if record.kind is RecordKind.POLICY:
-            self._policy, self._policy_is_known = record.reason, True
+        self._added.append(_Added(entry=entry, body=body, position=self.last.position))
+        if entry.record.kind is RecordKind.POLICY:
+            self._policy, self._policy_is_known = entry.record.reason, True
         return True
 
     def flush(self) -> None:
@@ -151,14 +136,18 @@ class Transaction:
         numbers = self._store.numbers(self.connection, len(self._added))
         added, self._added = list(zip(self._added, numbers, strict=True)), []
         insert(self.connection, records, [self._row(item, seq) for item, seq in added])
-        self._index(added)
+        self._begin_reads(added)
+        self._end_reads([item.entry for item, _ in added])
+        self._keep_values([item.entry for item, _ in added])
+        self._keep_scopes([item.entry for item, _ in added])
 
-    def _row(self, item: _Added, seq: int) -> dict[str, Any]:
-        record = item.record
+    def _row(self, item: _Added, seq: int) -> Mapping[str, Any]:
+        record = item.entry.record
+        record_id, kind = item.entry.key
         return {
             "seq": seq,
-            "record_id": record.record_id,
-            "kind": record.kind.value,
+            "record_id": record_id,
+            "kind": kind,
             "recorded_at": self.at,
             "reader": record.reader,
             "acting_for": record.acting_for,
@@ -166,63 +155,69 @@ class Transaction:
             "root_run_id": record.context.root_run_id,
             "reason": record.reason,
             "body": item.body,
-            "stream": item.stream,
+            "stream": self.last.stream,
             "position": item.position,
         }
 
-    def _index(self, added: list[tuple[_Added, int]]) -> None:
-        begun = [
-            row
-            for item, seq in added
-            if item.record.kind in _BEGINS_READ
-            for row in rows_of(item.record.said, seq, self.at)
+    def _begin_reads(self, added: Collection[tuple[_Added, int]]) -> None:
+        begun: list[Mapping[str, Any]] = []
+        for item, seq in added:
+            if item.entry.record.kind in _BEGINS_READ:
+                begun += rows_of(item.entry.said, seq, self.at)
+                self._numbers[item.entry.key] = seq
+        insert(self.connection, reads, begun)
+
+    def _end_reads(self, added: Collection[Entry]) -> None:
+        ended = [entry for entry in added if entry.record.kind is RecordKind.OUTCOME]
+        keys = {(entry.record.record_id, RecordKind.INTENT.value) for entry in ended}
+        unknown = keys.difference(self._numbers)
+        if unknown:
+            self._numbers |= _known(self.connection, [record_id for record_id, _ in unknown])
+        ends = [
+            {f"new_{name}": value for name, value in end_of(entry.said, self.at).items()}
+            | {"ended_seq": seq}
+            for entry in ended
+            if (seq := self._numbers.get((entry.record.record_id, RecordKind.INTENT.value)))
         ]
-        if begun:
-            insert(self.connection, reads, begun)
-        ended = [
-            {f"new_{name}": value for name, value in end_of(item.record.said, self.at).items()}
-            | {"ended_id": item.record.record_id}
-            for item, _ in added
-            if item.record.kind is RecordKind.OUTCOME
-        ]
-        if ended:
-            self.connection.execute(_END_READ, ended)
-        values = [
-            row
-            for item, _ in added
-            for row in rows_of_values(item.record.record_id, item.record.erasable)
-        ]
-        if values:
-            insert(self.connection, erasable_values, values)
-        new = [row for item, _ in added for row in self._new_scope(item.record.said["touches"])]
-        if new:
-            insert(self.connection, scopes, new)
+        if ends:
+            self.connection.execute(_END_READ, ends)
 
-    def _new_scope(self, touches: Mapping[str, Any]) -> list[dict[str, Any]]:
-        if not touches or (number := scope_of(touches)) in self._known_scopes:
-            return []
-        self._known_scopes.add(number)
-        return list(scope_rows(touches))
+    def _keep_values(self, added: Collection[Entry]) -> None:
+        insert(self.connection, erasable_values, [row for entry in added for row in entry.erasable])
+
+    def _keep_scopes(self, added: Collection[Entry]) -> None:
+        rows: list[Mapping[str, Any]] = []
+        for entry in added:
+            if entry.scope is not None and entry.scope not in self.scopes:
+                self.scopes.add(entry.scope)
+                rows += scope_rows(entry.said["touches"])
+        insert(self.connection, scopes, rows)
 
 
-def newest_content(
-    connection: sa.Connection, kind: RecordKind, *, reason: str | None = None
-) -> dict[str, Any] | None:
-    """What the newest record of a kind, and with that reason where one is given, says; None where there is none."""
-    newest = sa.select(records.c.body).where(records.c.kind == kind.value)
-    if reason is not None:
-        newest = newest.where(records.c.reason == reason)
-    body = connection.execute(newest.order_by(records.c.seq.desc()).limit(1)).scalar_one_or_none()
-    return None if body is None else content_of(body)
+def _known(connection: sa.Connection, record_ids: Sequence[str]) -> dict[RecordKey, int]:
+    """The numbers of the records that there are under these ids, by id and kind."""
+    found: dict[RecordKey, int] = {}
+    for start in range(0, len(record_ids), _MOST_AT_ONCE):
+        wanted = list(record_ids[start : start + _MOST_AT_ONCE])
+        size = 1 << (len(wanted) - 1).bit_length()
+        rows = fetched(
+            connection,
+            _records_among(size, mark(connection)),
+            (*wanted, *wanted[:1] * (size - len(wanted))),
+        )
+        found.update(((record_id, kind), seq) for record_id, kind, seq in rows)
+    return found
 
 
-def definitions_on_record(connection: sa.Connection) -> dict[str, str]:
-    """By metric, the hash of the definition that was put on record last."""
-    content = newest_content(connection, RecordKind.DEFINITION, reason=METRICS)
-    return {} if content is None else dict(content["details"]["definitions"])
+@lru_cache(64)
+def _records_among(ids: int, mark: str) -> str:
+    """For so many ids: few numbers of them, so that each is one prepared statement."""
+    marks = ", ".join([mark] * ids)
+    return f"SELECT record_id, kind, seq FROM records WHERE record_id IN ({marks})"
 
 
-def current_policy_hash(connection: sa.Connection) -> str | None:
-    """The hash of the policy that was published last, or None where none has been."""
-    found = connection.execute(_POLICY).scalar_one_or_none()
-    return None if found is None else str(found)
+def _known_scopes(connection: sa.Connection, numbers: Collection[int]) -> Collection[int]:
+    """Those of which it is kept what they touch."""
+    if not numbers:
+        return []
+    return connection.execute(_KNOWN_SCOPES, {"numbers": list(numbers)}).scalars().all()

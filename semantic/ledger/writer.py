@@ -9,26 +9,34 @@ from collections import deque
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import islice, takewhile
+from itertools import islice, pairwise, takewhile
 
 from semantic.errors import GovernedMetricsError, LedgerUnavailable
 from semantic.ledger.chain import Link
+from semantic.ledger.entry import Entry
 from semantic.ledger.record import Record, uuid7
 from semantic.ledger.store import LOCK_TIMEOUT_SECONDS, Store
 from semantic.ledger.terms import Terms
 from semantic.ledger.transaction import Transaction
 
 MOST_AT_ONCE = 1_000
+# Another commit costs what a dozen records do.
+FEWEST_DIVIDED = 16
 
 
 @dataclass(eq=False, kw_only=True)
 class _Waiting:
-    """Somebody in the queue: with a record, or for a transaction of its own. `signal` is held until it is done, or first."""
+    """Somebody in the queue: with a record made ready, or for a transaction of its own. `signal` is held until it is done, or first.
 
-    record: Record | None = None
+    Who is done lets the one go who comes `after` it.
+    """
+
+    entry: Entry | None = None
     terms: Terms | None = None
     signal: threading.Lock = field(default_factory=threading.Lock)
     is_done: bool = False
+    is_gone: bool = False
+    after: "_Waiting | None" = None
     is_new: bool = False
     error: GovernedMetricsError | None = None
 
@@ -44,16 +52,16 @@ class Writer:
         self._queue: deque[_Waiting] = deque()
         self._queueing = threading.Lock()
         self._writing: list[_Waiting] = []
+        self._written_last = 0
         self._last = Link(stream=str(uuid7()))
-        self._scopes: frozenset[int] = frozenset()
+        self._scopes: Collection[int] = ()
 
     def append(self, record: Record, terms: Terms | None = None) -> bool:
         """Writes a record durably. Returns whether it did: one with the same id and kind may be there already, and stays.
 
         Raises what its terms raise, and `LedgerUnavailable`.
         """
-        assert record.content, "made in the thread that asks, not in the one that writes for it"
-        mine = _Waiting(record=record, terms=terms)
+        mine = _Waiting(entry=Entry.of(record), terms=terms)
         with self._turn(mine) as together:
             if together:
                 self._commit(together)
@@ -76,6 +84,7 @@ class Writer:
         if not is_first and not mine.signal.acquire(timeout=LOCK_TIMEOUT_SECONDS):
             self._give_up(mine)
         if mine.is_done:
+            _let_go(mine.after)
             yield []
             return
         with self._queueing:
@@ -86,43 +95,60 @@ class Writer:
             self._hand_over()
 
     def _together(self) -> list[_Waiting]:
-        """The first in the queue, and those behind it who can be written for with it."""
-        if self._queue[0].record is None:
+        """The first in the queue, and those behind it who can be written for with it.
+
+        Of many only half, counting those who were written for last and come again: while one half is written for, the other half makes its
+        next records.
+        """
+        if self._queue[0].entry is None:
             return [self._queue[0]]
-        records = takewhile(lambda item: item.record is not None, self._queue)
-        return list(islice(records, MOST_AT_ONCE))
+        half = (len(self._queue) + self._written_last + 1) // 2
+        with_records = takewhile(lambda item: item.entry is not None, self._queue)
+        return list(islice(with_records, min(max(half, FEWEST_DIVIDED), MOST_AT_ONCE)))
 
     def _hand_over(self) -> None:
-        """Lets those go for whom it has written, and the one who comes next begin."""
+        """Lets the one who comes next begin, and the first of those go for whom it has written. Each of these lets another one go: all
+        at once they would stand in line for the interpreter, before the one who writes.
+        """
         with self._queueing:
             done, self._writing = self._writing, []
+            self._written_last = len(done)
             for item in done:
                 self._queue.popleft()
                 item.is_done = True
+            there = [done[0], *(item for item in done[1:] if not item.is_gone)]
+            for item, after in pairwise(there):
+                item.after = after
             following = self._queue[0] if self._queue else None
-        for item in done[1:]:
-            item.signal.release()
         if following is not None:
             following.signal.release()
+        _let_go(done[0].after)
 
     def _give_up(self, mine: _Waiting) -> None:
         """Leaves the queue, unless its turn has just come. Raises `LedgerUnavailable`: it may still be written for."""
         with self._queueing:
             if mine.is_done or (self._queue[0] is mine and not self._writing):
                 return
+            mine.is_gone = True
             if mine not in self._writing:
                 self._queue.remove(mine)
         raise LedgerUnavailable("The ledger is busy in this process")
 
     @contextmanager
     def _transaction(
-        self, coming: Collection[Record], *, claims: Collection[str] = (), alone: bool = False
+        self, coming: Collection[Entry], *, claims: Collection[str] = (), alone: bool = False
     ) -> Iterator[Transaction]:
         """Goes on in the stream. Where it is not known what was written, the next transaction begins another."""
         last, self._last = self._last, Link(stream=str(uuid7()))
         with self._store.writing(alone=alone) as connection:
-            transaction = Transaction(self._store, connection, last)
-            transaction.begin(coming, claims=claims, known_scopes=self._scopes)
+            transaction = Transaction.begun(
+                self._store,
+                connection,
+                last=last,
+                coming=coming,
+                claims=claims,
+                scopes=self._scopes,
+            )
             yield transaction
             transaction.flush()
         self._last, self._scopes = transaction.last, transaction.scopes
@@ -131,7 +157,7 @@ class Writer:
         """Writes these records, or has each tell why not."""
         failure: BaseException | None = LedgerUnavailable("The record could not be written")
         try:
-            coming = [item.record for item in together if item.record]
+            coming = [item.entry for item in together if item.entry]
             claims = {name for item in together if item.terms for name in item.terms.claims}
             with self._transaction(coming, claims=claims) as transaction:
                 for item in together:
@@ -145,20 +171,25 @@ class Writer:
                     item.error = _told(failure)
 
 
+def _let_go(waiting: _Waiting | None) -> None:
+    if waiting is not None:
+        waiting.signal.release()
+
+
 def _add(item: _Waiting, transaction: Transaction) -> None:
-    record, terms = item.record, item.terms
-    assert record is not None
+    entry, terms = item.entry, item.terms
+    assert entry is not None
     if terms is None:
-        item.is_new = transaction.add(record)
+        item.is_new = transaction.add_entry(entry)
         return
     try:
-        terms.before(transaction, record)
+        terms.before(transaction, entry.record)
     except GovernedMetricsError as error:
         item.error = error
         return
-    item.is_new = transaction.add(record)
+    item.is_new = transaction.add_entry(entry)
     if item.is_new:
-        terms.after(transaction, record)
+        terms.after(transaction, entry.record)
 
 
 def _told(failure: BaseException) -> LedgerUnavailable:

@@ -25,7 +25,7 @@ from semantic.ledger import (
     find_reads,
     new_read_id,
 )
-from semantic.ledger.transaction import newest_content
+from semantic.ledger.newest import newest_content
 
 ROOT = Path(__file__).parents[2]
 

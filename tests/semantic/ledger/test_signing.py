@@ -138,9 +138,9 @@ def test_a_key_that_was_changed_does_not_count_again_in_the_form_of_older_versio
         last = transaction.last
         assert seal(transaction, old) is not None
         unnamed = transaction._added.pop()
-        details = {name: unnamed.record.details[name] for name in ("note", "size", "through")}
+        details = {name: unnamed.entry.record.details[name] for name in ("note", "size", "through")}
         transaction.last = last
-        transaction._known.clear()
+        transaction._there.clear()
         transaction.add(Record(record_id="forged", kind=RecordKind.CHECKPOINT, details=details))
     found = ledger.verify()
     assert "it names no key, and the one before it does" in found.findings[0].text

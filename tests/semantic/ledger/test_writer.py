@@ -2,7 +2,7 @@
 
 import json
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -54,8 +54,13 @@ def test_two_processes_write_two_streams(tmp_path: Path) -> None:
     assert len({item["stream"] for item in found}) == 2
 
 
-def test_those_who_wait_are_written_in_one_commit(
-    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("waiting", "commits"),
+    [(8, [1, 8]), (40, [1, 21, 19])],
+    ids=["few in one commit", "many in two halves"],
+)
+def test_those_who_wait_are_written_together(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, waiting: int, commits: list[int]
 ) -> None:
     committed: list[int] = []
     inside, go_on = threading.Event(), threading.Event()
@@ -68,16 +73,53 @@ def test_those_who_wait_are_written_in_one_commit(
         commit(self, handed_in)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Writer, "_commit", slow)
-    with ThreadPoolExecutor(9) as pool:
+    with ThreadPoolExecutor(waiting + 1) as pool:
         first = pool.submit(ledger.append, refusal("first"))
         inside.wait(10)
-        others = [pool.submit(ledger.append, refusal(str(number % 6))) for number in range(8)]
-        while len(ledger._writer._queue) < 9:
+        others = [
+            pool.submit(ledger.append, refusal(str(number % (waiting - 2))))
+            for number in range(waiting)
+        ]
+        while len(ledger._writer._queue) < waiting + 1:
             threading.Event().wait(0.001)
         go_on.set()
         assert first.result()
-        assert sorted(item.result() for item in others) == [False] * 2 + [True] * 6
-    assert committed == [1, 8]
+        assert sorted(item.result() for item in others) == [False] * 2 + [True] * (waiting - 2)
+    assert committed == commits
+
+
+def test_who_gives_up_while_it_is_written_for_keeps_nobody_waiting(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of those who are done each lets another one go, and not one who is there no more."""
+    inside, go_on, gave_up = threading.Event(), threading.Event(), threading.Event()
+    commit = Writer._commit
+
+    def slow(self: Writer, handed_in: list[object]) -> None:
+        is_first = not inside.is_set()
+        inside.set()
+        (go_on if is_first else gave_up).wait(10)
+        commit(self, handed_in)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Writer, "_commit", slow)
+
+    def queued(name: str, seconds: float) -> Future[bool]:
+        monkeypatch.setattr("semantic.ledger.writer.LOCK_TIMEOUT_SECONDS", seconds)
+        before = len(ledger._writer._queue)
+        found = pool.submit(ledger.append, refusal(name))
+        while len(ledger._writer._queue) == before:
+            threading.Event().wait(0.001)
+        return found
+
+    with ThreadPoolExecutor(4) as pool:
+        first = queued("first", 30)
+        inside.wait(10)
+        second, impatient, last = queued("a", 30), queued("b", 0.5), queued("c", 30)
+        go_on.set()
+        with pytest.raises(LedgerUnavailable, match="busy"):
+            impatient.result()
+        gave_up.set()
+        assert [item.result(10) for item in (first, second, last)] == [True] * 3
 
 
 def test_a_condition_that_fails_stops_its_own_record_only(ledger: Ledger) -> None:
