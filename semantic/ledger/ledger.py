@@ -10,18 +10,15 @@ import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from semantic.canonical import canonical_json
-from semantic.errors import LedgerUnavailable
-from semantic.keys import GivenKey, SigningKeys, hex_of
+from semantic.keys import GivenKey, SigningKeys
 from semantic.ledger.budgets import Budget, spent
 from semantic.ledger.chain import content_of
 from semantic.ledger.erasable import erase_all_with, restored
 from semantic.ledger.note import Checkpoint
 from semantic.ledger.postgres_store import PostgresStore
-from semantic.ledger.proof import prove
 from semantic.ledger.record import ReadContext, Record, RecordKind, uuid7
 from semantic.ledger.schema import agents, records
-from semantic.ledger.sealing import has_unsealed, last_seal, seal
-from semantic.ledger.signatures import vouch
+from semantic.ledger.sealer import Sealer
 from semantic.ledger.sqlite_store import SqliteStore
 from semantic.ledger.store import Store
 from semantic.ledger.sweeper import sweep, unfinished
@@ -33,7 +30,7 @@ from semantic.ledger.transaction import (
     definitions_on_record,
     newest_content,
 )
-from semantic.ledger.verify import Verified, verify
+from semantic.ledger.verify import Verified
 from semantic.ledger.writer import Writer
 
 STATE_FOLDER = "governed_agents"
@@ -50,7 +47,8 @@ class Ledger:
     ) -> None:
         self._store = store
         self._writer = Writer(store)
-        self._given_keys = GivenKey(key) if key else SigningKeys(keys) if keys else None
+        given = GivenKey(key) if key else SigningKeys(keys) if keys else None
+        self._sealer = Sealer(store, self._writer, given)
 
     @classmethod
     def open(
@@ -179,39 +177,14 @@ class Ledger:
 
     def seal(self) -> str | None:
         """Covers everything on record by a signed checkpoint. Returns the newest one as a note, None where nothing is on record."""
-        while self._has_unsealed():
-            with self._writer.transaction() as transaction:
-                seal(transaction, self._signing_key(transaction.connection))
-        with self.reading() as connection:
-            found = last_seal(connection)
-        return found.note if found else None
+        return self._sealer.seal()
 
     def change_signing_key(self, *, is_lost: bool = False) -> str:
         """Signs with a new key from here on, for which the one before vouches, unless that is lost. Returns the new public key.
 
         Old checkpoints and proofs stay good. Raises `LedgerUnavailable` where the key before is needed and not here.
         """
-        keys = self._keys
-        if not isinstance(keys, SigningKeys):
-            raise LedgerUnavailable("The signing key of this ledger is not kept in a folder")
-        if not is_lost:
-            self.seal()
-        with self._writer.transaction() as transaction:
-            before = last_seal(transaction.connection)
-            voucher = None
-            if before is not None and not is_lost:
-                old = self._signing_key(transaction.connection)
-                key = keys.change()
-                voucher = vouch(old, key.public_key())
-            elif before is not None and before.key and keys.matching(before.key):
-                raise LedgerUnavailable(
-                    "The signing key is not lost", hint="run `governed-agents keys change`"
-                )
-            else:
-                key = keys.change()
-            seal(transaction, key, is_new_key=True, voucher=voucher)
-        keys.forget_before()
-        return self.public_key
+        return self._sealer.change_key(is_lost=is_lost)
 
     def sweep(self, *, older_than: float = LEASE_SECONDS) -> tuple[str, ...]:
         """Closes what began so many seconds ago and has no outcome, as indeterminate. Returns the ids of what it closed."""
@@ -249,58 +222,24 @@ class Ledger:
         also: Sequence[Ed25519PublicKey] = (),
     ) -> Verified:
         """Walks the whole record. `against` is a checkpoint that was kept elsewhere; `also` are keys that are trusted beside those here."""
-        with self.reading() as connection:
-            return verify(
-                connection,
-                [*self._keys.public, *also],
-                highest_number=self._store.highest_number(connection),
-                against=against,
-            )
+        return self._sealer.verify(against=against, also=also)
 
     def prove(self, record_id: str) -> dict[str, str]:
         """By kind of record, a proof that the record with this id is there, in the form of https://c2sp.org/tlog-proof.
 
         Seals what no checkpoint covers yet. Empty where there is no such record.
         """
-        self.seal()
-        with self.reading() as connection:
-            return prove(connection, record_id)
+        return self._sealer.prove(record_id)
 
     @property
     def public_key(self) -> str:
         """The key by which checkpoints of this ledger are checked now, in hexadecimal."""
-        return hex_of(self._keys.current)
+        return self._sealer.public_key
 
     @property
     def public_keys(self) -> tuple[Ed25519PublicKey, ...]:
         """Every key by which checkpoints of this ledger were checked, as far as it is known here, the oldest first."""
-        return self._keys.public
-
-    def _has_unsealed(self) -> bool:
-        with self.reading() as connection:
-            return has_unsealed(connection)
-
-    def _signing_key(self, connection: sa.Connection) -> Ed25519PrivateKey:
-        """The key that was signed with last. Another one would be a break that nobody could tell from a forger's."""
-        before = last_seal(connection)
-        if before is None or before.key is None:
-            return self._keys.current
-        key = self._keys.matching(before.key)
-        if key is None:
-            raise LedgerUnavailable(
-                f"The record was last signed with the key {before.key[:16]}..., which is not here",
-                hint="restore signing.key from its backup; where it is lost, run `governed-agents keys replace`",
-            )
-        return key
-
-    @property
-    def _keys(self) -> SigningKeys | GivenKey:
-        if self._given_keys is None:
-            raise LedgerUnavailable(
-                "There is no place for the key that checkpoints are signed with",
-                hint="name a folder for keys, which every process of this ledger reads",
-            )
-        return self._given_keys
+        return self._sealer.public_keys
 
     def reading(self) -> AbstractContextManager[sa.Connection]:
         """A connection for questions."""
