@@ -56,13 +56,16 @@ def checkpoint(
 
     Example: governed-agents checkpoint --to /mnt/elsewhere/today.checkpoint
     """
-    place = Place.of(context)
-    note = place.ledger.seal()
+    ledger = Place.of(context).ledger
+    before = ledger.covered()
+    note = ledger.seal()
     if note is None:
         raise GovernedMetricsError("Nothing is on record yet")
     if to is not None:
         _write(to, note)
     typer.echo(note, nl=False)
+    covered = ledger.covered()
+    say(f"It covers {_many(covered, 'record')}, of which {covered - before:,} were exposed before")
 
 
 def prove(

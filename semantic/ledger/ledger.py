@@ -1,8 +1,8 @@
 """The append-only record of every read and refusal. If it cannot be written, no data is released."""
 
 import json
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,11 +14,14 @@ from semantic.keys import GivenKey, SigningKeys
 from semantic.ledger.budgets import Budget, spent
 from semantic.ledger.chain import content_of
 from semantic.ledger.erasable import erase_all_with, restored
+from semantic.ledger.exposure import MostExposed
+from semantic.ledger.exposure_bound import ExposureBound
 from semantic.ledger.note import Checkpoint
 from semantic.ledger.postgres_store import PostgresStore
 from semantic.ledger.record import ReadContext, Record, RecordKind, uuid7
 from semantic.ledger.schema import agents, records
 from semantic.ledger.sealer import Sealer
+from semantic.ledger.sealing import last_seal
 from semantic.ledger.sqlite_store import SqliteStore
 from semantic.ledger.store import Store
 from semantic.ledger.sweeper import sweep, unfinished
@@ -26,6 +29,7 @@ from semantic.ledger.terms import LEASE_SECONDS, Terms
 from semantic.ledger.transaction import (
     AGENT,
     METRICS,
+    Transaction,
     current_policy_hash,
     definitions_on_record,
     newest_content,
@@ -43,24 +47,39 @@ class Ledger:
     """
 
     def __init__(
-        self, store: Store, *, keys: Path | None = None, key: Ed25519PrivateKey | None = None
+        self,
+        store: Store,
+        *,
+        keys: Path | None = None,
+        key: Ed25519PrivateKey | None = None,
+        most_exposed: MostExposed | None = None,
     ) -> None:
         self._store = store
         self._writer = Writer(store)
         given = GivenKey(key) if key else SigningKeys(keys) if keys else None
         self._sealer = Sealer(store, self._writer, given)
+        self._bound = ExposureBound(self._sealer, most_exposed or MostExposed())
 
     @classmethod
     def open(
-        cls, place: Path | str, *, keys: Path | None = None, key: Ed25519PrivateKey | None = None
+        cls,
+        place: Path | str,
+        *,
+        keys: Path | None = None,
+        key: Ed25519PrivateKey | None = None,
+        most_exposed: MostExposed | None = None,
     ) -> Self:
         """The ledger in a SQLite file, or in the Postgres database that a URL names; made if it is not there.
 
-        Checkpoints are signed with `key`, by default the one in the folder `keys`, which is the file's own unless another is given.
+        Checkpoints are signed with `key`, by default the one in the folder `keys`, which is the file's own unless another is given;
+        also by who writes, where more is exposed than `most_exposed` lets be.
         """
+        store: Store
         if isinstance(place, Path):
-            return cls(SqliteStore(place), keys=keys or place.parent, key=key)
-        return cls(PostgresStore(place), keys=keys, key=key)
+            store, keys = SqliteStore(place), keys or place.parent
+        else:
+            store = PostgresStore(place)
+        return cls(store, keys=keys, key=key, most_exposed=most_exposed)
 
     @classmethod
     def in_memory(cls) -> Self:
@@ -77,7 +96,9 @@ class Ledger:
 
         Raises what its terms raise: `PolicyNotCurrent`, `BudgetSpent`, `SourceUnavailable`.
         """
-        return self._writer.append(record, terms)
+        is_new = self._writer.append(record, terms)
+        self._bound_exposure()
+        return is_new
 
     def body(self, record_id: str, kind: RecordKind) -> dict[str, Any] | None:
         """What a record says, with what was not erased of it, or None where there is none."""
@@ -99,7 +120,7 @@ class Ledger:
             reason=policy_hash,
             details={"policy": text},
         )
-        with self._writer.transaction() as transaction:
+        with self._transaction() as transaction:
             return transaction.policy_hash != policy_hash and transaction.add(record)
 
     def record_definitions(
@@ -122,7 +143,7 @@ class Ledger:
                 reason=METRICS,
                 details={"changed": changed, "definitions": dict(hashes)},
             )
-            self._writer.append(record)
+            self.append(record)
         return tuple(changed)
 
     def current_policy_hash(self) -> str | None:
@@ -149,7 +170,7 @@ class Ledger:
             ).scalar_one_or_none()
         if known == body:
             return
-        with self._writer.transaction() as transaction:
+        with self._transaction() as transaction:
             row = {
                 "registered_at": transaction.at,
                 "definition_hash": definition_hash,
@@ -179,6 +200,12 @@ class Ledger:
         """Covers everything on record by a signed checkpoint. Returns the newest one as a note, None where nothing is on record."""
         return self._sealer.seal()
 
+    def covered(self) -> int:
+        """How many records the newest checkpoint covers."""
+        with self.reading() as connection:
+            found = last_seal(connection)
+        return found.size if found else 0
+
     def change_signing_key(self, *, is_lost: bool = False) -> str:
         """Signs with a new key from here on, for which the one before vouches, unless that is lost. Returns the new public key.
 
@@ -191,14 +218,14 @@ class Ledger:
         with self.reading() as connection:
             if not unfinished(connection, self._store.now(connection), older_than):
                 return ()
-        with self._writer.transaction() as transaction:
+        with self._transaction() as transaction:
             return sweep(transaction, older_than=older_than)
 
     def erase(self, text: str, *, by: str, reason: str) -> tuple[int, int]:
         """Erases every erasable value in which a text stands, and puts on record how many were, not which. Returns how many values of how
         many records.
         """
-        with self._writer.transaction() as transaction:
+        with self._transaction() as transaction:
             values, of_records = erase_all_with(transaction.connection, text)
             record = Record(
                 record_id=str(uuid7()),
@@ -240,6 +267,17 @@ class Ledger:
     def public_keys(self) -> tuple[Ed25519PublicKey, ...]:
         """Every key by which checkpoints of this ledger were checked, as far as it is known here, the oldest first."""
         return self._sealer.public_keys
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Transaction]:
+        """A transaction that nobody else writes beside, durable when the block has ended."""
+        with self._writer.transaction() as transaction:
+            yield transaction
+        self._bound_exposure()
+
+    def _bound_exposure(self) -> None:
+        if self._writer.written is not None:
+            self._bound.keep(self._writer.written)
 
     def reading(self) -> AbstractContextManager[sa.Connection]:
         """A connection for questions."""

@@ -1,12 +1,14 @@
 """Seals a ledger with the keys that are here, and shows by them that the record is whole, and that a read is in it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from semantic.errors import LedgerUnavailable
 from semantic.keys import GivenKey, SigningKeys, hex_of
+from semantic.ledger.exposure import Exposure, MostExposed, find_exposure
 from semantic.ledger.note import Checkpoint
 from semantic.ledger.proof import prove
 from semantic.ledger.sealing import has_unsealed, last_seal, seal
@@ -32,6 +34,25 @@ class Sealer:
         with self._store.reading() as connection:
             found = last_seal(connection)
         return found.note if found else None
+
+    def seal_exposed(self, most: MostExposed) -> Exposure | None:
+        """Covers what is exposed, so many records at once, where that is more than may be. Returns what is exposed then, None where
+        it should be covered and the key for that is not here.
+
+        Where others do so at the same time, one of them does it.
+        """
+        with self._store.reading() as connection:
+            found = find_exposure(connection, self._store.now(connection))
+            if not found.is_over(most):
+                return found
+            if not self._has_key(connection):
+                return None
+        with self._writer.transaction() as transaction:
+            found = find_exposure(transaction.connection, transaction.at)
+            if not found.is_over(most):
+                return found
+            made = seal(transaction, self._signing_key(transaction.connection))
+        return replace(found, through=made.through, since=None) if made else found
 
     def change_key(self, *, is_lost: bool) -> str:
         """Signs with a new key from here on, for which the one before vouches, unless that is lost. Returns the new public key."""
@@ -88,6 +109,17 @@ class Sealer:
     def _has_unsealed(self) -> bool:
         with self._store.reading() as connection:
             return has_unsealed(connection)
+
+    def _has_key(self, connection: sa.Connection) -> bool:
+        """Whether the key is here that was signed with last. A first one is made beside a file only: of the hosts of a database the one
+        that signs makes it, and not the one that happens to write.
+        """
+        keys, before = self._given_keys, last_seal(connection)
+        if keys is None:
+            return False
+        if not keys.is_there:
+            return before is None and self._store.path is not None
+        return before is None or before.key is None or keys.matching(before.key) is not None
 
     def _signing_key(self, connection: sa.Connection) -> Ed25519PrivateKey:
         """The key that was signed with last. Another one would be a break that nobody could tell from a forger's."""

@@ -59,7 +59,8 @@ class _Added:
 
 
 class Transaction:
-    """One transaction of a store that appends to one stream. `at` is its time, `last` the end of the stream so far.
+    """One transaction of a store that appends to one stream. `at` is its time, `last` the end of the stream so far, `newest` the
+    number of the last record that it wrote, 0 before that.
 
     What is added stands in the database after `flush`.
     """
@@ -69,6 +70,7 @@ class Transaction:
         self._store = store
         self.last = last
         self.at = ""
+        self.newest = 0
         self._policy: str | None = None
         self._policy_is_known = False
         self._known: set[RecordKey] = set()
@@ -149,6 +151,7 @@ class Transaction:
         if not self._added:
             return
         numbers = self._store.numbers(self.connection, len(self._added))
+        self.newest = numbers[-1]
         added, self._added = list(zip(self._added, numbers, strict=True)), []
         insert(self.connection, records, [self._row(item, seq) for item, seq in added])
         self._index(added)

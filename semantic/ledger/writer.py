@@ -36,8 +36,16 @@ class _Waiting:
         self.signal.acquire()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """What was committed last: the number of its last record, and when it was written."""
+
+    number: int
+    at: str
+
+
 class Writer:
-    """Appends to one stream of a store. Safe for threads."""
+    """Appends to one stream of a store. Safe for threads. `written` is what it committed last, None before that."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -46,6 +54,7 @@ class Writer:
         self._writing: list[_Waiting] = []
         self._last = Link(stream=str(uuid7()))
         self._scopes: frozenset[int] = frozenset()
+        self.written: Written | None = None
 
     def append(self, record: Record, terms: Terms | None = None) -> bool:
         """Writes a record durably. Returns whether it did: one with the same id and kind may be there already, and stays.
@@ -126,6 +135,8 @@ class Writer:
             yield transaction
             transaction.flush()
         self._last, self._scopes = transaction.last, transaction.scopes
+        if transaction.newest:
+            self.written = Written(number=transaction.newest, at=transaction.at)
 
     def _commit(self, together: list[_Waiting]) -> None:
         """Writes these records, or has each tell why not."""

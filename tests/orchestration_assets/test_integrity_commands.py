@@ -63,7 +63,9 @@ def test_a_whole_record_is_said_to_be_whole(
     command: Command, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert command("checkpoint", "--to", "kept/today.checkpoint") == 0
-    note = capsys.readouterr().out
+    told = capsys.readouterr()
+    note = told.out
+    assert told.err == "It covers 3 records, of which 3 were exposed before\n"
     assert Path("kept/today.checkpoint").read_text() == note
     assert note.startswith("governed-agents/read-0\n3\n")
     assert command("verify", "--against", "kept/today.checkpoint") == 0
