@@ -24,7 +24,7 @@ from semantic.ledger.sealer import Sealer
 from semantic.ledger.sealing import last_seal
 from semantic.ledger.sqlite_store import SqliteStore
 from semantic.ledger.store import Store
-from semantic.ledger.sweeper import sweep, unfinished
+from semantic.ledger.sweeper import is_clean, sweep
 from semantic.ledger.terms import LEASE_SECONDS, Terms
 from semantic.ledger.transaction import (
     AGENT,
@@ -214,9 +214,11 @@ class Ledger:
         return self._sealer.change_key(is_lost=is_lost)
 
     def sweep(self, *, older_than: float = LEASE_SECONDS) -> tuple[str, ...]:
-        """Closes what began so many seconds ago and has no outcome, as indeterminate. Returns the ids of what it closed."""
+        """Closes what began so many seconds ago and has no outcome, as indeterminate, and removes what no budget
+        counts any more. Returns the ids of what it closed.
+        """
         with self.reading() as connection:
-            if not unfinished(connection, self._store.now(connection), older_than):
+            if is_clean(connection, self._store.now(connection), older_than):
                 return ()
         with self._transaction() as transaction:
             return sweep(transaction, older_than=older_than)
