@@ -128,22 +128,20 @@ class Ledger:
     ) -> tuple[str, ...]:
         """Writes by what definition each metric goes now, where that is not on record. Returns those that changed, by name."""
         with self.reading() as connection:
-            before = definitions_on_record(connection)
-        changed = {
-            name: [before.get(name), hashes.get(name)]
-            for name in sorted({*before, *hashes})
-            if before.get(name) != hashes.get(name)
-        }
-        if changed:
-            record = Record(
-                record_id=str(uuid7()),
-                kind=RecordKind.DEFINITION,
-                reader=by,
-                context=ReadContext(run_id=run_id),
-                reason=METRICS,
-                details={"changed": changed, "definitions": dict(hashes)},
-            )
-            self.append(record)
+            if not _changed(definitions_on_record(connection), hashes):
+                return ()
+        with self._transaction() as transaction:
+            changed = _changed(definitions_on_record(transaction.connection), hashes)
+            if changed:
+                record = Record(
+                    record_id=str(uuid7()),
+                    kind=RecordKind.DEFINITION,
+                    reader=by,
+                    context=ReadContext(run_id=run_id),
+                    reason=METRICS,
+                    details={"changed": changed, "definitions": dict(hashes)},
+                )
+                transaction.add(record)
         return tuple(changed)
 
     def current_policy_hash(self) -> str | None:
@@ -165,12 +163,11 @@ class Ledger:
         """Keeps the newest definition of an agent, for the registry, and puts on record that it changed."""
         body = canonical_json(dict(definition))
         with self.reading() as connection:
-            known = connection.execute(
-                sa.select(agents.c.body).where(agents.c.name == name)
-            ).scalar_one_or_none()
-        if known == body:
-            return
+            if _registered(connection, name) == body:
+                return
         with self._transaction() as transaction:
+            if _registered(transaction.connection, name) == body:
+                return
             row = {
                 "registered_at": transaction.at,
                 "definition_hash": definition_hash,
@@ -288,3 +285,20 @@ class Ledger:
     def close(self) -> None:
         """Closes the file. Other processes may still have it open."""
         self._store.close()
+
+
+def _changed(before: Mapping[str, str], now: Mapping[str, str]) -> dict[str, list[str | None]]:
+    """By name, what was and what is, where these differ."""
+    return {
+        name: [before.get(name), now.get(name)]
+        for name in sorted({*before, *now})
+        if before.get(name) != now.get(name)
+    }
+
+
+def _registered(connection: sa.Connection, name: str) -> bytes | None:
+    """The newest definition of an agent, as it was registered."""
+    found: bytes | None = connection.execute(
+        sa.select(agents.c.body).where(agents.c.name == name)
+    ).scalar_one_or_none()
+    return found
