@@ -36,6 +36,8 @@ from semantic.snapshot_record import SnapshotRecord
 from semantic.suppression import suppressed
 
 Rows = list[tuple[Any, ...]]
+# What says that the data does not answer, whoever asks for what. Anything else may be the query's own fault.
+_OF_WAREHOUSE = (duckdb.IOException, duckdb.ConnectionException, duckdb.FatalException)
 
 
 class Holding(Protocol):
@@ -197,7 +199,11 @@ class Read:
         except duckdb.Error as error:
             reason, message = _failure(error)
             raise self._failed(
-                ready, reason, message, {"error": Erasable(str(error)[:2000])}
+                ready,
+                reason,
+                message,
+                {"error": Erasable(str(error)[:2000])},
+                is_of_warehouse=isinstance(error, _OF_WAREHOUSE),
             ) from error
 
     def _failed(
@@ -208,9 +214,10 @@ class Read:
         details: Mapping[str, object],
         *,
         hint: str | None = None,
+        is_of_warehouse: bool = False,
     ) -> Refused:
         """The refusal of a read whose intent is on record: this is its outcome."""
-        self._record.fail(ready, reason, details)
+        self._record.fail(ready, reason, details, is_of_warehouse=is_of_warehouse)
         return Refused(reason, message, hint=hint, is_recorded=True)
 
     def _told(self, ready: Prepared, found: Rows) -> tuple[Rows, tuple[Notice, ...]]:
