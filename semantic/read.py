@@ -75,7 +75,7 @@ class Read:
         except Refused:
             self._refuse_other_policy()
             raise
-        self._record.begin(ready)
+        self._begin(ready)
         started = time.perf_counter()
         found = self._execute(ready)
         elapsed = int((time.perf_counter() - started) * 1_000_000)
@@ -171,6 +171,15 @@ class Read:
         published = self._door.ledger.current_policy_hash()
         if published != self._door.policy.hash:
             raise other_policy(f"published {published}, presented {self._door.policy.hash}")
+
+    def _begin(self, ready: Prepared) -> None:
+        """Puts on record what is about to be read, with what it may take. Raises `Refused`."""
+        try:
+            self._record.begin(ready)
+        except duckdb.Error as error:
+            raise Refused(
+                Reason.QUERY_FAILED, "The query failed", detail=str(error)[:2000]
+            ) from error
 
     def _execute(self, ready: Prepared) -> Fetched:
         """All rows that were found: one more than the limit where there are more, every group where these are counted."""

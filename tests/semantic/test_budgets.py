@@ -1,7 +1,7 @@
 """Readers spend what the policy lets them, and no more, whatever they ask at once or again."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -154,6 +154,11 @@ class BrokenSnapshot(WatchedSnapshot):
             raise self.failure("it does not answer")
         return found
 
+    def bytes_of(self, relations: Iterable[str]) -> int:
+        if self.failure is not None:
+            raise self.failure("it does not answer")
+        return super().bytes_of(relations)
+
 
 @pytest.fixture
 def data(published: SnapshotStore) -> Iterator[BrokenSnapshot]:
@@ -206,6 +211,19 @@ def test_a_warehouse_that_fails_is_left_alone_with_all_its_metrics(
     assert ask(door, data, "revenue") == "answered", "and closes it for all"
     assert ask(door, data, "returned_orders") == "answered"
     door.ledger.close()
+
+
+def test_data_that_does_not_tell_its_size_is_a_refusal_on_record(
+    open_door: OpenDoor, data: BrokenSnapshot
+) -> None:
+    door = open_door(
+        policy=with_budgets("budget: scans, readers: ['*'], per: all, within: 1h, bytes: 10000000")
+    )
+    data.failure = duckdb.IOException
+    assert ask(door, data, "orders") == "query_failed"
+    [read] = find_reads(door.ledger, ReadQuestion())
+    assert (read.outcome, read.reason) == ("refused", "query_failed")
+    assert spent(door) == [0]
 
 
 @pytest.mark.parametrize(
