@@ -3,23 +3,39 @@
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from urllib.parse import urlsplit
 
+from pydantic_ai.exceptions import ModelAPIError, ModelHTTPError
 from pydantic_ai.messages import ModelMessage, ModelResponse
 from pydantic_ai.models import Model, ModelRequestParameters
 from pydantic_ai.models.wrapper import WrapperModel
 from pydantic_ai.settings import ModelSettings
 
 from agent_resources.decision import Decision
-from semantic.ledger import RecordKind, derived_id
+from agent_resources.errors import ModelUnavailable
+from agent_resources.models import COMPATIBLE
+from semantic.answer import Reason
+from semantic.errors import SourceUnavailable
+from semantic.ledger import BreakerSettings, Ledger, RecordKind, Settlement, derived_id
 from semantic.read_session import ReadSession
+
+_ASK_LATER = (408, 429)
+_LONGEST_SOURCE = 400
 
 
 class RecordedModel(WrapperModel):
-    """A chat model whose requests are on record, with what they took, before anybody is given their response."""
+    """A chat model whose requests are on record, with what they took, before anybody is given their response. One that failed again and
+    again is left alone for a while, by all processes.
+    """
 
-    def __init__(self, wrapped: Model, session: ReadSession) -> None:
+    def __init__(
+        self, wrapped: Model, session: ReadSession, *, ledger: Ledger, breaker: BreakerSettings
+    ) -> None:
         super().__init__(wrapped)
         self._session = session
+        self._ledger = ledger
+        self._breaker = breaker
+        self._source = source_of(wrapped)
 
     async def request(
         self,
@@ -27,12 +43,20 @@ class RecordedModel(WrapperModel):
         model_settings: ModelSettings | None,
         model_request_parameters: ModelRequestParameters,
     ) -> ModelResponse:
-        """The response, on record. Raises what the model raises, also on record, and `LedgerUnavailable`."""
+        """The response, on record. Raises what the model raises, also on record, `ModelUnavailable` where it is left alone and was not
+        asked, and `LedgerUnavailable`.
+        """
         started = time.perf_counter()
+        await self._refuse_left_alone(started)
         try:
             response = await super().request(messages, model_settings, model_request_parameters)
         except Exception as error:
-            await self._write(started, {"error": type(error).__name__}, reason="failed")
+            await self._write(
+                started,
+                {"error": type(error).__name__},
+                reason="failed",
+                failed=(self._source,) if _is_of_provider(error) else (),
+            )
             raise
         usage = response.usage
         await self._write(
@@ -42,11 +66,27 @@ class RecordedModel(WrapperModel):
                 "output_tokens": usage.output_tokens,
                 "finish_reason": response.finish_reason,
             },
+            answered=(self._source,),
         )
         return response
 
+    async def _refuse_left_alone(self, started: float) -> None:
+        try:
+            await asyncio.to_thread(self._ledger.let_through, (self._source,), self._breaker)
+        except SourceUnavailable as error:
+            await self._write(started, {}, reason=Reason.SOURCE_UNAVAILABLE.value)
+            raise ModelUnavailable(
+                error.message, hint="run the agent later; its failed requests are on record"
+            ) from error
+
     async def _write(
-        self, started: float, took: Mapping[str, object], *, reason: str | None = None
+        self,
+        started: float,
+        took: Mapping[str, object],
+        *,
+        reason: str | None = None,
+        answered: tuple[str, ...] = (),
+        failed: tuple[str, ...] = (),
     ) -> None:
         details = {
             "model": self.model_name,
@@ -54,7 +94,24 @@ class RecordedModel(WrapperModel):
             "latency_us": int((time.perf_counter() - started) * 1_000_000),
             **took,
         }
-        await asyncio.to_thread(self._session.record, RecordKind.MODEL_CALL, details, reason=reason)
+        terms = Settlement(answered=answered, failed=failed, breaker=self._breaker)
+        await asyncio.to_thread(
+            self._session.record, RecordKind.MODEL_CALL, details, reason=reason, terms=terms
+        )
+
+
+def source_of(model: Model) -> str:
+    """The name that all processes know a chat model by: its provider and its own; a server of one's own by its address as well."""
+    name = f"model {model.system}:{model.model_name}"
+    address = urlsplit(model.base_url or "").netloc.rpartition("@")[2]
+    return (f"{name} at {address}" if model.system == COMPATIBLE else name)[:_LONGEST_SOURCE]
+
+
+def _is_of_provider(error: Exception) -> bool:
+    """Whether the provider did not answer, or has too much to do; not where it answered that the request is wrong."""
+    if isinstance(error, ModelHTTPError):
+        return error.status_code >= 500 or error.status_code in _ASK_LATER
+    return isinstance(error, ModelAPIError | ConnectionError | TimeoutError)
 
 
 def record_decision(

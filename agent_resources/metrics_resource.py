@@ -15,7 +15,7 @@ from semantic.engines.stored import PLANS_FOLDER, StoredEngine
 from semantic.errors import LedgerUnavailable
 from semantic.governed_metrics import GovernedMetrics
 from semantic.keys import load_mask_key
-from semantic.ledger import STATE_FOLDER, Ledger
+from semantic.ledger import STATE_FOLDER, Ledger, MostExposed
 from semantic.open_snapshot import QueryLimits
 from semantic.policy_file import load_policy
 from semantic.result_cache import ResultCache
@@ -58,6 +58,27 @@ class ReadSettings(dg.Config, dg.Resolvable):
         return QueryLimits(seconds=self.query_seconds, memory_mb=self.query_memory_mb)
 
 
+class SealingSettings(dg.Config, dg.Resolvable):
+    """How much may stand on record after the last checkpoint. Who writes a record that is too many signs the next one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    records: int = Field(
+        default=MostExposed.records,
+        ge=1,
+        description="So many records, that of the checkpoint included.",
+    )
+    seconds: float = Field(
+        default=MostExposed.seconds,
+        gt=0,
+        description="Each for so many seconds, while somebody writes.",
+    )
+
+    @property
+    def most_exposed(self) -> MostExposed:
+        return MostExposed(records=self.records, seconds=self.seconds)
+
+
 class GovernedMetricsResource(dg.ConfigurableResource[None]):
     """Governed reading of one dbt project's metrics. It has no way to the warehouse: reads are served from snapshots.
 
@@ -86,13 +107,20 @@ class GovernedMetricsResource(dg.ConfigurableResource[None]):
         default_factory=ReadSettings, description="What queries may use, and what is kept"
     )
 
+    sealing: SealingSettings = Field(
+        default_factory=SealingSettings,
+        description="How much of the record no checkpoint may cover",
+    )
+
     def open(self, instance: DagsterInstance) -> GovernedMetrics:
         """The door with its ledger, as a context manager. Raises `GovernedMetricsError` that says what to mend."""
         folder = self.state_folder(instance)
         return GovernedMetrics(
             catalog=self.load_catalog(),
             policy=load_policy(Path(self.policy)),
-            ledger=Ledger.open(self.ledger_place(instance), keys=folder),
+            ledger=Ledger.open(
+                self.ledger_place(instance), keys=folder, most_exposed=self.sealing.most_exposed
+            ),
             snapshots=SnapshotStore(
                 folder / "snapshots",
                 keep=self.reading.kept_snapshots,

@@ -31,6 +31,8 @@ from agent_resources.errors import ModelUnavailable
 from agent_resources.metric_tools import DESCRIBE_METRIC, LIST_METRICS, QUERY_METRICS
 
 SCRIPTED = "scripted:"
+# The provider of any server that speaks the protocol of OpenAI.
+COMPATIBLE = "openai-compatible"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,7 +154,7 @@ def resolve_model(name: str, *, api_key: str | None = None, base_url: str | None
         )
     if base_url:
         provider = OpenAICompatibleProvider(
-            "openai-compatible", base_url=base_url, api_key=api_key or "none"
+            COMPATIBLE, base_url=base_url, api_key=api_key or "none"
         )
         return OpenAIChatModel(name.removeprefix("openai:"), provider=provider)
     try:

@@ -47,7 +47,10 @@ def run_agent(
     with metrics.session(definition.reader, context, snapshot=snapshot) as session:
         version = session.snapshot.version
         reader = MetricReader(metrics, session, max_rows=definition.limits.rows, on_read=on_read)
-        engine = _build_engine(definition, RecordedModel(model, session))
+        recorded = RecordedModel(
+            model, session, ledger=metrics.ledger, breaker=metrics.policy.breaker
+        )
+        engine = _build_engine(definition, recorded)
         try:
             result = _run_bounded(
                 lambda: engine.run(

@@ -8,7 +8,11 @@ from pathlib import Path
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DbtProject
 
-from agent_resources.metrics_resource import GovernedMetricsResource, ReadSettings
+from agent_resources.metrics_resource import (
+    GovernedMetricsResource,
+    ReadSettings,
+    SealingSettings,
+)
 from orchestration_assets.dbt_project import DbtAssets, load_dbt_assets, locate_warehouse
 from orchestration_assets.governed_snapshot import (
     SNAPSHOT_KEY,
@@ -66,6 +70,7 @@ def load_metrics_project(
     ledger: str = "",
     allow_ephemeral_record: bool = False,
     reading: ReadSettings | None = None,
+    sealing: SealingSettings | None = None,
 ) -> MetricsProject:
     """Reads the dbt artifacts and the policy. Opens no warehouse, no ledger and no engine.
 
@@ -81,6 +86,7 @@ def load_metrics_project(
         ledger=ledger,
         allow_ephemeral_record=allow_ephemeral_record,
         reading=reading or ReadSettings(),
+        sealing=sealing or SealingSettings(),
     )
     named = warehouse.resolve() if warehouse else None
     catalog = resource.load_catalog()

@@ -1,6 +1,7 @@
 """Files and folders that are there after a power cut."""
 
 import os
+import secrets
 from pathlib import Path
 
 
@@ -19,4 +20,17 @@ def make_folder(path: Path) -> None:
         return
     make_folder(path.parent)
     path.mkdir(exist_ok=True)
+    sync(path.parent)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Writes a text to a file, so that what was there before or the whole text is found there, whenever the power goes. Raises `OSError`."""
+    make_folder(path.parent)
+    fresh = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        fresh.write_text(text)
+        sync(fresh)
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)
     sync(path.parent)

@@ -46,6 +46,11 @@ class SigningKeys:
             _ = self.current
         return self._published()
 
+    @property
+    def is_there(self) -> bool:
+        """Whether the private key has been made."""
+        return self._current is not None or (self._folder / "signing.key").exists()
+
     def matching(self, public: str) -> Ed25519PrivateKey | None:
         """The private key of a public one in hexadecimal, where it is here: another process may have changed the key meanwhile, or have
         died while it did.
@@ -121,6 +126,8 @@ class SigningKeys:
 
 class GivenKey:
     """One key that is not kept in a folder."""
+
+    is_there = True
 
     def __init__(self, key: Ed25519PrivateKey) -> None:
         self.current = key

@@ -36,6 +36,8 @@ from semantic.snapshot_record import SnapshotRecord
 from semantic.suppression import suppressed
 
 Rows = list[tuple[Any, ...]]
+# What says that the data does not answer, whoever asks for what. Anything else may be the query's own fault.
+_OF_WAREHOUSE = (duckdb.IOException, duckdb.ConnectionException, duckdb.FatalException)
 
 
 class Holding(Protocol):
@@ -73,7 +75,7 @@ class Read:
         except Refused:
             self._refuse_other_policy()
             raise
-        self._record.begin(ready)
+        self._begin(ready)
         started = time.perf_counter()
         found = self._execute(ready)
         elapsed = int((time.perf_counter() - started) * 1_000_000)
@@ -170,6 +172,15 @@ class Read:
         if published != self._door.policy.hash:
             raise other_policy(f"published {published}, presented {self._door.policy.hash}")
 
+    def _begin(self, ready: Prepared) -> None:
+        """Puts on record what is about to be read, with what it may take. Raises `Refused`."""
+        try:
+            self._record.begin(ready)
+        except duckdb.Error as error:
+            raise Refused(
+                Reason.QUERY_FAILED, "The query failed", detail=str(error)[:2000]
+            ) from error
+
     def _execute(self, ready: Prepared) -> Fetched:
         """All rows that were found: one more than the limit where there are more, every group where these are counted."""
         plan, request = ready.plan, ready.request
@@ -197,7 +208,11 @@ class Read:
         except duckdb.Error as error:
             reason, message = _failure(error)
             raise self._failed(
-                ready, reason, message, {"error": Erasable(str(error)[:2000])}
+                ready,
+                reason,
+                message,
+                {"error": Erasable(str(error)[:2000])},
+                is_of_warehouse=isinstance(error, _OF_WAREHOUSE),
             ) from error
 
     def _failed(
@@ -208,9 +223,10 @@ class Read:
         details: Mapping[str, object],
         *,
         hint: str | None = None,
+        is_of_warehouse: bool = False,
     ) -> Refused:
         """The refusal of a read whose intent is on record: this is its outcome."""
-        self._record.fail(ready, reason, details)
+        self._record.fail(ready, reason, details, is_of_warehouse=is_of_warehouse)
         return Refused(reason, message, hint=hint, is_recorded=True)
 
     def _told(self, ready: Prepared, found: Rows) -> tuple[Rows, tuple[Notice, ...]]:

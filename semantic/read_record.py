@@ -83,15 +83,22 @@ class ReadRecord:
                 "notices": [f"{item.kind}: {item.text}" for item in notices],
                 "latency_us": elapsed,
             },
-            terms=self._settlement(ready, rows=len(rows), is_answered=True),
+            terms=self._settlement(rows=len(rows), answered=_sources(ready)),
         )
         if not is_new:
             self._refuse_other_outcome(digest)
 
-    def fail(self, ready: Prepared, reason: Reason, details: Mapping[str, object]) -> None:
-        """Writes why nothing is released of what was begun."""
-        is_answered = None if reason is Reason.INVALID_QUERY else False
-        terms = self._settlement(ready, rows=0, is_answered=is_answered)
+    def fail(
+        self,
+        ready: Prepared,
+        reason: Reason,
+        details: Mapping[str, object],
+        *,
+        is_of_warehouse: bool = False,
+    ) -> None:
+        """Writes why nothing is released of what was begun: by the query, by its metrics, or by the warehouse under them."""
+        failed = _sources(ready) if is_of_warehouse else _metrics(ready)
+        terms = self._settlement(rows=0, failed=() if reason is Reason.INVALID_QUERY else failed)
         self._append(RecordKind.OUTCOME, reason=reason.value, details=details, terms=terms)
 
     def _append_intent(self, ready: Prepared) -> None:
@@ -125,7 +132,8 @@ class ReadRecord:
             terms=Admission(
                 policy_hash=self._door.policy.hash,
                 charges=self._charges,
-                sources=self._sources(ready),
+                # The refresh tries also what failed before: it looks at new data.
+                sources=() if self._reader.name == REFRESH else _sources(ready),
                 breaker=self._door.policy.breaker,
             ),
         )
@@ -140,15 +148,21 @@ class ReadRecord:
                 hint="ask again",
             )
 
-    def _settlement(self, ready: Prepared, *, rows: int, is_answered: bool | None) -> Settlement:
+    def _settlement(
+        self,
+        *,
+        rows: int,
+        answered: tuple[str, ...] = (),
+        failed: tuple[str, ...] = (),
+    ) -> Settlement:
         """What this read took of its budgets: one query, so many rows, and all that it was to scan."""
         scanned = [item.most for item in self._charges if item.budget.unit is Unit.BYTES]
         return Settlement(
             charges=self._charges,
             spent={Unit.QUERIES: 1, Unit.ROWS: rows, Unit.BYTES: max(scanned, default=0)},
-            sources=tuple(f"metric {permit.metric}" for permit in ready.request.permits),
+            answered=answered,
+            failed=failed,
             breaker=self._door.policy.breaker,
-            is_answered=is_answered,
         )
 
     def _append(
@@ -200,11 +214,14 @@ class ReadRecord:
             for charge in rule.charges(self._reader.names, team, self._context, metrics, most)
         )
 
-    def _sources(self, ready: Prepared) -> tuple[str, ...]:
-        """What has to answer. The refresh tries also what failed before: it looks at new data."""
-        if self._reader.name == REFRESH:
-            return ()
-        return tuple(f"metric {permit.metric}" for permit in ready.request.permits)
+
+def _metrics(ready: Prepared) -> tuple[str, ...]:
+    return tuple(f"metric {permit.metric}" for permit in ready.request.permits)
+
+
+def _sources(ready: Prepared) -> tuple[str, ...]:
+    """What has to answer: the metrics, and the warehouse that they are of."""
+    return (*_metrics(ready), f"warehouse {ready.snapshot.database}")
 
 
 def other_policy(detail: str) -> Refused:

@@ -19,6 +19,7 @@ from semantic.ledger import (
     ReadContext,
     Record,
     RecordKind,
+    Terms,
     Touched,
     new_read_id,
     uuid7,
@@ -169,8 +170,11 @@ class ReadSession:
         *,
         record_id: str | None = None,
         reason: str | None = None,
+        terms: Terms | None = None,
     ) -> str:
-        """Writes something that this reader did beside reading. Returns its id, a new one unless one is given. Raises `LedgerUnavailable`."""
+        """Writes something that this reader did beside reading, on its terms. Returns its id, a new one unless one is given. Raises
+        `LedgerUnavailable`.
+        """
         written = Record(
             record_id=record_id or str(uuid7()),
             kind=kind,
@@ -181,7 +185,7 @@ class ReadSession:
             reason=reason,
             details=details,
         )
-        self._door.ledger.append(written)
+        self._door.ledger.append(written, terms)
         return written.record_id
 
     def renew(self) -> SnapshotRecord:

@@ -150,9 +150,10 @@ def test_the_repository_names_no_place_of_its_making() -> None:
 
 # What reaches data or writes SQL, and the only modules that may name it. Each has its reason.
 WAYS = {
-    # Opens the copy that reads are served from, and copies the warehouse.
-    "duckdb.connect": {"semantic.snapshot", "semantic.open_snapshot"},
+    # Opens the copy that reads are served from, copies the warehouse, and writes and reads archives of the record.
+    "duckdb.connect": {"semantic.snapshot", "semantic.open_snapshot", "semantic.ledger.archive"},
     "duckdb": {
+        "semantic.ledger.archive",
         "semantic.snapshot",
         "semantic.open_snapshot",
         "semantic.read",

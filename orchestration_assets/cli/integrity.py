@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from orchestration_assets.cli.elsewhere import write_elsewhere, write_file
 from orchestration_assets.cli.output import print_json, say
 from orchestration_assets.cli.place import Place
 from semantic.errors import GovernedMetricsError
@@ -49,20 +50,26 @@ def verify(
 def checkpoint(
     context: typer.Context,
     to: Annotated[
-        Path | None, typer.Option(help="Also write it to this file, best on another machine.")
+        str | None,
+        typer.Option(
+            help="Also write it to this file, best on another machine, or to an object that a URL names."
+        ),
     ] = None,
 ) -> None:
     """Signs a checkpoint over everything on record. Whoever keeps it elsewhere finds any later change to what came before.
 
     Example: governed-agents checkpoint --to /mnt/elsewhere/today.checkpoint
     """
-    place = Place.of(context)
-    note = place.ledger.seal()
+    ledger = Place.of(context).ledger
+    before = ledger.covered()
+    note = ledger.seal()
     if note is None:
         raise GovernedMetricsError("Nothing is on record yet")
     if to is not None:
-        _write(to, note)
+        write_elsewhere(to, note)
     typer.echo(note, nl=False)
+    covered = ledger.covered()
+    say(f"It covers {_many(covered, 'record')}, of which {covered - before:,} were exposed before")
 
 
 def prove(
@@ -82,7 +89,7 @@ def prove(
         )
     for kind, text in proofs.items():
         path = to / f"{read_id}-{kind}{PROOF}"
-        _write(path, text)
+        write_file(path, text)
         typer.echo(path)
     say(f"check with: python verify_proof.py FILE {place.ledger.public_key}")
 
@@ -136,11 +143,3 @@ def _plain(found: Verified) -> dict[str, object]:
             {"seq": item.seq, "harm": item.harm.value, "text": item.text} for item in found.findings
         ],
     }
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    except OSError as error:
-        raise GovernedMetricsError(f"Cannot write {path}: {error.strerror}") from error

@@ -10,6 +10,7 @@ import typer
 from orchestration_assets.cli.ask import asked_query, time_range
 from orchestration_assets.cli.output import print_json, print_table, say
 from orchestration_assets.cli.place import Place
+from semantic.budget_diff import LimitChange, limit_changes
 from semantic.ledger import AskedQuery, asked_queries
 from semantic.policy import REFRESH, Policy, Reader
 from semantic.policy_check import check_policy, check_reach
@@ -116,7 +117,7 @@ def diff(
     ] = 30,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """What a changed policy would newly allow or refuse, over the queries that were really asked.
+    """What a changed policy would newly allow or refuse, over the queries that were really asked, and which budgets it changes.
 
     Example: governed-agents policy diff policy.yaml --days 7
     """
@@ -133,9 +134,15 @@ def diff(
             lambda item: _reader(place, item),
         )
     )
+    limits = list(limit_changes(place.policy, loaded))
     if as_json:
-        print_json(map(_plain, changes))
+        print_json([*map(_plain_limit, limits), *map(_plain, changes)])
         return
+    if limits:
+        print_table(
+            ["limit", "now", "then"],
+            [(item.limit, item.before or "none", item.after or "none") for item in limits],
+        )
     print_table(
         ["reader", "query", "times", "now", "then"],
         [
@@ -182,6 +189,10 @@ def _in_words(query: MetricQuery) -> str:
     by = f" by {', '.join(query.group_by)}" if query.group_by else ""
     filtered = f", {len(query.filters)} filters" if query.filters else ""
     return f"{named}{by}{filtered}"
+
+
+def _plain_limit(change: LimitChange) -> dict[str, Any]:
+    return {"limit": change.limit, "now": change.before, "then": change.after}
 
 
 def _plain(change: PolicyChange) -> dict[str, Any]:

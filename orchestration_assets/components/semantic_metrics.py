@@ -15,7 +15,7 @@ from dagster_dbt.dbt_project_manager import DbtProjectManager, NoopDbtProjectMan
 from dagster_dbt.errors import DagsterDbtError
 from pydantic import BaseModel, Field
 
-from agent_resources.metrics_resource import ReadSettings
+from agent_resources.metrics_resource import ReadSettings, SealingSettings
 from orchestration_assets.components.defs_folder import folder_of, load_component_in
 from orchestration_assets.errors import DefinitionsError, told_at_load
 from orchestration_assets.metrics_project import (
@@ -138,6 +138,13 @@ class SemanticMetricsComponent(dg.Component, dg.Resolvable):
             examples=[{"query_seconds": 60, "query_memory_mb": 4096, "kept_snapshots": 10}],
         ),
     ] = None
+    sealing: Annotated[
+        SealingSettings | None,
+        dg.Resolver.default(
+            description="How many records may stand after the last checkpoint, and for how long.",
+            examples=[{"records": 1000, "seconds": 60}],
+        ),
+    ] = None
     sensor_is_running: Annotated[
         bool,
         dg.Resolver.default(
@@ -169,6 +176,7 @@ class SemanticMetricsComponent(dg.Component, dg.Resolvable):
                 ledger=self.ledger,
                 allow_ephemeral_record=self.allow_ephemeral_record,
                 reading=self.reading,
+                sealing=self.sealing,
             )
         return self._loaded[folder]
 

@@ -6,6 +6,7 @@ from semantic.ledger.backup import backup_to
 from semantic.ledger.breakers import BreakerSettings
 from semantic.ledger.budgets import Budget, Charge, Unit
 from semantic.ledger.erasable import ERASED, Erasable
+from semantic.ledger.exposure import MostExposed
 from semantic.ledger.finding import Finding, Harm
 from semantic.ledger.ledger import STATE_FOLDER, Ledger
 from semantic.ledger.note import Checkpoint, NoteError, open_note
@@ -46,6 +47,7 @@ __all__ = [
     "Harm",
     "Ledger",
     "MetricRead",
+    "MostExposed",
     "NoteError",
     "Period",
     "Read",

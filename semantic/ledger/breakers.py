@@ -45,14 +45,19 @@ class Breakers:
         """The open ones of these."""
         return [row for name in sorted(names) if (row := self._found.get(name)) and row.opened_at]
 
+    def must_try(self, names: Collection[str], settings: BreakerSettings) -> bool:
+        """Whether one of these is open, and it is time to try it. Raises `SourceUnavailable` where it is not yet."""
+        opened = self.opened(names)
+        for row in opened:
+            if _free(row, settings) > self._at:
+                raise _left_alone(row, settings)
+        return bool(opened)
+
     def try_again(self, opened: Iterable[Breaker], settings: BreakerSettings) -> None:
         """Lets a call through to open ones where it is the one that tries them. Raises `SourceUnavailable`."""
         for row in opened:
             if not self._may_try(row.name, settings):
-                raise SourceUnavailable(
-                    f"{row.name} failed {row.failures:,} times in a row, and is left alone until {_free(row, settings)} UTC",
-                    hint="ask later; the operator finds the failures with `governed-agents reads --refused`",
-                )
+                raise _left_alone(row, settings)
 
     def succeeded(self, names: Collection[str]) -> None:
         """Closes those of sources that answered."""
@@ -95,4 +100,12 @@ class Breakers:
 
 
 def _free(row: Breaker, settings: BreakerSettings) -> str:
-    return later(str(row.tried_at or row.opened_at), settings.seconds)[11:19]
+    """When it may be tried again."""
+    return later(str(row.tried_at or row.opened_at), settings.seconds)
+
+
+def _left_alone(row: Breaker, settings: BreakerSettings) -> SourceUnavailable:
+    return SourceUnavailable(
+        f"{row.name} failed {row.failures:,} times in a row, and is left alone until {_free(row, settings)[11:19]} UTC",
+        hint="ask later; the operator finds the failures with `governed-agents reads --refused`",
+    )

@@ -16,6 +16,10 @@ from semantic.ledger.moment import since_1970
 from semantic.ledger.schema import reservations, spending
 
 SLICES = 60
+# A clock that was ahead by less than this takes away nothing that counts when it is right again.
+MARGIN_SECONDS = 86_400
+# For so long after it was spent last, what has no window counts.
+ALTOGETHER_SECONDS = 366 * 86_400
 
 
 class Unit(StrEnum):
@@ -35,7 +39,8 @@ class Unit(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """At most `limit` of a unit under one name: within any `seconds`, or altogether where that is None.
+    """At most `limit` of a unit under one name: within any `seconds`, or altogether where that is None, which ends a year after it was
+    spent last.
 
     What is older than `seconds` is free again after at most a sixtieth more.
     """
@@ -58,6 +63,13 @@ class Budget:
         """The oldest part that still counts at a moment."""
         return (moment - self.seconds) // self._slice_seconds if self.seconds else 0
 
+    def kept_until(self, moment: int) -> int:
+        """When what is spent at a moment has long left its window."""
+        if not self.seconds:
+            return moment + ALTOGETHER_SECONDS
+        end_of_slice = (self.slice_at(moment) + 1) * self._slice_seconds
+        return end_of_slice + self.seconds + MARGIN_SECONDS
+
     @property
     def _slice_seconds(self) -> int:
         return max(1, (self.seconds or 0) // SLICES)
@@ -76,15 +88,16 @@ _SPENT = sa.select(sa.func.coalesce(sa.func.sum(spending.c.amount), 0)).where(
 )
 # The limit is looked at and the amount added by one statement, under the claim to the line.
 _TAKE = sa.text(
-    "INSERT INTO spending (line, slice, amount) SELECT :line, :slice, :amount WHERE "
+    "INSERT INTO spending (line, slice, amount, kept_until) SELECT :line, :slice, :amount, :kept_until WHERE "
     "(SELECT coalesce(sum(amount), 0) FROM spending WHERE line = :line AND slice >= :first) + :amount <= :limit "
-    "ON CONFLICT (line, slice) DO UPDATE SET amount = spending.amount + excluded.amount"
+    "ON CONFLICT (line, slice) DO UPDATE SET amount = spending.amount + excluded.amount, kept_until = excluded.kept_until"
 ).bindparams(
     sa.bindparam("line", type_=sa.String),
     sa.bindparam("slice", type_=sa.BigInteger),
     sa.bindparam("amount", type_=sa.BigInteger),
     sa.bindparam("first", type_=sa.BigInteger),
     sa.bindparam("limit", type_=sa.BigInteger),
+    sa.bindparam("kept_until", type_=sa.BigInteger),
 )
 
 
@@ -108,6 +121,17 @@ def release(connection: sa.Connection, record_ids: Iterable[str]) -> None:
         _give_back(connection, row, 0 if Unit(row.unit).is_spent_when_unknown else row.amount)
 
 
+def has_outlived(connection: sa.Connection, at: str) -> bool:
+    """Whether there is what no budget counts any more."""
+    found = sa.select(spending.c.line).where(spending.c.kept_until < since_1970(at)).limit(1)
+    return connection.execute(found).first() is not None
+
+
+def remove_outlived(connection: sa.Connection, at: str) -> None:
+    """Removes what no budget counts any more. Nobody may write beside this transaction."""
+    connection.execute(sa.delete(spending).where(spending.c.kept_until < since_1970(at)))
+
+
 def spent(connection: sa.Connection, budget: Budget, at: str) -> int:
     """How much of a budget is spent or reserved at a moment."""
     moment = since_1970(at)
@@ -125,6 +149,7 @@ def _take(connection: sa.Connection, record_id: str, charge: Charge, at: str, un
             "amount": charge.most,
             "first": budget.first_slice(moment),
             "limit": budget.limit,
+            "kept_until": budget.kept_until(moment),
         },
     )
     if taken.rowcount != 1:

@@ -1,8 +1,8 @@
 """The append-only record of every read and refusal. If it cannot be written, no data is released."""
 
 import json
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -10,12 +10,15 @@ import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from semantic.canonical import canonical_json
-from semantic.errors import LedgerUnavailable
-from semantic.keys import GivenKey, SigningKeys, hex_of
+from semantic.errors import SourceUnavailable
+from semantic.keys import GivenKey, SigningKeys
 from semantic.ledger.archive import Archive
+from semantic.ledger.breakers import Breakers, BreakerSettings
 from semantic.ledger.budgets import Budget, spent
 from semantic.ledger.chain import content_of
 from semantic.ledger.erasable import erase_all_with, restored
+from semantic.ledger.exposure import MostExposed
+from semantic.ledger.exposure_bound import ExposureBound
 from semantic.ledger.newest import (
     AGENT,
     METRICS,
@@ -25,17 +28,16 @@ from semantic.ledger.newest import (
 )
 from semantic.ledger.note import Checkpoint
 from semantic.ledger.postgres_store import PostgresStore
-from semantic.ledger.proof import prove
 from semantic.ledger.record import ReadContext, Record, RecordKind, uuid7
 from semantic.ledger.schema import agents, records
-from semantic.ledger.sealing import has_unsealed, last_seal, seal
-from semantic.ledger.signatures import vouch
+from semantic.ledger.sealer import Sealer
+from semantic.ledger.sealing import last_seal
 from semantic.ledger.sqlite_store import SqliteStore
 from semantic.ledger.store import Store
-from semantic.ledger.sweeper import sweep, unfinished
+from semantic.ledger.sweeper import is_clean, sweep
 from semantic.ledger.terms import LEASE_SECONDS, Terms
 from semantic.ledger.transaction import Transaction
-from semantic.ledger.verify import Verified, verify
+from semantic.ledger.verify import Verified
 from semantic.ledger.writer import Writer
 
 STATE_FOLDER = "governed_agents"
@@ -54,30 +56,43 @@ class Ledger:
         *,
         keys: Path | None = None,
         key: Ed25519PrivateKey | None = None,
+        most_exposed: MostExposed | None = None,
         archive: Path | None = None,
     ) -> None:
         self._store = store
         self.archive = Archive(archive)
         self._writer = Writer(store)
-        self._given_keys = GivenKey(key) if key else SigningKeys(keys) if keys else None
+        given = GivenKey(key) if key else SigningKeys(keys) if keys else None
+        self._sealer = Sealer(store, self._writer, given, self.archive)
+        self._bound = ExposureBound(self._sealer, most_exposed or MostExposed())
 
     @classmethod
     def open(
-        cls, place: Path | str, *, keys: Path | None = None, key: Ed25519PrivateKey | None = None
+        cls,
+        place: Path | str,
+        *,
+        keys: Path | None = None,
+        key: Ed25519PrivateKey | None = None,
+        most_exposed: MostExposed | None = None,
     ) -> Self:
         """The ledger in a SQLite file, or in the Postgres database that a URL names; made if it is not there.
 
-        Checkpoints are signed with `key`, by default the one in the folder `keys`, which is the file's own unless another is given.
-        What is archived stands beside the file, or beside the keys of a database.
+        Checkpoints are signed with `key`, by default the one in the folder `keys`, which is the file's own unless another is given;
+        also by who writes, where more is exposed than `most_exposed` lets be. What is archived stands beside the file, or beside the keys
+        of a database.
         """
+        store: Store
+        beside: Path | None
         if isinstance(place, Path):
-            archive = place.parent / ARCHIVE_FOLDER
-            return cls(SqliteStore(place), keys=keys or place.parent, key=key, archive=archive)
+            store, keys, beside = SqliteStore(place), keys or place.parent, place.parent
+        else:
+            store, beside = PostgresStore(place), keys
         return cls(
-            PostgresStore(place),
+            store,
             keys=keys,
             key=key,
-            archive=keys / ARCHIVE_FOLDER if keys else None,
+            most_exposed=most_exposed,
+            archive=beside / ARCHIVE_FOLDER if beside else None,
         )
 
     @classmethod
@@ -95,7 +110,27 @@ class Ledger:
 
         Raises what its terms raise: `PolicyNotCurrent`, `BudgetSpent`, `SourceUnavailable`.
         """
-        return self._writer.append(record, terms)
+        is_new = self._writer.append(record, terms)
+        self._bound_exposure()
+        return is_new
+
+    def let_through(self, sources: Collection[str], settings: BreakerSettings) -> None:
+        """Lets a call through that has no record of its own before it is made. Raises `SourceUnavailable` where one of its sources is left
+        alone, and somebody else tries it, if anybody.
+        """
+        with self.reading() as connection:
+            if not Breakers(connection, self._store.now(connection)).must_try(sources, settings):
+                return
+        refused: SourceUnavailable | None = None
+        with self.transaction() as transaction:
+            breakers = transaction.breakers
+            try:
+                with transaction.connection.begin_nested():
+                    breakers.try_again(breakers.opened(sources), settings)
+            except SourceUnavailable as error:
+                refused = error
+        if refused is not None:
+            raise refused
 
     def body(self, record_id: str, kind: RecordKind) -> dict[str, Any] | None:
         """What a record says, with what was not erased of it, or None where there is none."""
@@ -110,10 +145,6 @@ class Ledger:
                 found = archived[0][3] if archived else None
             return None if found is None else restored(connection, [content_of(found)])[0]
 
-    def transaction(self) -> AbstractContextManager[Transaction]:
-        """A transaction that nobody else writes beside, durable when the block has ended."""
-        return self._writer.transaction()
-
     def publish_policy(self, policy_hash: str, text: str, *, by: str, run_id: str | None) -> bool:
         """Makes a policy the current one. Returns whether it was not already."""
         record = Record(
@@ -124,7 +155,7 @@ class Ledger:
             reason=policy_hash,
             details={"policy": text},
         )
-        with self._writer.transaction() as transaction:
+        with self.transaction() as transaction:
             return transaction.policy_hash != policy_hash and transaction.add(record)
 
     def record_definitions(
@@ -132,22 +163,20 @@ class Ledger:
     ) -> tuple[str, ...]:
         """Writes by what definition each metric goes now, where that is not on record. Returns those that changed, by name."""
         with self.reading() as connection:
-            before = definitions_on_record(connection)
-        changed = {
-            name: [before.get(name), hashes.get(name)]
-            for name in sorted({*before, *hashes})
-            if before.get(name) != hashes.get(name)
-        }
-        if changed:
-            record = Record(
-                record_id=str(uuid7()),
-                kind=RecordKind.DEFINITION,
-                reader=by,
-                context=ReadContext(run_id=run_id),
-                reason=METRICS,
-                details={"changed": changed, "definitions": dict(hashes)},
-            )
-            self._writer.append(record)
+            if not _changed(definitions_on_record(connection), hashes):
+                return ()
+        with self.transaction() as transaction:
+            changed = _changed(definitions_on_record(transaction.connection), hashes)
+            if changed:
+                record = Record(
+                    record_id=str(uuid7()),
+                    kind=RecordKind.DEFINITION,
+                    reader=by,
+                    context=ReadContext(run_id=run_id),
+                    reason=METRICS,
+                    details={"changed": changed, "definitions": dict(hashes)},
+                )
+                transaction.add(record)
         return tuple(changed)
 
     def current_policy_hash(self) -> str | None:
@@ -169,12 +198,11 @@ class Ledger:
         """Keeps the newest definition of an agent, for the registry, and puts on record that it changed."""
         body = canonical_json(dict(definition))
         with self.reading() as connection:
-            known = connection.execute(
-                sa.select(agents.c.body).where(agents.c.name == name)
-            ).scalar_one_or_none()
-        if known == body:
-            return
-        with self._writer.transaction() as transaction:
+            if _registered(connection, name) == body:
+                return
+        with self.transaction() as transaction:
+            if _registered(transaction.connection, name) == body:
+                return
             row = {
                 "registered_at": transaction.at,
                 "definition_hash": definition_hash,
@@ -202,53 +230,36 @@ class Ledger:
 
     def seal(self) -> str | None:
         """Covers everything on record by a signed checkpoint. Returns the newest one as a note, None where nothing is on record."""
-        while self._has_unsealed():
-            with self._writer.transaction() as transaction:
-                seal(transaction, self._signing_key(transaction.connection))
+        return self._sealer.seal()
+
+    def covered(self) -> int:
+        """How many records the newest checkpoint covers."""
         with self.reading() as connection:
             found = last_seal(connection)
-        return found.note if found else None
+        return found.size if found else 0
 
     def change_signing_key(self, *, is_lost: bool = False) -> str:
         """Signs with a new key from here on, for which the one before vouches, unless that is lost. Returns the new public key.
 
         Old checkpoints and proofs stay good. Raises `LedgerUnavailable` where the key before is needed and not here.
         """
-        keys = self._keys
-        if not isinstance(keys, SigningKeys):
-            raise LedgerUnavailable("The signing key of this ledger is not kept in a folder")
-        if not is_lost:
-            self.seal()
-        with self._writer.transaction() as transaction:
-            before = last_seal(transaction.connection)
-            voucher = None
-            if before is not None and not is_lost:
-                old = self._signing_key(transaction.connection)
-                key = keys.change()
-                voucher = vouch(old, key.public_key())
-            elif before is not None and before.key and keys.matching(before.key):
-                raise LedgerUnavailable(
-                    "The signing key is not lost", hint="run `governed-agents keys change`"
-                )
-            else:
-                key = keys.change()
-            seal(transaction, key, is_new_key=True, voucher=voucher)
-        keys.forget_before()
-        return self.public_key
+        return self._sealer.change_key(is_lost=is_lost)
 
     def sweep(self, *, older_than: float = LEASE_SECONDS) -> tuple[str, ...]:
-        """Closes what began so many seconds ago and has no outcome, as indeterminate. Returns the ids of what it closed."""
+        """Closes what began so many seconds ago and has no outcome, as indeterminate, and removes what no budget
+        counts any more. Returns the ids of what it closed.
+        """
         with self.reading() as connection:
-            if not unfinished(connection, self._store.now(connection), older_than):
+            if is_clean(connection, self._store.now(connection), older_than):
                 return ()
-        with self._writer.transaction() as transaction:
+        with self.transaction() as transaction:
             return sweep(transaction, older_than=older_than)
 
     def erase(self, text: str, *, by: str, reason: str) -> tuple[int, int]:
         """Erases every erasable value in which a text stands, and puts on record how many were, not which. Returns how many values of how
         many records.
         """
-        with self._writer.transaction() as transaction:
+        with self.transaction() as transaction:
             values, of_records = erase_all_with(transaction.connection, text)
             record = Record(
                 record_id=str(uuid7()),
@@ -272,37 +283,28 @@ class Ledger:
         also: Sequence[Ed25519PublicKey] = (),
     ) -> Verified:
         """Walks the whole record. `against` is a checkpoint that was kept elsewhere; `also` are keys that are trusted beside those here."""
-        with self.reading() as connection:
-            return verify(
-                connection,
-                [*self._keys.public, *also],
-                highest_number=self._store.highest_number(connection),
-                against=against,
-                archive=self.archive,
-            )
+        return self._sealer.verify(against=against, also=also)
 
     def prove(self, record_id: str) -> dict[str, str]:
         """By kind of record, a proof that the record with this id is there, in the form of https://c2sp.org/tlog-proof.
 
         Seals what no checkpoint covers yet. Empty where there is no such record.
         """
-        self.seal()
-        with self.reading() as connection:
-            return prove(self.archive, connection, record_id)
+        return self._sealer.prove(record_id)
 
     @property
     def public_key(self) -> str:
         """The key by which checkpoints of this ledger are checked now, in hexadecimal."""
-        return hex_of(self._keys.current)
+        return self._sealer.public_key
 
     @property
     def public_keys(self) -> tuple[Ed25519PublicKey, ...]:
         """Every key by which checkpoints of this ledger were checked, as far as it is known here, the oldest first."""
-        return self._keys.public
+        return self._sealer.public_keys
 
     def sign(self, connection: sa.Connection, checkpoint: Checkpoint) -> str:
         """A checkpoint as a note, signed with the key that was signed with last."""
-        return checkpoint.signed(self._signing_key(connection))
+        return self._sealer.sign(connection, checkpoint)
 
     def now(self, connection: sa.Connection) -> str:
         """The time of the database, in UTC to the millisecond."""
@@ -312,31 +314,16 @@ class Ledger:
         """Removes from the files of the database what was deleted, as far as it can."""
         self._store.shred()
 
-    def _has_unsealed(self) -> bool:
-        with self.reading() as connection:
-            return has_unsealed(connection)
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """A transaction that nobody else writes beside, durable when the block has ended."""
+        with self._writer.transaction() as transaction:
+            yield transaction
+        self._bound_exposure()
 
-    def _signing_key(self, connection: sa.Connection) -> Ed25519PrivateKey:
-        """The key that was signed with last. Another one would be a break that nobody could tell from a forger's."""
-        before = last_seal(connection)
-        if before is None or before.key is None:
-            return self._keys.current
-        key = self._keys.matching(before.key)
-        if key is None:
-            raise LedgerUnavailable(
-                f"The record was last signed with the key {before.key[:16]}..., which is not here",
-                hint="restore signing.key from its backup; where it is lost, run `governed-agents keys replace`",
-            )
-        return key
-
-    @property
-    def _keys(self) -> SigningKeys | GivenKey:
-        if self._given_keys is None:
-            raise LedgerUnavailable(
-                "There is no place for the key that checkpoints are signed with",
-                hint="name a folder for keys, which every process of this ledger reads",
-            )
-        return self._given_keys
+    def _bound_exposure(self) -> None:
+        if self._writer.written is not None:
+            self._bound.keep(self._writer.written)
 
     def reading(self) -> AbstractContextManager[sa.Connection]:
         """A connection for questions."""
@@ -345,3 +332,20 @@ class Ledger:
     def close(self) -> None:
         """Closes the file. Other processes may still have it open."""
         self._store.close()
+
+
+def _changed(before: Mapping[str, str], now: Mapping[str, str]) -> dict[str, list[str | None]]:
+    """By name, what was and what is, where these differ."""
+    return {
+        name: [before.get(name), now.get(name)]
+        for name in sorted({*before, *now})
+        if before.get(name) != now.get(name)
+    }
+
+
+def _registered(connection: sa.Connection, name: str) -> bytes | None:
+    """The newest definition of an agent, as it was registered."""
+    found: bytes | None = connection.execute(
+        sa.select(agents.c.body).where(agents.c.name == name)
+    ).scalar_one_or_none()
+    return found

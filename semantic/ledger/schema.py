@@ -147,13 +147,14 @@ erasable_values = Table(
     Column("value", Text, nullable=False),
 )
 
-# What was spent under a budget, by parts of its window.
+# What was spent under a budget, by parts of its window, each with the second since 1970 until which it is kept.
 spending = Table(
     "spending",
     metadata,
     Column("line", String(400), primary_key=True),
     Column("slice", _NUMBER, primary_key=True, autoincrement=False),
     Column("amount", _NUMBER, nullable=False),
+    Column("kept_until", _NUMBER, nullable=False),
 )
 
 # What is reserved of it, for which record, and until when. It is contained in what was spent.

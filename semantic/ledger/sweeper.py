@@ -1,10 +1,10 @@
-"""Closes what began and will not end: its process died, or nobody heard of it again."""
+"""Closes what began and will not end, since its process died or nobody heard of it again, and removes what no budget counts any more."""
 
 from collections.abc import Sequence
 
 import sqlalchemy as sa
 
-from semantic.ledger.budgets import release
+from semantic.ledger.budgets import has_outlived, release, remove_outlived
 from semantic.ledger.chain import content_of
 from semantic.ledger.moment import later
 from semantic.ledger.read_index import ReadOutcome
@@ -16,7 +16,7 @@ from semantic.ledger.transaction import Transaction
 def sweep(transaction: Transaction, *, older_than: float) -> tuple[str, ...]:
     """Gives each read that has been open for so many seconds, and whatever holds a reservation that ran out, an outcome: indeterminate.
 
-    Returns their ids. Nobody may write beside this transaction. Who comes back after this is told that another outcome is on record,
+    Returns their ids, and removes what no budget counts any more. Nobody may write beside this transaction. Who comes back after this is told that another outcome is on record,
     and releases nothing.
     """
     connection = transaction.connection
@@ -26,7 +26,13 @@ def sweep(transaction: Transaction, *, older_than: float) -> tuple[str, ...]:
     ids = tuple(row.record_id for row in found)
     if ids:
         release(connection, ids)
+    remove_outlived(connection, transaction.at)
     return ids
+
+
+def is_clean(connection: sa.Connection, at: str, older_than: float) -> bool:
+    """Whether there is nothing to sweep."""
+    return not unfinished(connection, at, older_than) and not has_outlived(connection, at)
 
 
 def unfinished(

@@ -68,16 +68,15 @@ class Admission:
 
 @dataclass(frozen=True, kw_only=True)
 class Settlement:
-    """Terms of how something ended: what it took of the budgets that were charged, and whether its sources answered.
-
-    `is_answered` is None where its end says nothing of them.
+    """Terms of how something ended: what it took of the budgets that were charged, and which of its sources answered or failed. Of a
+    source that is neither its end says nothing.
     """
 
     charges: tuple[Charge, ...] = ()
     spent: Mapping[Unit, int] = field(default_factory=dict)
-    sources: tuple[str, ...] = ()
+    answered: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
     breaker: BreakerSettings = field(default_factory=BreakerSettings)
-    is_answered: bool | None = None
 
     @property
     def claims(self) -> Collection[str]:
@@ -89,7 +88,7 @@ class Settlement:
     def after(self, transaction: Transaction, record: Record) -> None:
         if self.charges:
             settle(transaction.connection, record.record_id, self.spent)
-        if self.is_answered is True and self.sources:
-            transaction.breakers.succeeded(self.sources)
-        if self.is_answered is False:
-            transaction.breakers.failed(self.sources, self.breaker)
+        if self.answered:
+            transaction.breakers.succeeded(self.answered)
+        if self.failed:
+            transaction.breakers.failed(self.failed, self.breaker)

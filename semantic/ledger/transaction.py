@@ -41,7 +41,8 @@ class _Added:
 
 
 class Transaction:
-    """One transaction of a store that appends to one stream. `at` is its time, `last` the end of the stream so far.
+    """One transaction of a store that appends to one stream. `at` is its time, `last` the end of the stream so far, `newest` the
+    number of the last record that it wrote, 0 before that.
 
     `known` are the numbers of the records that are there already, of those that are going to be added and of what these end; `scopes` are
     those that are known to be kept when this transaction has been committed. What is added stands in the database after `flush`.
@@ -60,6 +61,7 @@ class Transaction:
         self.connection = connection
         self.last = last
         self.at = at
+        self.newest = 0
         self.scopes = set(scopes)
         self._store = store
         self._numbers = dict(known)
@@ -134,6 +136,7 @@ class Transaction:
         if not self._added:
             return
         numbers = self._store.numbers(self.connection, len(self._added))
+        self.newest = numbers[-1]
         added, self._added = list(zip(self._added, numbers, strict=True)), []
         insert(self.connection, records, [self._row(item, seq) for item, seq in added])
         self._begin_reads(added)
@@ -186,12 +189,14 @@ class Transaction:
         insert(self.connection, erasable_values, [row for entry in added for row in entry.erasable])
 
     def _keep_scopes(self, added: Collection[Entry]) -> None:
-        rows: list[Mapping[str, Any]] = []
-        for entry in added:
-            if entry.scope is not None and entry.scope not in self.scopes:
-                self.scopes.add(entry.scope)
-                rows += scope_rows(entry.said["touches"])
+        new = {item.scope: item for item in added if item.scope is not None}
+        for known in self.scopes.intersection(new):
+            del new[known]
+        for known in _known_scopes(self.connection, new):
+            del new[known]
+        rows = [row for entry in new.values() for row in scope_rows(entry.said["touches"])]
         insert(self.connection, scopes, rows)
+        self.scopes.update(new)
 
 
 def _known(connection: sa.Connection, record_ids: Sequence[str]) -> dict[RecordKey, int]:

@@ -44,8 +44,16 @@ class _Waiting:
         self.signal.acquire()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """What was committed last: the number of its last record, and when it was written."""
+
+    number: int
+    at: str
+
+
 class Writer:
-    """Appends to one stream of a store. Safe for threads."""
+    """Appends to one stream of a store. Safe for threads. `written` is what it committed last, None before that."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -55,6 +63,7 @@ class Writer:
         self._written_last = 0
         self._last = Link(stream=str(uuid7()))
         self._scopes: Collection[int] = ()
+        self.written: Written | None = None
 
     def append(self, record: Record, terms: Terms | None = None) -> bool:
         """Writes a record durably. Returns whether it did: one with the same id and kind may be there already, and stays.
@@ -152,6 +161,8 @@ class Writer:
             yield transaction
             transaction.flush()
         self._last, self._scopes = transaction.last, transaction.scopes
+        if transaction.newest:
+            self.written = Written(number=transaction.newest, at=transaction.at)
 
     def _commit(self, together: list[_Waiting]) -> None:
         """Writes these records, or has each tell why not."""

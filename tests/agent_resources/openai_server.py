@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-Reply = Callable[[dict[str, Any]], dict[str, Any]]
+Reply = Callable[[dict[str, Any]], dict[str, Any] | int]
 
 
 def tool_call(name: str, arguments: dict[str, Any], call_id: str) -> dict[str, Any]:
@@ -27,7 +27,10 @@ def tool_call(name: str, arguments: dict[str, Any], call_id: str) -> dict[str, A
 
 @contextmanager
 def openai_server(reply: Reply) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """The base URL of a running server, and the requests that it has had, with their headers under `_headers`."""
+    """The base URL of a running server, and the requests that it has had, with their headers under `_headers`.
+
+    A reply that is a number is the status of an error.
+    """
     requests: list[dict[str, Any]] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -36,13 +39,20 @@ def openai_server(reply: Reply) -> Iterator[tuple[str, list[dict[str, Any]]]]:
             asked = json.loads(self.rfile.read(length))
             asked["_headers"] = {name.lower(): value for name, value in self.headers.items()}
             requests.append(asked)
+            replied = reply(asked)
+            if isinstance(replied, int):
+                self.send_response(replied)
+                self.send_header("x-should-retry", "false")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
             body = json.dumps(
                 {
                     "id": f"chat-{len(requests)}",
                     "object": "chat.completion",
                     "created": 0,
                     "model": asked["model"],
-                    "choices": [{"index": 0, "finish_reason": "stop", "message": reply(asked)}],
+                    "choices": [{"index": 0, "finish_reason": "stop", "message": replied}],
                     "usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15},
                 }
             ).encode()

@@ -2,14 +2,19 @@
 
 import json
 from collections.abc import Generator
+from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from openai import AsyncOpenAI
 from pydantic_ai import models
 from pydantic_ai.messages import ModelResponse, TextPart
 from pydantic_ai.models.function import FunctionModel
+from pydantic_ai.models.openai import OpenAIChatModel
+from pydantic_ai.providers.openai import OpenAIProvider
 
 from agent_resources.agent import AgentDefinition, Limits
 from agent_resources.decision import Decision, Figure, Finding
@@ -27,11 +32,16 @@ from agent_resources.models import (
 from agent_resources.runner import run_agent
 from semantic.answer import MetricAnswer, Refusal
 from semantic.governed_metrics import GovernedMetrics
-from semantic.ledger import ReadContext, ReadQuestion, RecordKind, find_reads
+from semantic.ledger import Ledger, ReadContext, ReadQuestion, RecordKind, find_reads
 from semantic.ledger.chain import content_of
 from semantic.ledger.schema import records
+from semantic.ledger.sqlite_store import SqliteStore
 from tests.agent_resources.openai_server import openai_server, tool_call
+from tests.conftest import OpenDoor
+from tests.faults.skewed import SkewedStore
+from tests.semantic.door import POLICY
 
+BREAKER = POLICY + "\nbreaker: {failures: 3, seconds: 60}\n"
 CONTEXT = ReadContext(run_id="run-1", root_run_id="run-1", step_key="agents__analyst_mo")
 ANALYST = AgentDefinition(
     name="analyst_mo",
@@ -239,6 +249,78 @@ def test_any_openai_compatible_server_can_be_the_model(
     assert calls[0]["details"]["model"] == "small-model"
     assert calls[0]["root_run_id"] == "run-1"
     assert "key-of-the-test" not in json.dumps(calls)
+
+
+def decided(asked: dict[str, Any]) -> dict[str, Any]:
+    decision = {"answer": "All is well.", "findings": [], "confidence": 0.5}
+    return tool_call("final_result", decision, "call-1")
+
+
+def test_a_provider_that_fails_again_and_again_is_left_alone_by_all_agents(
+    open_door: OpenDoor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models, "ALLOW_MODEL_REQUESTS", True)
+    store = SkewedStore(SqliteStore(tmp_path / "ledger.db"))
+    door = open_door(policy=BREAKER, ledger=Ledger(store, keys=tmp_path))
+    other = open_door(policy=BREAKER, ledger=Ledger.open(tmp_path / "ledger.db"))
+    replies: list[int] = [500, 429, 503]
+
+    with openai_server(lambda asked: replies.pop(0) if replies else decided(asked)) as (url, had):
+        model = resolve_model("small-model", base_url=url)
+        for _ in range(3):
+            with pytest.raises(AgentRunFailed):
+                run_agent(ANALYST, model, door, CONTEXT)
+        address = url.removeprefix("http://").removesuffix("/v1")
+        told = rf"model openai-compatible:small-model at {address} failed 3 times in a row, and is left alone until \S+ UTC"
+        for one in (door, other):
+            with pytest.raises(ModelUnavailable, match=told):
+                run_agent(ANALYST, model, one, CONTEXT)
+        assert len(had) == 3, "it is not asked"
+        assert run_agent(ANALYST, resolve_model("larger-model", base_url=url), door, CONTEXT)
+
+        replies.append(502)
+        store.skew = timedelta(seconds=61)
+        with pytest.raises(AgentRunFailed):
+            run_agent(ANALYST, model, door, CONTEXT)
+        with pytest.raises(ModelUnavailable):
+            run_agent(ANALYST, model, door, CONTEXT)
+        store.skew = timedelta(seconds=122)
+        for _ in range(2):
+            assert run_agent(ANALYST, model, door, CONTEXT).decision.answer == "All is well."
+    reasons = [call["reason"] for call in written(door, RecordKind.MODEL_CALL)]
+    refused = "source_unavailable"
+    assert reasons == [*["failed"] * 3, refused, refused, None, "failed", refused, None, None]
+    for one in (door, other):
+        one.ledger.close()
+
+
+def test_a_provider_that_does_not_answer_at_all_counts_as_failed(
+    open_door: OpenDoor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models, "ALLOW_MODEL_REQUESTS", True)
+    with openai_server(decided) as (url, _):
+        pass
+    client = AsyncOpenAI(base_url=url, api_key="none", max_retries=0)
+    model = OpenAIChatModel("small-model", provider=OpenAIProvider(openai_client=client))
+    door = open_door(policy=BREAKER)
+    for _ in range(3):
+        with pytest.raises(AgentRunFailed):
+            run_agent(ANALYST, model, door, CONTEXT)
+    with pytest.raises(ModelUnavailable, match="model openai:small-model failed 3 times"):
+        run_agent(ANALYST, model, door, CONTEXT)
+
+
+def test_a_request_that_is_wrong_is_no_failure_of_its_provider(
+    open_door: OpenDoor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models, "ALLOW_MODEL_REQUESTS", True)
+    door = open_door(policy=BREAKER)
+    with openai_server(lambda asked: 400) as (url, had):
+        model = resolve_model("small-model", base_url=url)
+        for _ in range(5):
+            with pytest.raises(AgentRunFailed):
+                run_agent(ANALYST, model, door, CONTEXT)
+    assert len(had) == 5
 
 
 def test_model_requests_are_off_by_one_switch() -> None:

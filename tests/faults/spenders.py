@@ -8,6 +8,7 @@ import random
 import signal
 import sys
 import time
+from datetime import timedelta
 from pathlib import Path
 
 from semantic.errors import BudgetSpent, LedgerUnavailable
@@ -21,6 +22,9 @@ from semantic.ledger import (
     Settlement,
     Unit,
 )
+from semantic.ledger.postgres_store import PostgresStore
+from semantic.ledger.sqlite_store import SqliteStore
+from tests.faults.skewed import SkewedStore
 from tests.faults.spending_history import Spending
 
 BUDGET = Budget(name="everybody", unit=Unit.ROWS, limit=200)
@@ -53,7 +57,9 @@ class Spender:
     """One process."""
 
     def __init__(self, place: Path | str, log: int, name: str, seed: int) -> None:
-        self._ledger = Ledger.open(place)
+        store = PostgresStore(place) if isinstance(place, str) else SqliteStore(place)
+        self._store = SkewedStore(store)
+        self._ledger = Ledger(self._store)
         self._log = log
         self._name = name
         self._random = random.Random(seed)
@@ -88,6 +94,20 @@ class Spender:
             return
         self._note("settled", name)
 
+    def sweep(self, number: int) -> None:
+        """Spends as three days ago, and removes what was spent then."""
+        long_ago = Budget(name=f"{self._name}-{number}", unit=Unit.ROWS, limit=9, seconds=3600)
+        self._store.skew = timedelta(days=-3)
+        try:
+            self._ledger.append(
+                Record(record_id=f"{self._name}-{number}-old", kind=RecordKind.INTENT),
+                Admission(charges=(Charge(budget=long_ago, most=9),)),
+            )
+            self._store.skew = timedelta()
+            self._ledger.sweep()
+        except LedgerUnavailable:
+            self._store.skew = timedelta()
+
     def _note(self, what: str, name: str, amount: int = 0) -> None:
         os.write(self._log, f"{what} {name} {time.monotonic():.9f} {amount}\n".encode())
 
@@ -113,6 +133,8 @@ def _started(place: str, folder: Path, seed: int, number: int, operations: int) 
     )
     for operation in range(operations):
         spender.spend(operation)
+        if operation % 8 == number % 8:
+            spender.sweep(operation)
     os._exit(0)
 
 

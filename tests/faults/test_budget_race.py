@@ -7,8 +7,10 @@ from math import inf
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from semantic.ledger import Ledger
+from semantic.ledger.schema import spending as spending_table
 from tests.faults.spenders import BUDGET, read_history
 from tests.faults.spending_history import Spending, possible_ends, violations
 from tests.postgres import PostgresServer
@@ -50,6 +52,10 @@ def test_a_budget_is_not_overspent(
     assert sum(item.is_reserved is True for item in history) > 20
     assert any(item.is_reserved is False for item in history), "the budget was reached"
     ledger = Ledger.open(place, keys=tmp_path)
+    with ledger.reading() as connection:
+        lines = connection.execute(sa.select(spending_table.c.line)).scalars().all()
+    assert BUDGET.line in lines
+    assert len(lines) <= 1 + PROCESSES // 4, "old spending is left by those alone who were killed"
     ledger.sweep(older_than=-1)
     with ledger._writer.transaction() as transaction:
         transaction.connection.exec_driver_sql("UPDATE reservations SET until = ''")

@@ -20,7 +20,7 @@ from dagster.components.core.component_tree import ComponentTreeException
 from dagster.components.testing.utils import DefsFolderSandbox, create_defs_folder_sandbox
 from pydantic import ValidationError
 
-from agent_resources.metrics_resource import ReadSettings
+from agent_resources.metrics_resource import ReadSettings, SealingSettings
 from orchestration_assets.components import AgentComponent, SemanticMetricsComponent
 from orchestration_assets.dbt_project import load_dbt_assets, locate_warehouse
 from orchestration_assets.model_states import read_model_states
@@ -310,6 +310,7 @@ def test_what_reads_may_use_and_what_is_kept_is_set_in_yaml(running: Till) -> No
         lambda text: (
             text
             + "  reading: {query_seconds: 0.5, query_memory_mb: 256, kept_snapshots: 1, cache_answers: true}\n"
+            "  sealing: {records: 1, seconds: 3600}\n"
         ),
     )
     with opened(running) as tree, running.instance() as instance:
@@ -318,6 +319,9 @@ def test_what_reads_may_use_and_what_is_kept_is_set_in_yaml(running: Till) -> No
             assert first.snapshots.limits == QueryLimits(seconds=0.5, memory_mb=256)
             assert first.results is not None
             assert first.results is second.results
+            before = first.ledger.covered()
+            first.ledger.publish_policy("another", "text", by="ana", run_id=None)
+            assert first.ledger.covered() > before
 
     assert run(running, "governed_snapshot").success
     assert running.published == ["CURRENT", "v000002"]
@@ -326,6 +330,8 @@ def test_what_reads_may_use_and_what_is_kept_is_set_in_yaml(running: Till) -> No
 def test_a_setting_that_there_is_not_is_refused() -> None:
     with pytest.raises(ValidationError, match=r"query_second\n.*not permitted"):
         ReadSettings(query_second=1)  # type: ignore[call-arg]
+    with pytest.raises(ValidationError, match=r"records\n.*greater than or equal to 1"):
+        SealingSettings(records=0)
 
 
 PROFILES = """

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import fsspec
 import pytest
 
 from benchmarks.history import write_history
@@ -64,7 +65,9 @@ def test_a_whole_record_is_said_to_be_whole(
     command: Command, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert command("checkpoint", "--to", "kept/today.checkpoint") == 0
-    note = capsys.readouterr().out
+    told = capsys.readouterr()
+    note = told.out
+    assert told.err == "It covers 3 records, of which 3 were exposed before\n"
     assert Path("kept/today.checkpoint").read_text() == note
     assert note.startswith("governed-agents/read-0\n3\n")
     assert command("verify", "--against", "kept/today.checkpoint") == 0
@@ -82,6 +85,25 @@ def test_a_whole_record_is_said_to_be_whole(
         "exposed": 1,
         "findings": [],
     }
+
+
+def test_a_checkpoint_takes_the_place_of_the_one_before_whole(
+    command: Command, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    Path("kept").write_text("what was there before, and is longer than a checkpoint " * 100)
+    assert command("checkpoint", "--to", (tmp_path / "kept").as_uri()) == 0
+    assert Path("kept").read_text() == capsys.readouterr().out
+    assert command("verify", "--against", "kept") == 0
+    assert not list(tmp_path.glob(".kept*"))
+
+
+def test_a_checkpoint_is_written_to_an_object_store(
+    command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command("checkpoint", "--to", "memory://kept/today.checkpoint") == 0
+    written = fsspec.filesystem("memory").cat("/kept/today.checkpoint").decode()
+    assert written == capsys.readouterr().out
+    assert not Path("memory:").exists()
 
 
 def test_a_changed_record_is_named_and_the_command_fails(
@@ -120,7 +142,13 @@ def test_a_proof_is_written_that_others_can_check(
         (("verify", "--against", "hello.txt"), "error: This is no checkpoint of a ledger"),
         (("verify", "--against", "hello.txt", "--key", "x"), "error: This is no public key"),
         (("verify", "--against", "away.txt"), "'away.txt' does not exist"),
-        (("checkpoint", "--to", "hello.txt/under"), "error: Cannot write hello.txt/under"),
+        (("checkpoint", "--to", "hello.txt/under"), "error: Cannot write hello.txt/under: "),
+        (("checkpoint", "--to", "/proc/under"), "error: Cannot write /proc/under: "),
+        (("checkpoint", "--to", "."), "error: . is a folder"),
+        (("checkpoint", "--to", "s3://bucket/today"), "error: Cannot write to s3://: Install s3fs"),
+        (("checkpoint", "--to", "near://today"), "error: Cannot write to near://: Protocol not"),
+        (("checkpoint", "--to", "data://today"), "error: Cannot write data://today: ValueError"),
+        (("checkpoint", "--to", "ftp://127.0.0.1:1/a"), "error: Cannot write to ftp://: "),
     ],
 )
 def test_what_cannot_be_done_is_said(

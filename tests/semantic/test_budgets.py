@@ -1,9 +1,10 @@
 """Readers spend what the policy lets them, and no more, whatever they ask at once or again."""
 
 import shutil
-import threading
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import duckdb
@@ -13,12 +14,14 @@ from semantic.answer import MetricAnswer, Reason, Refusal
 from semantic.budget_file import plain_budget
 from semantic.errors import PolicyError
 from semantic.governed_metrics import GovernedMetrics
-from semantic.ledger import ReadContext, ReadQuestion, RecordKind, find_reads
+from semantic.ledger import Ledger, ReadContext, ReadQuestion, RecordKind, find_reads
+from semantic.ledger.sqlite_store import SqliteStore
 from semantic.open_snapshot import Fetched
 from semantic.policy import Policy, Reader
 from semantic.policy_file import parse_policy, policy_text
 from semantic.snapshot import SnapshotStore
 from tests.conftest import OpenDoor
+from tests.faults.skewed import SkewedStore
 from tests.semantic.door import (
     ANALYST,
     BOSS,
@@ -141,35 +144,104 @@ def test_what_is_asked_at_once_does_not_overspend(open_door: OpenDoor) -> None:
 
 
 class BrokenSnapshot(WatchedSnapshot):
-    """Data that does not answer while `is_broken`."""
+    """Data that does not answer while it has a `failure`."""
 
-    is_broken = threading.Event()
+    failure: type[duckdb.Error] | None = None
 
     def execute(self, sql: str, parameters: object, limit: int) -> Fetched:
-        if self.is_broken.is_set():
-            raise duckdb.IOException("the disk is gone")
-        return super().execute(sql, parameters, limit)  # type: ignore[arg-type]
+        found = super().execute(sql, parameters, limit)  # type: ignore[arg-type]
+        if self.failure is not None:
+            raise self.failure("it does not answer")
+        return found
+
+    def bytes_of(self, relations: Iterable[str]) -> int:
+        if self.failure is not None:
+            raise self.failure("it does not answer")
+        return super().bytes_of(relations)
+
+
+@pytest.fixture
+def data(published: SnapshotStore) -> Iterator[BrokenSnapshot]:
+    opened = BrokenSnapshot(snapshot_file(published, published.current()))
+    yield opened
+    opened.close()
+
+
+BREAKER = POLICY + "\nbreaker: {failures: 3, seconds: 60}\n"
+THREE_TIMES = ["query_failed"] * 3
+
+
+def ask(door: GovernedMetrics, data: BrokenSnapshot, metric: str) -> str:
+    with door.session(BOSS, data=data) as session:
+        answered = session.query({"metrics": metric})
+    return answered.reason.value if isinstance(answered, Refusal) else "answered"
 
 
 def test_a_metric_that_fails_again_and_again_is_left_alone(
-    open_door: OpenDoor, published: SnapshotStore
+    open_door: OpenDoor, data: BrokenSnapshot
 ) -> None:
-    door = open_door(policy=POLICY + "\nbreaker: {failures: 3, seconds: 60}\n")
-    data = BrokenSnapshot(snapshot_file(published, published.current()))
-
-    def ask(metric: str) -> str:
-        with door.session(BOSS, data=data) as session:
-            answered = session.query({"metrics": metric})
-        return answered.reason.value if isinstance(answered, Refusal) else "answered"
-
-    data.is_broken.set()
-    assert [ask("orders") for _ in range(4)] == [*["query_failed"] * 3, "source_unavailable"]
-    data.is_broken.clear()
+    door = open_door(policy=BREAKER)
+    data.failure = duckdb.OutOfRangeException
+    assert [ask(door, data, "orders") for _ in range(4)] == [*THREE_TIMES, "source_unavailable"]
+    data.failure = None
     asked = len(data.executed)
-    assert ask("orders") == "source_unavailable"
+    assert ask(door, data, "orders") == "source_unavailable"
     assert len(data.executed) == asked, "the data is not asked"
-    assert ask("revenue") == "answered"
-    data.close()
+    assert ask(door, data, "revenue") == "answered"
+
+
+def test_a_warehouse_that_fails_is_left_alone_with_all_its_metrics(
+    open_door: OpenDoor, data: BrokenSnapshot, tmp_path: Path
+) -> None:
+    store = SkewedStore(SqliteStore(tmp_path / "ledger.db"))
+    door = open_door(policy=BREAKER, ledger=Ledger(store, keys=tmp_path))
+    data.failure = duckdb.IOException
+    failed = [ask(door, data, metric) for metric in ("orders", "revenue", "orders")]
+    assert failed == THREE_TIMES
+    refused = door.query({"metrics": "returned_orders"}, reader=BOSS)
+    assert isinstance(refused, Refusal)
+    assert refused.reason is Reason.SOURCE_UNAVAILABLE
+    assert refused.message.startswith("warehouse shop failed 3 times in a row, and is left alone ")
+
+    store.skew = timedelta(seconds=61)
+    assert ask(door, data, "orders") == "query_failed", "one tries"
+    assert ask(door, data, "orders") == "source_unavailable"
+    data.failure = None
+    store.skew = timedelta(seconds=122)
+    assert ask(door, data, "revenue") == "answered", "and closes it for all"
+    assert ask(door, data, "returned_orders") == "answered"
+    door.ledger.close()
+
+
+def test_data_that_does_not_tell_its_size_is_a_refusal_on_record(
+    open_door: OpenDoor, data: BrokenSnapshot
+) -> None:
+    door = open_door(
+        policy=with_budgets("budget: scans, readers: ['*'], per: all, within: 1h, bytes: 10000000")
+    )
+    data.failure = duckdb.IOException
+    assert ask(door, data, "orders") == "query_failed"
+    [read] = find_reads(door.ledger, ReadQuestion())
+    assert (read.outcome, read.reason) == ("refused", "query_failed")
+    assert spent(door) == [0]
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        duckdb.ConversionException,
+        duckdb.OutOfRangeException,
+        duckdb.InterruptException,
+        duckdb.OutOfMemoryException,
+    ],
+)
+def test_what_may_be_a_querys_own_fault_is_none_of_the_warehouse(
+    open_door: OpenDoor, data: BrokenSnapshot, failure: type[duckdb.Error]
+) -> None:
+    door = open_door(policy=BREAKER)
+    data.failure = failure
+    for metric in ("orders", "revenue", "returned_orders", "orders", "revenue"):
+        assert ask(door, data, metric) != "source_unavailable"
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from semantic.durable import write_whole
 from semantic.keys import SigningKeys
 from semantic.ledger import Ledger
 
@@ -41,3 +42,31 @@ def test_every_folder_that_is_made_for_a_ledger(tmp_path: Path, is_synced: Synce
     Ledger.open(tmp_path / "home" / "state" / "ledger.db").close()
     assert is_synced(tmp_path)
     assert is_synced(tmp_path / "home")
+
+
+def test_a_file_that_is_written_whole_and_the_folder_that_names_it(
+    tmp_path: Path, is_synced: Synced
+) -> None:
+    path = tmp_path / "elsewhere" / "kept"
+    write_whole(path, "first")
+    write_whole(path, "second")
+    assert path.read_text() == "second"
+    assert is_synced(path)
+    assert is_synced(path.parent)
+    assert is_synced(tmp_path)
+
+
+def test_a_file_that_cannot_be_written_is_what_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "kept"
+    write_whole(path, "first")
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_whole(path, "second")
+    assert path.read_text() == "first"
+    assert list(tmp_path.iterdir()) == [path]

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from semantic.budget_diff import limit_changes
 from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import AskedQuery, Ledger, asked_queries
 from semantic.policy import Reader
@@ -113,6 +114,43 @@ def test_what_would_newly_be_allowed_or_narrowed(
     found = changes(door, narrower, asked)
     assert {item.asked.reader for item in found} == {"north"}
     assert all("at most 7 rows" in item.after.narrowing for item in found)
+
+
+def test_budgets_that_were_changed_added_or_removed_are_told_and_the_breaker() -> None:
+    budgets = """
+budgets:
+  - {budget: a day, readers: ['*'], within: 1d, queries: 500}
+  - {budget: same, readers: [boss], within: 1h, rows: 7}
+"""
+    other = """
+budgets:
+  - {budget: same, readers: [boss], within: 1h, rows: 7}
+  - {budget: a day, readers: ['*'], within: 12h, queries: 1500, rows: 10}
+  - {budget: dear, readers: [boss], metrics: [orders], per: all, within: 1h, bytes: 1}
+breaker: {failures: 3}
+"""
+    before, after = parse_policy(POLICY + budgets), parse_policy(POLICY + other)
+    told = [(item.limit, item.before, item.after) for item in limit_changes(before, after)]
+    assert told == [
+        (
+            "budget 'a day'",
+            "500 queries within 1d per reader, readers *",
+            "1,500 queries, 10 rows within 12h per reader, readers *",
+        ),
+        (
+            "budget 'dear'",
+            None,
+            "1 bytes within 1h for all together, readers boss, metrics orders",
+        ),
+        ("breaker", "5 failures, 60 seconds", "3 failures, 60 seconds"),
+    ]
+    removed = list(limit_changes(after, parse_policy(POLICY)))
+    assert {item.limit for item in removed if item.after is None} == {
+        "budget 'a day'",
+        "budget 'dear'",
+        "budget 'same'",
+    }
+    assert not list(limit_changes(after, after))
 
 
 def test_nothing_is_read_and_nothing_recorded(

@@ -254,6 +254,7 @@ def test_a_policy_is_checked_explained_and_compared_before_it_is_published(
             "  - {permit: seats, readers: [network_planner], metrics: [seats_flown]}",
             1,
         )
+        + "\nbudgets: [{budget: a day, readers: ['analyst_*'], within: 1d, queries: 500}]\n"
     )
     [why] = command("policy", "why", "seats_flown", "--as", "network_planner", "--json").rows
     assert why["outcome"] == "refused"
@@ -261,7 +262,10 @@ def test_a_policy_is_checked_explained_and_compared_before_it_is_published(
     then = ("--policy", str(changed), "--json")
     [why] = command("policy", "why", "seats_flown", "--as", "network_planner", *then).rows
     assert (why["outcome"], why["rules"]) == ("allowed", ["seats"])
-    rows = command("policy", "diff", str(changed), "--json").rows
+    limit, *rows = command("policy", "diff", str(changed), "--json").rows
+    then_limit = "500 queries within 1d per reader, readers analyst_*"
+    assert limit == {"limit": "budget 'a day'", "now": None, "then": then_limit}
+    assert then_limit in " ".join(command("policy", "diff", str(changed)).out.split())
     turned = {(row["reader"], row["now"]["outcome"], row["then"]["outcome"]) for row in rows}
     assert ("network_planner", "refused", "allowed") in turned
     assert ("analyst_dl", "allowed", "refused") in turned

@@ -36,7 +36,12 @@ def end(
     ledger: Ledger, read_id: str, settings: BreakerSettings = LONG, *, answered: bool | None
 ) -> None:
     record = Record(record_id=read_id, kind=RecordKind.OUTCOME)
-    ledger.append(record, Settlement(sources=SOURCE, breaker=settings, is_answered=answered))
+    terms = Settlement(
+        answered=SOURCE if answered is True else (),
+        failed=SOURCE if answered is False else (),
+        breaker=settings,
+    )
+    ledger.append(record, terms)
 
 
 def fail(ledger: Ledger, *read_ids: str, settings: BreakerSettings = LONG) -> None:

@@ -2,6 +2,8 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -20,7 +22,10 @@ from semantic.ledger import (
     Unit,
     find_reads,
 )
-from semantic.ledger.schema import reservations
+from semantic.ledger.postgres_store import PostgresStore
+from semantic.ledger.schema import reservations, spending
+from semantic.ledger.sqlite_store import SqliteStore
+from tests.faults.skewed import SkewedStore
 from tests.semantic.ledger.conftest import OpenLedger
 
 ROWS = Budget(name="reader ana", unit=Unit.ROWS, limit=100, seconds=3600)
@@ -41,6 +46,11 @@ def begin(ledger: Ledger, read_id: str, *charges: Charge, lease: int = 900) -> b
 def end(ledger: Ledger, read_id: str, *charges: Charge, spent: dict[Unit, int]) -> bool:
     record = Record(record_id=read_id, kind=RecordKind.OUTCOME, reader="ana", details={"rows": 1})
     return ledger.append(record, Settlement(charges=charges, spent=spent))
+
+
+def slices(ledger: Ledger) -> int:
+    with ledger.reading() as connection:
+        return connection.execute(sa.select(sa.func.count()).select_from(spending)).scalar_one()
 
 
 def reserved(ledger: Ledger) -> int:
@@ -139,6 +149,62 @@ def test_a_reservation_that_ran_out_is_swept_before_the_age_of_others(
     begin(ledger, "long", Charge(budget=ROWS, most=10))
     assert ledger.sweep() == ("short",)
     assert ledger.spent(ROWS) == 10
+
+
+@pytest.mark.parametrize("seconds", [90, 3600, 86_400])
+def test_what_no_budget_counts_any_more_is_removed_and_nothing_else(
+    place: Path | str, seconds: int
+) -> None:
+    plain = SqliteStore(place) if isinstance(place, Path) else PostgresStore(place)
+    store = SkewedStore(plain)
+    ledger = Ledger(store)
+    budget = Budget(name="team", unit=Unit.QUERIES, limit=1_000, seconds=seconds)
+    most_rows = 0
+    for step in range(60):
+        store.skew = timedelta(days=step // 4, seconds=step % 4 * seconds / 7)
+        begin(ledger, str(step), Charge(budget=budget, most=5))
+        end(ledger, str(step), Charge(budget=budget, most=5), spent={Unit.QUERIES: step % 4})
+        before = ledger.spent(budget)
+        ledger.sweep()
+        assert ledger.spent(budget) == before
+        most_rows = max(most_rows, slices(ledger))
+    assert most_rows <= 12, "those of two days, or three"
+    store.skew += timedelta(seconds=2 * seconds, days=1)
+    assert ledger.sweep() == ()
+    assert slices(ledger) == 0
+    begin(ledger, "after", Charge(budget=budget, most=1_000))
+    with pytest.raises(BudgetSpent):
+        begin(ledger, "too much", Charge(budget=budget, most=1))
+    ledger.close()
+
+
+def test_a_clock_that_was_ahead_for_a_while_lets_nobody_spend_twice(place: Path | str) -> None:
+    store = SkewedStore(SqliteStore(place) if isinstance(place, Path) else PostgresStore(place))
+    ledger = Ledger(store)
+    budget = Budget(name="team", unit=Unit.QUERIES, limit=3, seconds=3600)
+    begin(ledger, "a", Charge(budget=budget, most=3), lease=10**6)
+    store.skew = timedelta(hours=24)
+    ledger.sweep(older_than=10**6)
+    store.skew = timedelta()
+    with pytest.raises(BudgetSpent):
+        begin(ledger, "b", Charge(budget=budget, most=1))
+    ledger.close()
+
+
+def test_what_a_run_spent_counts_for_a_year_after_it_spent_last(place: Path | str) -> None:
+    store = SkewedStore(SqliteStore(place) if isinstance(place, Path) else PostgresStore(place))
+    ledger = Ledger(store)
+    for days in (0, 300, 600):
+        store.skew = timedelta(days=days)
+        begin(ledger, str(days), Charge(budget=QUERIES, most=1))
+        end(ledger, str(days), Charge(budget=QUERIES, most=1), spent={Unit.QUERIES: 1})
+        ledger.sweep()
+    with pytest.raises(BudgetSpent):
+        begin(ledger, "fourth", Charge(budget=QUERIES, most=1))
+    store.skew = timedelta(days=967)
+    ledger.sweep()
+    assert slices(ledger) == 0
+    ledger.close()
 
 
 def test_threads_that_share_a_commit_share_a_budget(open_ledger: OpenLedger) -> None:

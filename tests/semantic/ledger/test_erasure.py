@@ -1,12 +1,21 @@
 """What the record holds of a person can be erased, and the record stays whole."""
 
 import json
+import sys
+from contextlib import suppress
 from pathlib import Path
 
+import pytest
 import sqlalchemy as sa
 
-from semantic.ledger import ERASED, Erasable, Ledger, Record, RecordKind
+from orchestration_assets.cli.app import main
+from semantic.answer import Refusal
+from semantic.ledger import ERASED, STATE_FOLDER, Erasable, Ledger, Record, RecordKind
 from semantic.ledger.schema import records
+from semantic.open_snapshot import Fetched
+from semantic.snapshot import SnapshotStore
+from tests.conftest import OpenDoor
+from tests.semantic.door import BOSS, WatchedSnapshot, snapshot_file
 from tests.semantic.ledger.conftest import OpenLedger
 
 JANE = "jane.doe@example.com"
@@ -68,4 +77,50 @@ def test_an_erased_value_stands_in_no_file(tmp_path: Path) -> None:
     assert any(JANE.encode() in path.read_bytes() for path in tmp_path.iterdir())
     ledger.erase(JANE, by="data protection", reason="asked")
     assert not [path for path in tmp_path.iterdir() if JANE.encode() in path.read_bytes()]
+    ledger.close()
+
+
+class TellingSnapshot(WatchedSnapshot):
+    """Data whose errors tell a value that stands in it."""
+
+    def execute(self, sql: str, parameters: object, limit: int) -> Fetched:
+        return super().execute("SELECT CAST('jane.doe@example.com' AS INTEGER)", {}, limit)
+
+
+def test_what_duckdb_said_of_a_failure_is_erased_by_the_command(
+    open_door: OpenDoor,
+    published: SnapshotStore,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    state = tmp_path / STATE_FOLDER
+    data = TellingSnapshot(snapshot_file(published, published.current()))
+    ledger = Ledger.open(state / "ledger.db")
+    with open_door(ledger=ledger).session(BOSS, data=data) as session:
+        refused = session.query({"metrics": "orders"})
+    data.close()
+    assert isinstance(refused, Refusal)
+    assert "jane" not in f"{refused.message} {refused.hint}"
+
+    def said() -> str:
+        outcome = ledger.body(str(refused.read_id), RecordKind.OUTCOME)
+        assert outcome is not None
+        return str(outcome["details"]["error"])
+
+    def written() -> bytes:
+        return b"".join(path.read_bytes() for path in state.glob("ledger.db*"))
+
+    assert "jane.doe@example.com" in said()
+    with ledger.reading() as connection:
+        bodies = connection.exec_driver_sql("SELECT body FROM records").scalars().all()
+    assert not [body for body in bodies if b"jane" in body], "the record has its digest"
+    assert b"jane.doe" in written()
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    arguments = ["governed-agents", "erase", "jane.doe@example.com", "--reason", "request 17"]
+    monkeypatch.setattr(sys, "argv", arguments)
+    with suppress(SystemExit):
+        main()
+    assert said() == str(ERASED)
+    assert b"jane.doe" not in written()
+    assert ledger.verify().is_whole
     ledger.close()

@@ -195,9 +195,9 @@ def test_what_was_moved_is_found_as_before(on_each_store: Kept, folder: Path) ->
     ]
     with kept.ledger.reading() as connection:
         left = connection.exec_driver_sql(
-            f"SELECT kind, count(*) FROM records WHERE seq <= {moved[-1].through} GROUP BY 1 ORDER BY 1"
-        ).all()
-    assert [tuple(row) for row in left] == [("decision", 2), ("policy", 2)]
+            f"SELECT DISTINCT kind FROM records WHERE seq <= {moved[-1].through}"
+        ).scalars()
+        assert set(left) == {"checkpoint", "decision", "policy"}
     assert kept.everything() == before
     after = kept.ledger.verify()
     assert after.is_whole
@@ -247,8 +247,7 @@ def test_a_month_with_open_reads_waits_for_the_sweeper(kept: Kept) -> None:
 
 def test_what_a_clock_that_was_behind_stamped_is_in_the_month_after(kept: Kept) -> None:
     kept.store.at = "2026-07-31T00:00:00.000Z"
-    for record in records_of("late", 3):
-        kept.ledger.append(record)
+    append(kept, *records_of("late", 3))
     kept.store.at = "2026-11-02T00:00:00.000Z"
     append(kept, *others("more", 256))
     before = kept.everything()

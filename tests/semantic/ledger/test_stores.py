@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -21,7 +22,11 @@ from semantic.ledger import (
     Touched,
     find_reads,
 )
+from semantic.ledger.postgres_store import PostgresStore
 from semantic.ledger.schema import records
+from semantic.ledger.sqlite_store import SqliteStore
+from semantic.ledger.store import Store
+from tests.faults.skewed import SkewedStore
 from tests.postgres import PostgresServer
 from tests.semantic.ledger.conftest import OpenLedger
 
@@ -85,6 +90,50 @@ def test_a_read_is_only_begun_under_the_published_policy(open_ledger: OpenLedger
         two.append(intent("b"), Admission(policy_hash="first"))
     assert two.current_policy_hash() == "second"
     assert outcomes(two) == [("a", "open")]
+
+
+class Together(SkewedStore):
+    """A store whose writers begin when all of them have come."""
+
+    def __init__(self, store: Store, writers: threading.Barrier) -> None:
+        super().__init__(store)
+        self._writers = writers
+
+    def writing(self, *, alone: bool = False) -> AbstractContextManager[sa.Connection]:
+        self._writers.wait(20)
+        return super().writing(alone=alone)
+
+
+@pytest.mark.parametrize("what", ["metrics", "agent"])
+def test_what_several_find_changed_at_the_same_time_is_put_on_record_once(
+    place: Path | str, what: str
+) -> None:
+    together = threading.Barrier(4)
+    ledgers = [
+        Ledger(
+            Together(
+                SqliteStore(place) if isinstance(place, Path) else PostgresStore(place), together
+            )
+        )
+        for _ in range(4)
+    ]
+
+    def change(ledger: Ledger) -> tuple[str, ...]:
+        if what == "agent":
+            ledger.register_agent("ana", "1", {"version": 1})
+            return ()
+        return ledger.record_definitions({"orders": "1"}, by="refresh", run_id=None)
+
+    with ThreadPoolExecutor(4) as pool:
+        told = list(pool.map(change, ledgers))
+    with ledgers[0].reading() as connection:
+        written = connection.execute(
+            sa.select(sa.func.count()).where(records.c.kind == RecordKind.DEFINITION.value)
+        ).scalar_one()
+    assert written == 1
+    assert sorted(told) == ([()] * 3 + [("orders",)] if what == "metrics" else [()] * 4)
+    for ledger in ledgers:
+        ledger.close()
 
 
 def test_the_newest_definition_of_an_agent_stands(open_ledger: OpenLedger) -> None:
