@@ -92,8 +92,7 @@ acme = Acme()
 
 @pytest.fixture(autouse=True)
 def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """dbt on the path, as in an environment that was activated, and no profile from outside."""
-    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    """No profile from outside."""
     for name in ("DBT_PROFILE", "DBT_TARGET", "DBT_PROFILES_DIR", "CORNER_SHOP_WAREHOUSE"):
         monkeypatch.delenv(name, raising=False)
 
@@ -109,10 +108,8 @@ def parsed(shared_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Til
 def built(parsed: Till, tmp_path_factory: pytest.TempPathFactory) -> Till:
     """The till after `dg dev` copied the dbt project, Dagster built it, and a first snapshot was published."""
     till = parsed.copy(tmp_path_factory.mktemp("built") / "root")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-        refresh_dbt_state(till)
-        assert run(till, "till/*", "governed_snapshot").success
+    refresh_dbt_state(till)
+    assert run(till, "till/*", "governed_snapshot").success
     assert till.published == ["CURRENT", "v000001"]
     return till
 
