@@ -14,6 +14,8 @@ NEVER_ENDS = "select count(*) from range(1000000000000) a, range(1000000000000) 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("project")
+    (folder / "models").mkdir()
+    (folder / "models" / "one.sql").write_text("select 1 as one")
     (folder / "dbt_project.yml").write_text("name: small\nprofile: small\n")
     (folder / "profiles.yml").write_text(
         "small: {target: dev, outputs: {dev: {type: duckdb, threads: 1}}}\n"
