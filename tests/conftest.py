@@ -37,10 +37,18 @@ SLOWEST_FIRST = (
     "test_cli",
     "test_daemon",
     "test_sensors",
+    "test_depot",
+    "test_record_in_real_runs",
+    "test_time_span",
     "test_components",
-    "test_refresh",
-    "test_changed_data",
     "test_forbidden_rows_do_not_exist",
+    "test_measurement",
+    "test_restricted_reader",
+    "test_plan",
+    "test_flights",
+    "test_changed_data",
+    "test_simplifying",
+    "test_refresh",
 )
 
 
