@@ -30,6 +30,7 @@ from semantic.open_snapshot import QueryLimits
 from semantic.snapshot_record import State
 from tests.orchestration_assets.till import (
     Till,
+    build_defs,
     edit,
     edit_json,
     error_at_load,
@@ -310,7 +311,7 @@ def test_what_reads_may_use_and_what_is_kept_is_set_in_yaml(running: Till) -> No
         ),
     )
     with opened(running) as tree, running.instance() as instance:
-        resource = tree.build_defs().resources["governed_metrics"]
+        resource = build_defs(tree).resources["governed_metrics"]
         with resource.open(instance) as first, resource.open(instance) as second:
             assert first.snapshots.limits == QueryLimits(seconds=0.5, memory_mb=256)
             assert first.results is not None
@@ -668,7 +669,7 @@ def test_a_first_run_that_fails_leaves_no_snapshot(running: Till) -> None:
 
 def test_a_policy_that_is_spoilt_while_dagster_runs_is_one_message(running: Till) -> None:
     with opened(running) as tree, running.instance() as instance:
-        job = tree.build_defs().resolve_implicit_global_asset_job_def()
+        job = build_defs(tree).resolve_implicit_global_asset_job_def()
         policy_that_does_not_parse(running)
         result = job.execute_in_process(
             instance=instance,
