@@ -20,11 +20,14 @@ REFRESH_SENSOR = "governed_snapshot_on_built_models"
 AGENTS_SENSOR = "agents_on_changed_values"
 SNAPSHOT = dg.AssetKey("governed_snapshot")
 DAGSTER_YAML = "telemetry: {enabled: false}\n"
-EVENTS_IN_ONE_FILE = """\
+QUICK = """\
 event_log_storage:
   module: dagster._core.storage.event_log
   class: ConsolidatedSqliteEventLogStorage
   config: {base_dir: %s}
+compute_logs:
+  module: dagster._core.storage.noop_compute_log_manager
+  class: NoOpComputeLogManager
 """
 
 
@@ -285,9 +288,11 @@ def make_home(folder: Path) -> None:
 
 
 def make_quick_home(folder: Path) -> None:
-    """A home whose instance keeps the events of all runs in one file: to make one takes longer than most of these runs."""
+    """A home whose instance keeps the events of all runs in one file and no output of steps: to make such a file, and to start the
+    four processes that copy the output, takes longer than most of these runs.
+    """
     make_home(folder)
-    yaml_of(folder).write_text(DAGSTER_YAML + EVENTS_IN_ONE_FILE % (home_of(folder) / "history"))
+    yaml_of(folder).write_text(DAGSTER_YAML + QUICK % (home_of(folder) / "history"))
 
 
 def yaml_of(folder: Path) -> Path:
