@@ -17,7 +17,8 @@ from semantic.errors import LedgerUnavailable
 from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import Ledger
 from semantic.snapshot import SnapshotStore
-from tests.dbt_build import BuiltProject, build_once, write_quick_dbt
+from tests.dbt_build import BuiltProject, build_once
+from tests.dbt_server import in_use, write_dbt
 from tests.postgres import PostgresServer, running_postgres
 from tests.semantic.door import POLICY, RememberingEngine, build_door, publish
 from tests.semantic.shop import build_shop
@@ -36,10 +37,18 @@ SLOWEST_FIRST = (
     "test_cli",
     "test_daemon",
     "test_sensors",
+    "test_depot",
+    "test_record_in_real_runs",
+    "test_time_span",
     "test_components",
-    "test_refresh",
-    "test_changed_data",
     "test_forbidden_rows_do_not_exist",
+    "test_measurement",
+    "test_restricted_reader",
+    "test_plan",
+    "test_flights",
+    "test_changed_data",
+    "test_simplifying",
+    "test_refresh",
 )
 
 
@@ -75,8 +84,9 @@ def _dbt_on_path(shared_folder: Path) -> Iterator[None]:
     """A command `dbt` is found, as in an activated environment, and no variable names another warehouse. It writes no log file: nobody
     reads it, and writing it takes a fifth of its time.
     """
-    folder = build_once(shared_folder / "bin", write_quick_dbt)
-    with pytest.MonkeyPatch.context() as patch:
+    folder = shared_folder / "bin"
+    with in_use(folder), pytest.MonkeyPatch.context() as patch:
+        build_once(folder, write_dbt)
         patch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
         patch.setenv("DBT_LOG_LEVEL_FILE", "none")
         patch.delenv("NYC_FLIGHTS_WAREHOUSE", raising=False)

@@ -4,7 +4,6 @@ import fcntl
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -68,29 +67,13 @@ def run_dbt(command: str, project: Path, **environment: str) -> None:
     where = ["--project-dir", project, "--profiles-dir", project]
     there = ["--target-path", project / "target", "--log-path", project / "logs"]
     done = subprocess.run(
-        [sys.executable, "-m", "dbt.cli.main", command, *map(str, where + there)],
+        ["dbt", command, *map(str, where + there)],
         env=os.environ | environment,
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-
-
-QUICK_DBT = f"""#!{sys.executable}
-import sys
-from importlib.metadata import version
-if sys.argv[1:] == ["--version"]:
-    sys.exit(print("installed:", version("dbt-core")))
-from dbt.cli.main import cli
-sys.exit(cli())
-"""
-
-
-def write_quick_dbt(folder: Path) -> None:
-    """dbt as a command in this folder, which tells its version without loading itself: dagster-dbt asks that before each run."""
-    (folder / "dbt").write_text(QUICK_DBT)
-    (folder / "dbt").chmod(0o755)
 
 
 def build_once(folder: Path, build: Callable[[Path], None]) -> Path:

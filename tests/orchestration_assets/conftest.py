@@ -8,7 +8,7 @@ import pytest
 from tests.dbt_build import build_once
 from tests.orchestration_assets import flights_demo, scripts
 from tests.orchestration_assets.corner_shop import build_definitions, prepare, warehouse_of
-from tests.orchestration_assets.location import SNAPSHOT, Location, fork, make_home
+from tests.orchestration_assets.location import SNAPSHOT, Location, fork, make_quick_home
 
 
 @pytest.fixture(autouse=True)
@@ -23,7 +23,7 @@ def built_shop(shared_folder: Path) -> Path:
 
     def build(folder: Path) -> None:
         prepare(folder)
-        make_home(folder)
+        make_quick_home(folder)
         definitions = build_definitions(folder)
         with Location(folder, definitions, warehouse_of(folder)) as location:
             ran = location.run([*location.dbt_keys, SNAPSHOT, *location.metric_keys])

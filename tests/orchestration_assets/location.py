@@ -20,6 +20,15 @@ REFRESH_SENSOR = "governed_snapshot_on_built_models"
 AGENTS_SENSOR = "agents_on_changed_values"
 SNAPSHOT = dg.AssetKey("governed_snapshot")
 DAGSTER_YAML = "telemetry: {enabled: false}\n"
+QUICK = """\
+event_log_storage:
+  module: dagster._core.storage.event_log
+  class: ConsolidatedSqliteEventLogStorage
+  config: {base_dir: %s}
+compute_logs:
+  module: dagster._core.storage.noop_compute_log_manager
+  class: NoOpComputeLogManager
+"""
 
 
 def agent_key(name: str) -> dg.AssetKey:
@@ -275,13 +284,31 @@ def home_of(folder: Path) -> Path:
 
 def make_home(folder: Path) -> None:
     home_of(folder).mkdir(parents=True)
-    (home_of(folder) / "dagster.yaml").write_text(DAGSTER_YAML)
+    yaml_of(folder).write_text(DAGSTER_YAML)
+
+
+def make_quick_home(folder: Path) -> None:
+    """A home whose instance keeps the events of all runs in one file and no output of steps: to make such a file, and to start the
+    four processes that copy the output, takes longer than most of these runs.
+    """
+    make_home(folder)
+    yaml_of(folder).write_text(DAGSTER_YAML + QUICK % (home_of(folder) / "history"))
+
+
+def yaml_of(folder: Path) -> Path:
+    return home_of(folder) / "dagster.yaml"
 
 
 def fork(built: Path, to: Path) -> Path:
     """A copy of a folder that is not in use, with the times of its files."""
     shutil.copytree(built, to, ignore=shutil.ignore_patterns("*.lock"), dirs_exist_ok=True)
+    moved(yaml_of(to), str(built), str(to))
     return to
+
+
+def moved(yaml: Path, before: str, after: str) -> None:
+    """Has a dagster.yaml name its folder where that is now."""
+    yaml.write_text(yaml.read_text().replace(before, after))
 
 
 def names_of(keys: Iterable[dg.AssetKey]) -> set[str]:

@@ -30,6 +30,7 @@ from semantic.open_snapshot import QueryLimits
 from semantic.snapshot_record import State
 from tests.orchestration_assets.till import (
     Till,
+    build_defs,
     edit,
     edit_json,
     error_at_load,
@@ -92,8 +93,7 @@ acme = Acme()
 
 @pytest.fixture(autouse=True)
 def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """dbt on the path, as in an environment that was activated, and no profile from outside."""
-    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    """No profile from outside."""
     for name in ("DBT_PROFILE", "DBT_TARGET", "DBT_PROFILES_DIR", "CORNER_SHOP_WAREHOUSE"):
         monkeypatch.delenv(name, raising=False)
 
@@ -109,10 +109,8 @@ def parsed(shared_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Til
 def built(parsed: Till, tmp_path_factory: pytest.TempPathFactory) -> Till:
     """The till after `dg dev` copied the dbt project, Dagster built it, and a first snapshot was published."""
     till = parsed.copy(tmp_path_factory.mktemp("built") / "root")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-        refresh_dbt_state(till)
-        assert run(till, "till/*", "governed_snapshot").success
+    refresh_dbt_state(till)
+    assert run(till, "till/*", "governed_snapshot").success
     assert till.published == ["CURRENT", "v000001"]
     return till
 
@@ -314,7 +312,7 @@ def test_what_reads_may_use_and_what_is_kept_is_set_in_yaml(running: Till) -> No
         ),
     )
     with opened(running) as tree, running.instance() as instance:
-        resource = tree.build_defs().resources["governed_metrics"]
+        resource = build_defs(tree).resources["governed_metrics"]
         with resource.open(instance) as first, resource.open(instance) as second:
             assert first.snapshots.limits == QueryLimits(seconds=0.5, memory_mb=256)
             assert first.results is not None
@@ -677,7 +675,7 @@ def test_a_first_run_that_fails_leaves_no_snapshot(running: Till) -> None:
 
 def test_a_policy_that_is_spoilt_while_dagster_runs_is_one_message(running: Till) -> None:
     with opened(running) as tree, running.instance() as instance:
-        job = tree.build_defs().resolve_implicit_global_asset_job_def()
+        job = build_defs(tree).resolve_implicit_global_asset_job_def()
         policy_that_does_not_parse(running)
         result = job.execute_in_process(
             instance=instance,

@@ -17,6 +17,7 @@ from tests.orchestration_assets.location import (
     Location,
     agent_key,
     fork,
+    yaml_of,
 )
 from tests.orchestration_assets.test_sensors import SOUTH_PAYS_LESS, SOUTH_PAYS_MORE
 
@@ -25,8 +26,7 @@ pytestmark = pytest.mark.timeout(600)
 SIGN_UPS_MOVE = "UPDATE till_analytics.customers SET signed_up_on = signed_up_on + 1"
 ROOT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 90
-DAGSTER_YAML = """\
-telemetry: {enabled: false}
+RUN_QUEUE = """\
 run_coordinator:
   module: dagster.core.run_coordinator
   class: QueuedRunCoordinator
@@ -47,7 +47,8 @@ class Daemon:
         self.shop = shop
         self.mood = shop.folder / "mood"
         self.mood.mkdir()
-        (shop.home / "dagster.yaml").write_text(DAGSTER_YAML)
+        with yaml_of(shop.folder).open("a") as yaml:
+            yaml.write(RUN_QUEUE)
         (shop.folder / "workspace.yaml").write_text(WORKSPACE)
         self._process: subprocess.Popen[bytes] | None = None
         self._groups: list[int] = []

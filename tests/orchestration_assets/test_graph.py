@@ -28,6 +28,7 @@ from tests.orchestration_assets.location import (
     agent_key,
     fork,
     metric_key,
+    moved,
     names_of,
 )
 
@@ -301,6 +302,7 @@ def test_a_home_that_is_deleted_with_its_process_is_no_durable_place(
     folder = fork(built_shop, tmp_path / "shop")
     home = tmp_path / ".tmp_dagster_home_x"
     (folder / "home").rename(home)
+    moved(home / "dagster.yaml", str(folder / "home"), str(home))
     with dg.DagsterInstance.from_config(str(home)) as instance:
         result = in_memory(corner_shop.build_definitions(folder), instance, [agent_key("boss")])
     assert not result.success

@@ -17,6 +17,7 @@ from dagster.components.core.component_tree import ComponentTree, ComponentTreeE
 from dagster_dbt import DbtProjectComponent
 
 from semantic.ledger import STATE_FOLDER
+from tests.orchestration_assets.location import fork, make_quick_home
 
 SOURCE = Path(__file__).parents[1] / "projects" / "till"
 LOCK = "publish.lock"
@@ -71,8 +72,7 @@ class Till:
         return dg.DagsterInstance.from_config(str(self.root / "home"))
 
     def copy(self, root: Path) -> "Till":
-        shutil.copytree(self.root, root)
-        return Till(root=root)
+        return Till(root=fork(self.root, root))
 
     def shown(self, text: str) -> str:
         """A message with the folder of this till as `~`."""
@@ -83,8 +83,7 @@ def make_till(root: Path, shop: Path) -> Till:
     """The project as its owner wrote it, over a copy of a dbt project that dbt has parsed."""
     shutil.copytree(shop, root / "shop", ignore=shutil.ignore_patterns("*.duckdb", "logs"))
     shutil.copytree(SOURCE, root / "till", ignore=shutil.ignore_patterns(".local_defs_state"))
-    (root / "home").mkdir()
-    (root / "home" / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+    make_quick_home(root)
     return Till(root=root)
 
 
@@ -101,10 +100,17 @@ def opened(till: Till) -> Iterator[ComponentTree]:
             del sys.modules[name]
 
 
+def build_defs(tree: ComponentTree) -> dg.Definitions:
+    """All that the project defines. `tree.build_defs()` adds schemas of every component that is installed, which takes as long
+    again.
+    """
+    return tree.build_defs(tree.defs_module_path)
+
+
 def load_specs(till: Till) -> dict[str, dg.AssetSpec]:
     """By key, every asset spec of the project, also those of assets that are only named as dependencies."""
     with opened(till) as tree:
-        specs = tree.build_defs().resolve_asset_graph().asset_nodes
+        specs = build_defs(tree).resolve_asset_graph().asset_nodes
         return {node.key.to_user_string(): node.to_asset_spec() for node in specs}
 
 
@@ -128,7 +134,7 @@ def run(
 ) -> dg.ExecuteInProcessResult:
     """Materializes assets by key, all below a prefix with `prefix/*`, everything where none is named."""
     with opened(till) as tree:
-        job = tree.build_defs().resolve_implicit_global_asset_job_def()
+        job = build_defs(tree).resolve_implicit_global_asset_job_def()
         selected = [
             key
             for key in job.asset_layer.executable_asset_keys

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,6 +18,11 @@ from orchestration_assets.cli.app import main
 from tests.dbt_build import build_once
 
 ROOT = Path(__file__).parents[2]
+TELLS = """
+import runpy, sys
+sys.executable = sys.argv.pop(1)
+runpy.run_module("orchestration_assets.defs.story", run_name="__main__", alter_sys=True)
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +59,7 @@ class Said:
 @pytest.fixture(scope="session")
 def told(shared_folder: Path) -> Told:
     def tell(folder: Path) -> None:
-        done = _run("-m", "orchestration_assets.defs.story", str(folder))
+        done = _run("-c", TELLS, str(_beside_dbt(folder)), str(folder))
         assert done.code == 0, done.out + done.err
         (folder / "printed.txt").write_text(done.out)
 
@@ -80,6 +86,16 @@ def command(told: Told) -> Callable[..., Said]:
         return Said(out=out.getvalue(), err=err.getvalue(), code=code)
 
     return run
+
+
+def _beside_dbt(folder: Path) -> Path:
+    """This interpreter in a folder with the dbt of the tests: the demonstration takes the one that lies beside its own."""
+    interpreter, dbt = folder / "bin" / "python", shutil.which("dbt")
+    assert dbt
+    interpreter.parent.mkdir()
+    interpreter.symlink_to(sys.executable)
+    interpreter.with_name("dbt").symlink_to(dbt)
+    return interpreter
 
 
 def _run(*arguments: str, **environment: str) -> Said:
