@@ -87,21 +87,43 @@ class Writer:
     @contextmanager
     def _turn(self, mine: _Waiting) -> Iterator[list[_Waiting]]:
         """Waits for its turn, and gives those for whom it is to write: itself first, nobody where another has done it."""
+        try:
+            self._wait(mine)
+            if not mine.is_done:
+                with self._queueing:
+                    self._writing = self._together()
+            yield [] if mine.is_done else self._writing
+        finally:
+            self._leave(mine)
+
+    def _wait(self, mine: _Waiting) -> None:
+        """Returns when it is done, or first. Raises `LedgerUnavailable` where that takes too long: it may still be written for."""
         with self._queueing:
             self._queue.append(mine)
             is_first = len(self._queue) == 1
-        if not is_first and not mine.signal.acquire(timeout=LOCK_TIMEOUT_SECONDS):
-            self._give_up(mine)
-        if mine.is_done:
-            _let_go(mine.after)
-            yield []
+        if is_first or mine.signal.acquire(timeout=LOCK_TIMEOUT_SECONDS):
             return
         with self._queueing:
-            self._writing = self._together()
-        try:
-            yield self._writing
-        finally:
+            is_its_turn = self._queue[0] is mine and not self._writing
+            if not (mine.is_done or is_its_turn):
+                raise LedgerUnavailable("The ledger is busy in this process")
+
+    def _leave(self, mine: _Waiting) -> None:
+        """Leaves the queue, also where it was interrupted, so that nobody behind it waits for it."""
+        if self._writing and self._writing[0] is mine:
             self._hand_over()
+            return
+        following = None
+        with self._queueing:
+            if mine.is_done:
+                following = mine.after
+            elif mine in self._writing:
+                mine.is_gone = True
+            elif mine in self._queue:
+                was_next = self._queue[0] is mine and not self._writing
+                self._queue.remove(mine)
+                following = self._queue[0] if was_next and self._queue else None
+        _let_go(following)
 
     def _together(self) -> list[_Waiting]:
         """The first in the queue, and those behind it who can be written for with it.
@@ -132,16 +154,6 @@ class Writer:
         if following is not None:
             following.signal.release()
         _let_go(done[0].after)
-
-    def _give_up(self, mine: _Waiting) -> None:
-        """Leaves the queue, unless its turn has just come. Raises `LedgerUnavailable`: it may still be written for."""
-        with self._queueing:
-            if mine.is_done or (self._queue[0] is mine and not self._writing):
-                return
-            mine.is_gone = True
-            if mine not in self._writing:
-                self._queue.remove(mine)
-        raise LedgerUnavailable("The ledger is busy in this process")
 
     @contextmanager
     def _transaction(

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+import semantic.ledger.writer as writer
 from semantic.canonical import canonical_json
 from semantic.errors import LedgerUnavailable, PolicyNotCurrent
 from semantic.ledger import Admission, Ledger, MetricRead, Record, RecordKind
@@ -120,6 +121,58 @@ def test_who_gives_up_while_it_is_written_for_keeps_nobody_waiting(
             impatient.result()
         gave_up.set()
         assert [item.result(10) for item in (first, second, last)] == [True] * 3
+
+
+class InterruptedSignal:
+    """A signal at which a thread is interrupted: while it waits for it, or when it is given."""
+
+    def __init__(self, *, is_given: bool) -> None:
+        self._is_given = is_given
+        self._given = threading.Event()
+
+    def acquire(self, timeout: float) -> bool:
+        if self._is_given:
+            self._given.wait(timeout)
+        raise KeyboardInterrupt
+
+    def release(self) -> None:
+        self._given.set()
+
+
+@pytest.mark.parametrize("is_given", [False, True], ids=["while it waits", "when it is its turn"])
+def test_who_is_interrupted_keeps_nobody_waiting(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, is_given: bool
+) -> None:
+    """A run that is ended is interrupted in the middle of anything, and goes on to record how it ended."""
+    inside, go_on = threading.Event(), threading.Event()
+    commit, waiting = Writer._commit, writer._Waiting
+
+    def slow(self: Writer, handed_in: list[object]) -> None:
+        inside.set()
+        go_on.wait(10)
+        commit(self, handed_in)  # type: ignore[arg-type]
+
+    def interrupted(**given: object) -> object:
+        made = waiting(**given)  # type: ignore[arg-type]
+        made.signal = InterruptedSignal(is_given=is_given)  # type: ignore[assignment]
+        return made
+
+    monkeypatch.setattr(Writer, "_commit", slow)
+    with ThreadPoolExecutor(3) as pool:
+        first = pool.submit(ledger.append, refusal("first"))
+        inside.wait(10)
+        with monkeypatch.context() as patch:
+            patch.setattr(writer, "_Waiting", interrupted)
+            second = pool.submit(ledger.append, refusal("second"))
+            while not second.done() and len(ledger._writer._queue) < 2:
+                threading.Event().wait(0.001)
+        third = pool.submit(ledger.append, refusal("third"))
+        go_on.set()
+        with pytest.raises(KeyboardInterrupt):
+            second.result(10)
+        assert first.result(10)
+        assert third.result(10)
+    assert ledger.append(refusal("last"))
 
 
 def test_a_condition_that_fails_stops_its_own_record_only(ledger: Ledger) -> None:
