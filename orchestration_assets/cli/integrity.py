@@ -1,5 +1,6 @@
 """`governed-agents verify`, `prove` and `checkpoint`: whether the record is whole, and what shows it to others."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -38,7 +39,7 @@ def verify(
     place = Place.of(context)
     also = [_public_key(key)] if key else []
     checkpoint = _checkpoint(place, against, also) if against else None
-    found = place.ledger.verify(against=checkpoint, also=also)
+    found = place.ledger.verify(against=checkpoint, also=also, processes=os.cpu_count() or 1)
     if as_json:
         print_json([_plain(found)])
     else:

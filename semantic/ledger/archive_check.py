@@ -16,6 +16,7 @@ from semantic.ledger.tiles import TILE, hashes_of, tiles_from
 from semantic.ledger.tree import leaf_hash
 
 _Row = Sequence[Any]
+_BEFORE_ALL = -(2**63)
 _STAYS = [kind.value for kind in STAYS]
 
 
@@ -31,7 +32,7 @@ class ArchiveCheck:
         self.findings: list[Finding] = []
         self.origin: str | None = None
         self.months: list[ArchivedMonth] = []
-        self._compared = 0
+        self._compared = _BEFORE_ALL
         self._read_months()
         self._deleted = self._tombstones(sealed_through)
         self._compare_table()

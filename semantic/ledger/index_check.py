@@ -48,8 +48,7 @@ class IndexSeen:
         kind = said["kind"]
         if kind == RecordKind.INTENT:
             self._compare(seq, list(rows_of(said, seq, at)), [row | _OPEN for row in indexed])
-            ends = [{name: row[name] for name in _OPEN} for row in indexed]
-            self.begun[said["id"]] = seq, ends
+            self.begun[said["id"]] = seq, list(map(_end_in, indexed))
         elif kind == RecordKind.REFUSAL:
             self._compare(seq, list(rows_of(said, seq, at)), indexed)
         elif indexed:
@@ -92,7 +91,7 @@ class IndexCheck:
 
     def end(self, last: int, *, deleted_through: int) -> list[Finding]:
         """What only shows when all records have been seen, up to the last one, but those until `deleted_through`: they are not there."""
-        found = [finding for begun in self._open.values() for finding in _other_end(begun, _OPEN)]
+        found = self._still_open()
         more = self._count(deleted_through) - self._rows
         if more:
             found.append(
@@ -108,6 +107,15 @@ class IndexCheck:
         if told != kept and not (deleted_through and told < kept):
             text = "the index of what queries touch is not the one of the records"
             found.append(edited(last, text))
+        return found
+
+    def _still_open(self) -> list[Finding]:
+        """What the index says of reads that end in no record. It is asked again: some may have ended while others looked through the record."""
+        found = []
+        for seq, ends in self._open.values():
+            if any(row != _OPEN for row in ends):
+                rows = indexed_between(self._connection, seq, seq).get(seq, ())
+                found += _other_end((seq, list(map(_end_in, rows))), _OPEN)
         return found
 
     def _count(self, after: int) -> int:
@@ -133,6 +141,10 @@ def _other_end(begun: tuple[int, list[Row]], end: Row) -> list[Finding]:
     if any(row != end for row in ends):
         return [edited(seq, "the index does not say how this read ended")]
     return []
+
+
+def _end_in(row: Row) -> Row:
+    return {name: row[name] for name in _OPEN}
 
 
 def _metric(row: Row) -> str:

@@ -281,9 +281,13 @@ class Ledger:
         *,
         against: Checkpoint | None = None,
         also: Sequence[Ed25519PublicKey] = (),
+        processes: int = 1,
     ) -> Verified:
-        """Walks the whole record. `against` is a checkpoint that was kept elsewhere; `also` are keys that are trusted beside those here."""
-        return self._sealer.verify(against=against, also=also)
+        """Walks the whole record. `against` is a checkpoint that was kept elsewhere; `also` are keys that are trusted beside those here.
+
+        Several `processes` are started as `multiprocessing` does with `spawn`.
+        """
+        return self._sealer.verify(against=against, also=also, processes=processes)
 
     def prove(self, record_id: str) -> dict[str, str]:
         """By kind of record, a proof that the record with this id is there, in the form of https://c2sp.org/tlog-proof.

@@ -5,8 +5,9 @@ two transactions must not both add are claimed first. Both locks end with the tr
 """
 
 import hashlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,12 @@ class PostgresStore:
         """0: numbers are also given to what was never committed."""
         return 0
 
+    def elsewhere(self) -> Callable[[], sa.Engine] | None:
+        """How another process connects to the same schema."""
+        return partial(
+            _engine_for_questions, self._url.render_as_string(hide_password=False), self._schema
+        )
+
     def shred(self) -> None:
         """Nothing: Postgres removes deleted rows when it vacuums."""
 
@@ -141,6 +148,13 @@ class PostgresStore:
         """The number under which Postgres knows a lock of this ledger."""
         digest = hashlib.sha256(f"governed-agents {self._schema} {name}".encode()).digest()
         return int.from_bytes(digest[:8], signed=True)
+
+
+def _engine_for_questions(url: str, schema: str) -> sa.Engine:
+    options = f"-c search_path={schema} -c default_transaction_read_only=on"
+    return sa.create_engine(
+        url, connect_args={"connect_timeout": _CONNECT_SECONDS, "options": options}
+    )
 
 
 def _parsed(url: str) -> sa.URL:

@@ -1,7 +1,10 @@
 """Seals a ledger with the keys that are here, and shows by them that the record is whole, and that a read is in it."""
 
 from collections.abc import Sequence
+from concurrent.futures import BrokenExecutor
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -12,11 +15,16 @@ from semantic.ledger.archive import Archive
 from semantic.ledger.exposure import Exposure, MostExposed, find_exposure
 from semantic.ledger.note import Checkpoint
 from semantic.ledger.proof import prove
+from semantic.ledger.schema import records
 from semantic.ledger.sealing import has_unsealed, last_seal, seal
+from semantic.ledger.side_by_side import stretches_side_by_side
 from semantic.ledger.signatures import vouch
 from semantic.ledger.store import Store
-from semantic.ledger.verify import Verified, verify
+from semantic.ledger.verify import Look, Verified, verify
 from semantic.ledger.writer import Writer
+
+# It takes a process some seconds to start.
+FEWEST_DIVIDED = 200_000
 
 
 class Sealer:
@@ -87,9 +95,32 @@ class Sealer:
         return self.public_key
 
     def verify(
-        self, *, against: Checkpoint | None, also: Sequence[Ed25519PublicKey] = ()
+        self,
+        *,
+        against: Checkpoint | None,
+        also: Sequence[Ed25519PublicKey] = (),
+        processes: int = 1,
     ) -> Verified:
-        """Walks the whole record. `against` is a checkpoint that was kept elsewhere; `also` are keys that are trusted beside those here."""
+        """Walks the whole record. `against` is a checkpoint that was kept elsewhere; `also` are keys that are trusted beside those here.
+
+        With several `processes` and many records these look through parts of it. Where they find anything, or one is ended, this one walks
+        alone, and sees one state of the record from beginning to end.
+        """
+        connect = self._store.elsewhere()
+        if processes > 1 and connect is not None and self._newest() > FEWEST_DIVIDED:
+            look = partial(stretches_side_by_side, connect, processes=processes)
+            with suppress(BrokenExecutor):
+                found = self._walked(against, also, look)
+                if found.is_whole:
+                    return found
+        return self._walked(against, also)
+
+    def _walked(
+        self,
+        against: Checkpoint | None,
+        also: Sequence[Ed25519PublicKey],
+        look: Look | None = None,
+    ) -> Verified:
         with self._store.reading() as connection:
             return verify(
                 connection,
@@ -97,6 +128,7 @@ class Sealer:
                 highest_number=self._store.highest_number(connection),
                 against=against,
                 archive=self._archive,
+                look=look,
             )
 
     def prove(self, record_id: str) -> dict[str, str]:
@@ -118,6 +150,13 @@ class Sealer:
     def public_keys(self) -> tuple[Ed25519PublicKey, ...]:
         """Every key by which checkpoints were checked, as far as it is known here, the oldest first."""
         return self._keys.public
+
+    def _newest(self) -> int:
+        with self._store.reading() as connection:
+            newest: int | None = connection.execute(
+                sa.select(sa.func.max(records.c.seq))
+            ).scalar_one()
+        return newest or 0
 
     def _has_unsealed(self) -> bool:
         with self._store.reading() as connection:

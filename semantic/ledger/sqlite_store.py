@@ -13,8 +13,9 @@ import os
 import random
 import threading
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -42,6 +43,7 @@ class SqliteStore:
     def __init__(self, path: Path | None, *, engine: sa.Engine | None = None) -> None:
         self.path = path
         self._writing = threading.Lock()
+        self._is_given = engine is not None
         self._lock_file: IO[str] | None = None
         with translated(self.name):
             if path is not None:
@@ -104,6 +106,10 @@ class SqliteStore:
         """The highest number that any record was ever given."""
         [(highest,)] = fetched(connection, _HIGHEST)
         return int(highest)
+
+    def elsewhere(self) -> Callable[[], sa.Engine] | None:
+        """How another process connects to the same file, None where it is in memory or has a driver of its own."""
+        return partial(_engine_for, self.path) if self.path and not self._is_given else None
 
     def shred(self) -> None:
         """Writes over what was deleted: in the database it was at once, and the write-ahead log is emptied."""

@@ -1,6 +1,6 @@
 """What the ledger needs of a database."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -44,6 +44,10 @@ class Store(Protocol):
 
     def highest_number(self, connection: sa.Connection) -> int:
         """The highest number that any record was ever given, 0 where the database does not tell."""
+        ...
+
+    def elsewhere(self) -> Callable[[], sa.Engine] | None:
+        """How another process connects to the same database for questions, None where none can. It can be pickled."""
         ...
 
     def shred(self) -> None:

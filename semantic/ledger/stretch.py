@@ -1,7 +1,7 @@
 """A stretch of the record: what can be told of so many records without those before and after them."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,13 +9,15 @@ import sqlalchemy as sa
 from pydantic_core import from_json
 
 from semantic.ledger.finding import Finding, edited
-from semantic.ledger.index_check import Indexed, IndexSeen, Row
+from semantic.ledger.index_check import Indexed, IndexSeen, Row, indexed_between
 from semantic.ledger.schema import records
 
 # What reading a body raises that is no JSON, or not of a record.
 NOT_WRITTEN_HERE = (ValueError, TypeError, KeyError, AttributeError, OverflowError)
 # A forger may have left a text where bytes belong.
 BODY = sa.cast(records.c.body, sa.LargeBinary).label("body")
+# After one number and until another.
+Part = tuple[int, int]
 _NO_ROWS: Sequence[Row] = ()
 
 
@@ -49,6 +51,31 @@ def look_through(rows: Iterable[Sequence[Any]], indexed: Indexed) -> Stretch:
     for row in rows:
         look.at(row, indexed.get(row[0], _NO_ROWS))
     return look.stretch
+
+
+def parts_of(connection: sa.Connection, after: int | None, at_once: int) -> Iterator[Part]:
+    """Parts that the records in the database with numbers after one come in, so many numbers each. Where there are none for long, neither are parts."""
+    newest: int = connection.execute(sa.select(sa.func.max(records.c.seq))).scalar_one()
+    next_one = sa.select(sa.func.min(records.c.seq))
+    while True:
+        following = next_one if after is None else next_one.where(records.c.seq > after)
+        first: int | None = connection.execute(following).scalar_one()
+        if first is None:
+            return
+        after = min(first - 1 + at_once, newest)
+        yield first - 1, after
+
+
+def stretch_between(connection: sa.Connection, part: Part) -> Stretch:
+    """Looks through the records of a part in the database."""
+    after, until = part
+    columns = [BODY if column.name == "body" else column for column in records.c]
+    rows = connection.execute(
+        sa.select(*columns)
+        .where(records.c.seq > after, records.c.seq <= until)
+        .order_by(records.c.seq)
+    )
+    return look_through(rows, indexed_between(connection, after + 1, until))
 
 
 class _Look:

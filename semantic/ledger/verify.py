@@ -5,8 +5,9 @@ checkpoint, which is signed. What comes after the last checkpoint that is kept e
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -22,11 +23,21 @@ from semantic.ledger.record import RecordKind
 from semantic.ledger.schema import records
 from semantic.ledger.sealing import Seal, origin_of_first, seal_of
 from semantic.ledger.signatures import Signatures
-from semantic.ledger.stretch import BODY, NOT_WRITTEN_HERE, Run, Stretch, look_through
+from semantic.ledger.stretch import (
+    BODY,
+    NOT_WRITTEN_HERE,
+    Part,
+    Run,
+    Stretch,
+    look_through,
+    parts_of,
+    stretch_between,
+)
 from semantic.ledger.tiles import TILE, hashes_of, tiles_from
 from semantic.ledger.tree import Frontier, Leaves, root_hash
 
-_STRETCH = 5_000
+AT_ONCE = 5_000
+Look = Callable[[Iterable[Part]], Iterable[Stretch]]
 _NO_ARCHIVE = Archive(None)
 # Of how many missing records it is kept where they belong, should they come later.
 _MOST_MISSING = 100_000
@@ -57,14 +68,16 @@ def verify(
     highest_number: int,
     against: Checkpoint | None = None,
     archive: Archive = _NO_ARCHIVE,
-    at_once: int = _STRETCH,
+    at_once: int = AT_ONCE,
+    look: Look | None = None,
 ) -> Verified:
     """Walks all records, so many `at_once`, those in the archive first. `against` is a checkpoint that was kept elsewhere; its signature has been checked.
 
-    `highest_number` is that of the last record ever written, 0 where it is not known.
+    `highest_number` is that of the last record ever written, 0 where it is not known. `look` looks through parts of what is in the database, by
+    default one after the other on this connection.
     """
     walk = _Walk(connection, keys, highest_number, against, archive)
-    walk.run(at_once)
+    walk.run(at_once, look or partial(map, partial(stretch_between, connection)))
     return walk.verified()
 
 
@@ -104,14 +117,14 @@ class _Walk:
         self._sealed_places = sorted(self._sealed)
         self._archive = ArchiveCheck(connection, archive, max(self._sealed, default=0))
 
-    def run(self, at_once: int) -> None:
+    def run(self, at_once: int, look: Look) -> None:
         tiled = tiles_from(self._connection, 0)
         for month in self._archive.months:
             self._take_month(month, tiled, at_once)
         self._add_all(self._archive.taken_findings())
-        rows = _paged(self._connection, self._archive.through, at_once)
-        for stretch in map(self._look_through, rows):
-            self._take(stretch, tiled)
+        for stretch in look(parts_of(self._connection, self._archive.through or None, at_once)):
+            if stretch.seqs:
+                self._take(stretch, tiled)
         deleted = self._archive.deleted_through
         self._add_all(self._index.end(self._last, deleted_through=deleted))
         self._look_for_a_missing_end(tiled)
@@ -359,12 +372,3 @@ def _seals(connection: sa.Connection) -> Iterable[tuple[int, Seal | None]]:
             yield row.seq, seal_of(from_json(row.body)["record"]["details"])
         except NOT_WRITTEN_HERE:
             yield row.seq, None
-
-
-def _paged(connection: sa.Connection, after: int, count: int) -> Iterator[Sequence[Sequence[Any]]]:
-    """The records after one, so many at a time."""
-    columns = [BODY if column.name == "body" else column for column in records.c]
-    following = sa.select(*columns).order_by(records.c.seq).limit(count)
-    while rows := connection.execute(following.where(records.c.seq > after)).all():
-        yield rows
-        after = rows[-1][0]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-_COMMIT = b"COMMIT"
+_COMMIT = b"COMMIT\0"
 
 
 class LosesReplies:

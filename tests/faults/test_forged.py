@@ -32,13 +32,15 @@ KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 # What is no part of the record: the newest definitions of agents, what was spent, and what failed. Of erasable values what is kept is
 # compared, and what was erased is not missed.
 CHANGING = ("agents", "spending", "reservations", "breakers", "erasable_values")
-TABLES = [table for table in metadata.sorted_tables if table.name not in CHANGING]
+# What the product writes of checkpoints and archives is no free text; archives are forged in their own tests.
+MADE_BY_THE_PRODUCT = (RecordKind.CHECKPOINT, RecordKind.ARCHIVE, RecordKind.TOMBSTONE)
+TABLES = [table for table in metadata.sorted_tables if table.name not in (*CHANGING, "archives")]
 Change = Callable[[sqlite3.Connection], object]
 
 
 def record(number: int) -> Record:
     """One of each kind in turn, with something in every field. Of two reads one is ended."""
-    kinds = [kind for kind in RecordKind if kind is not RecordKind.CHECKPOINT]
+    kinds = [kind for kind in RecordKind if kind not in MADE_BY_THE_PRODUCT]
     kind = kinds[number % len(kinds)]
     is_end = kind is RecordKind.OUTCOME
     return Record(
@@ -160,7 +162,8 @@ def test_what_nobody_touched_is_whole(sealed: Sealed) -> None:
     assert not sealed.is_found()
     assert not sealed.is_found(agree), "a forger knows how columns and the index come from bodies"
     assert not sealed.is_found(agree, rehash), "and how all is hashed"
-    assert {RecordKind(kind) for kind in sealed.of_each_kind()} == set(RecordKind)
+    kinds = {RecordKind(kind) for kind in sealed.of_each_kind()}
+    assert kinds == set(RecordKind) - {RecordKind.ARCHIVE, RecordKind.TOMBSTONE}
 
 
 @pytest.mark.parametrize(

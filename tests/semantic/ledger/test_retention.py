@@ -15,6 +15,7 @@ import pytest
 import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+import semantic.ledger.sealer as sealer
 from semantic.errors import GovernedMetricsError, LedgerUnavailable
 from semantic.ledger import (
     ArchivedMonth,
@@ -27,6 +28,7 @@ from semantic.ledger import (
     Record,
     RecordKind,
     Touched,
+    Verified,
     archive_until,
     count_reads,
     delete_month,
@@ -38,6 +40,7 @@ from semantic.ledger.asked_queries import asked_queries
 from semantic.ledger.moment import parsed
 from semantic.ledger.postgres_store import PostgresStore
 from semantic.ledger.retention import finish_moving
+from semantic.ledger.schema import records
 from semantic.ledger.sqlite_store import SqliteStore
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
@@ -208,6 +211,32 @@ def test_what_was_moved_is_found_as_before(on_each_store: Kept, folder: Path) ->
         for proof in kept.ledger.prove(read_id).values():
             body = is_proven(proof, bytes.fromhex(kept.ledger.public_key))
             assert json.loads(body)["record"]["id"] == read_id
+
+
+def test_several_processes_find_what_one_finds(
+    on_each_store: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And a read that was open when they began may end meanwhile."""
+    ledger = on_each_store.ledger
+    monkeypatch.setattr("semantic.ledger.sealer.FEWEST_DIVIDED", 0)
+    archive_until(ledger, "2026-07", by="ana")
+    ledger.append(
+        Record(record_id="open", kind=RecordKind.INTENT, metrics=(MetricRead(metric="m"),))
+    )
+    alone = ledger.verify()
+    assert alone.is_whole
+    walked = []
+    walk = sealer.verify
+
+    def ended_meanwhile(connection: sa.Connection, *given: Any, **named: Any) -> Verified:
+        connection.execute(sa.select(records.c.seq).limit(1)).all()
+        ledger.append(Record(record_id="open", kind=RecordKind.OUTCOME))
+        walked.append(walk(connection, *given, at_once=300, **named))
+        return walked[-1]
+
+    monkeypatch.setattr(sealer, "verify", ended_meanwhile)
+    assert ledger.verify(processes=2) == alone
+    assert walked == [alone], "together, and not once more alone"
 
 
 def test_a_month_has_its_checkpoint_beside_it(kept: Kept, folder: Path) -> None:

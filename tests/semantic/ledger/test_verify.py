@@ -59,10 +59,7 @@ def verify(sealed: tuple[Path, Checkpoint], tmp_path: Path) -> Iterator[Callable
     def verify(*changes: str | Change, anchored: bool = False) -> Verified:
         copy = Path(shutil.copytree(path.parent, tmp_path / "copy")) / path.name
         with sqlite3.connect(copy) as connection:
-            for (trigger,) in connection.execute(
-                "SELECT name FROM sqlite_master WHERE type = 'trigger'"
-            ).fetchall():
-                connection.execute(f"DROP TRIGGER {trigger}")
+            drop_triggers(connection)
             for change in changes:
                 connection.execute(change) if isinstance(change, str) else change(connection)
         connection.close()
@@ -92,6 +89,12 @@ def test_a_ledger_that_nobody_touched_is_whole(verify: Callable[..., Verified]) 
     assert found.is_whole
     assert (found.records, found.streams, found.checkpoints) == (COUNT + 2, 2, 2)
     assert found.exposed == COUNT + 2 - 601
+
+
+def drop_triggers(connection: sqlite3.Connection) -> None:
+    found = connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall()
+    for (trigger,) in found:
+        connection.execute(f"DROP TRIGGER {trigger}")
 
 
 def highest(connection: sa.Connection) -> int:
@@ -230,6 +233,22 @@ def test_a_forger_who_hashes_all_anew_cannot_sign(verify: Callable[..., Verified
     found = verify(edit_body(400), rehash())
     assert [(item.harm, item.seq) for item in found.findings] == [(Harm.EDITED, 301)]
     assert "of other records, from this one or a later one on" in found.findings[0].text
+
+
+def test_several_processes_find_it_too(
+    sealed: tuple[Path, Checkpoint], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("semantic.ledger.sealer.FEWEST_DIVIDED", 0)
+    copy = Path(shutil.copytree(sealed[0].parent, tmp_path / "copy")) / sealed[0].name
+    with sqlite3.connect(copy) as connection:
+        drop_triggers(connection)
+        edit_body(100)(connection)
+    connection.close()
+    ledger = Ledger.open(copy, key=KEY)
+    found = ledger.verify(processes=2)
+    assert found == ledger.verify()
+    assert found.findings[0].seq == 100
+    ledger.close()
 
 
 def test_what_was_changed_later_does_not_hide_it(verify: Callable[..., Verified]) -> None:
