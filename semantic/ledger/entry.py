@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from semantic.ledger.erasable import written
+from semantic.ledger.erasable import KeptValue, written
 from semantic.ledger.read_index import scope_of
 from semantic.ledger.record import Record
 
@@ -23,7 +23,7 @@ class Entry:
     said: Mapping[str, Any]
     content: bytes
     scope: int | None
-    erasable: Sequence[Mapping[str, Any]]
+    erasable: Sequence[KeptValue]
 
     @classmethod
     def of(cls, record: Record) -> Self:

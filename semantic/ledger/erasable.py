@@ -10,7 +10,7 @@ import json
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -33,9 +33,18 @@ class Erasable:
     key: bytes = field(default_factory=lambda: secrets.token_bytes(16))
 
 
-def written(said: object, record_id: str) -> tuple[bytes, list[dict[str, Any]]]:
+class KeptValue(NamedTuple):
+    """What is kept of an erasable value, in the order of its table."""
+
+    digest: str
+    record_id: str
+    key: bytes
+    value: str
+
+
+def written(said: object, record_id: str) -> tuple[bytes, list[KeptValue]]:
     """The canonical bytes of what a record says, each erasable value in it by its digest; and what is kept of these values."""
-    kept: list[dict[str, Any]] = []
+    kept: list[KeptValue] = []
 
     def in_place_of(value: object) -> object:
         if isinstance(value, Mapping):
@@ -44,9 +53,7 @@ def written(said: object, record_id: str) -> tuple[bytes, list[dict[str, Any]]]:
             raise TypeError(f"{type(value).__name__} is no JSON value")
         text = canonical_json(value.value)
         digest = _digest(value.key, text)
-        kept.append(
-            {"digest": digest, "record_id": record_id, "key": value.key, "value": text.decode()}
-        )
+        kept.append(KeptValue(digest, record_id, value.key, text.decode()))
         return {_MARK: digest}
 
     return canonical_json(said, in_place_of=in_place_of), kept

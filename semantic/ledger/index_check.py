@@ -8,14 +8,13 @@ import sqlalchemy as sa
 
 from semantic.ledger.erasable import is_value_of
 from semantic.ledger.finding import Finding, edited
-from semantic.ledger.read_index import end_of, rows_of, scope_of, scope_rows
+from semantic.ledger.read_index import END, OPEN, end_of, rows_of, scope_of, scope_rows
 from semantic.ledger.record import RecordKind
 from semantic.ledger.schema import erasable_values, reads, scopes
 
-Row = dict[str, Any]
+Row = tuple[Any, ...]
 Indexed = Mapping[int, Sequence[Row]]
 
-_OPEN: Row = {"outcome": "open", "reason": None, "rows": None, "ended_at": None}
 _OTHER = "the metrics it is found by are not those of its body"
 
 
@@ -23,8 +22,8 @@ def indexed_between(connection: sa.Connection, first: int, last: int) -> dict[in
     """By record, the rows by which its metrics are found."""
     rows = connection.execute(sa.select(reads).where(reads.c.seq.between(first, last)))
     found: dict[int, list[Row]] = {}
-    for row in rows.mappings():
-        found.setdefault(row["seq"], []).append(dict(row))
+    for row in rows.all():
+        found.setdefault(row[0], []).append(tuple(row))
     return found
 
 
@@ -47,10 +46,10 @@ class IndexSeen:
         self.rows += len(indexed)
         kind = said["kind"]
         if kind == RecordKind.INTENT:
-            self._compare(seq, list(rows_of(said, seq, at)), [row | _OPEN for row in indexed])
-            self.begun[said["id"]] = seq, list(map(_end_in, indexed))
+            self._compare(seq, [row[:-END] for row in rows_of(said, seq, at)], indexed, until=-END)
+            self.begun[said["id"]] = seq, [row[-END:] for row in indexed]
         elif kind == RecordKind.REFUSAL:
-            self._compare(seq, list(rows_of(said, seq, at)), indexed)
+            self._compare(seq, rows_of(said, seq, at), indexed)
         elif indexed:
             self.findings.append(edited(seq, _OTHER))
         if kind == RecordKind.OUTCOME:
@@ -58,8 +57,11 @@ class IndexSeen:
         if touches := said.get("touches"):
             self.touched.setdefault(scope_of(touches), touches)
 
-    def _compare(self, seq: int, expected: list[Row], indexed: Sequence[Row]) -> None:
-        if sorted(expected, key=_metric) != sorted(indexed, key=_metric):
+    def _compare(
+        self, seq: int, expected: Sequence[Row], indexed: Sequence[Row], until: int | None = None
+    ) -> None:
+        found = [row[:until] for row in indexed]
+        if found != expected and sorted(found, key=_metric) != sorted(expected, key=_metric):
             self.findings.append(edited(seq, _OTHER))
 
     def _end(self, read_id: str, end: Row) -> None:
@@ -98,11 +100,7 @@ class IndexCheck:
                 edited(last, f"there are {more:,} reads in the index that no record tells of")
             )
         found += self._check_values(last)
-        told = {
-            (row["what"], row["name"], row["scope"])
-            for touches in self._touched.values()
-            for row in scope_rows(touches)
-        }
+        told = {tuple(row) for touches in self._touched.values() for row in scope_rows(touches)}
         kept = self._kept_scopes()
         if told != kept and not (deleted_through and told < kept):
             text = "the index of what queries touch is not the one of the records"
@@ -113,9 +111,9 @@ class IndexCheck:
         """What the index says of reads that end in no record. It is asked again: some may have ended while others looked through the record."""
         found = []
         for seq, ends in self._open.values():
-            if any(row != _OPEN for row in ends):
+            if any(row != OPEN for row in ends):
                 rows = indexed_between(self._connection, seq, seq).get(seq, ())
-                found += _other_end((seq, list(map(_end_in, rows))), _OPEN)
+                found += _other_end((seq, [row[-END:] for row in rows]), OPEN)
         return found
 
     def _count(self, after: int) -> int:
@@ -143,9 +141,5 @@ def _other_end(begun: tuple[int, list[Row]], end: Row) -> list[Finding]:
     return []
 
 
-def _end_in(row: Row) -> Row:
-    return {name: row[name] for name in _OPEN}
-
-
 def _metric(row: Row) -> str:
-    return str(row["metric"])
+    return str(row[1])

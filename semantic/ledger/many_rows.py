@@ -3,10 +3,9 @@
 Python's driver lets go of the interpreter once for each row that is a statement: with sixty-four threads that cost more than the writing.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import chain
-from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,16 +16,15 @@ from semantic.ledger.driver import execute, mark
 _SIZES = (128, 32, 8, 2, 1)
 
 
-def insert(connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Adds rows that have a value for every column of a table."""
+def insert(connection: sa.Connection, table: sa.Table, rows: Sequence[Sequence[Any]]) -> None:
+    """Adds rows that have a value for every column of a table, in the order of these."""
     columns = tuple(table.columns.keys())
-    values = itemgetter(*columns)
     for part in _parts(rows):
         statement = _statement(table.name, columns, len(part), mark(connection))
-        execute(connection, statement, tuple(chain.from_iterable(map(values, part))))
+        execute(connection, statement, tuple(chain.from_iterable(part)))
 
 
-def _parts(rows: Sequence[Mapping[str, Any]]) -> Iterator[Sequence[Mapping[str, Any]]]:
+def _parts(rows: Sequence[Sequence[Any]]) -> Iterator[Sequence[Sequence[Any]]]:
     start = 0
     while start < len(rows):
         size = next(size for size in _SIZES if size <= len(rows) - start)

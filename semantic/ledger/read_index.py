@@ -4,12 +4,10 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from semantic.canonical import canonical_json
 from semantic.ledger.record import RecordKind
-
-Row = dict[str, Any]
 
 
 class ReadOutcome(StrEnum):
@@ -21,36 +19,81 @@ class ReadOutcome(StrEnum):
     INDETERMINATE = "indeterminate"
 
 
-def rows_of(said: Mapping[str, Any], seq: int, at: str) -> Iterator[Row]:
-    """What the index holds of an intent or a refusal, without its end. `said` is what the record says."""
-    is_refusal = said["kind"] == RecordKind.REFUSAL
+class ReadEnd(NamedTuple):
+    """What the index holds of how a read ended."""
+
+    outcome: str
+    reason: str | None
+    rows: int | None
+    ended_at: str | None
+
+
+class ReadRow(NamedTuple):
+    """A row of the index: what its read began with, and how it ended. In the order of the table."""
+
+    seq: int
+    metric: str
+    read_id: str
+    at: str
+    reader: str | None
+    acting_for: str | None
+    team: str | None
+    run_id: str | None
+    root_run_id: str | None
+    data_version: str | None
+    definition_hash: str | None
+    covers_from: str | None
+    covers_to: str | None
+    scope: int | None
+    outcome: str
+    reason: str | None
+    rows: int | None
+    ended_at: str | None
+
+
+class ScopeRow(NamedTuple):
+    """One thing that queries of a scope touch."""
+
+    what: str
+    name: str
+    scope: int
+
+
+# How many columns of a row say how it ended.
+END = len(ReadEnd._fields)
+OPEN = ReadEnd(ReadOutcome.OPEN.value, None, None, None)
+_REFUSED = ReadOutcome.REFUSED.value
+
+
+def rows_of(said: Mapping[str, Any], seq: int, at: str) -> list[ReadRow]:
+    """What the index holds of a refusal, or of an intent that is open. `said` is what the record says."""
     touches = said.get("touches")
     scope = scope_of(touches) if touches else None
-    for item in said["metrics"]:
-        covers_from, covers_to = item["covers"]
-        yield {
-            "seq": seq,
-            "metric": item["metric"],
-            "read_id": said["id"],
-            "at": at,
-            "reader": said["reader"],
-            "acting_for": said["acting_for"],
-            "team": said.get("team"),
-            "run_id": said["run_id"],
-            "root_run_id": said["root_run_id"],
-            "data_version": item["data_version"],
-            "definition_hash": item["definition_hash"],
-            "covers_from": covers_from,
-            "covers_to": covers_to,
-            "scope": scope,
-            "outcome": ReadOutcome.REFUSED.value if is_refusal else ReadOutcome.OPEN.value,
-            "reason": said["reason"],
-            "rows": None,
-            "ended_at": at if is_refusal else None,
-        }
+    is_refusal = said["kind"] == RecordKind.REFUSAL
+    end = (_REFUSED, said["reason"], None, at) if is_refusal else OPEN
+    return [
+        ReadRow(
+            seq,
+            item["metric"],
+            said["id"],
+            at,
+            said["reader"],
+            said["acting_for"],
+            said.get("team"),
+            said["run_id"],
+            said["root_run_id"],
+            item["data_version"],
+            item["definition_hash"],
+            item["covers"][0],
+            item["covers"][1],
+            scope,
+            *end,
+        )
+        for item in said["metrics"]
+    ]
 
 
-def end_of(said: Mapping[str, Any], at: str) -> Row:
+def end_of(said: Mapping[str, Any], at: str) -> ReadEnd:
     """What an outcome adds to the index."""
     reason = said["reason"]
     if reason is None:
@@ -59,12 +102,7 @@ def end_of(said: Mapping[str, Any], at: str) -> Row:
         outcome = ReadOutcome.INDETERMINATE
     else:
         outcome = ReadOutcome.REFUSED
-    return {
-        "outcome": outcome.value,
-        "reason": reason,
-        "rows": said["details"].get("rows"),
-        "ended_at": at,
-    }
+    return ReadEnd(outcome.value, reason, said["details"].get("rows"), at)
 
 
 def scope_of(touches: Mapping[str, Any]) -> int:
@@ -78,8 +116,8 @@ def _number_of(touches: tuple[tuple[str, tuple[str, ...]], ...]) -> int:
     return int.from_bytes(digest[:8], signed=True)
 
 
-def scope_rows(touches: Mapping[str, Any]) -> Iterator[Row]:
+def scope_rows(touches: Mapping[str, Any]) -> Iterator[ScopeRow]:
     scope = scope_of(touches)
     for what, names in touches.items():
         for name in names:
-            yield {"what": what, "name": name, "scope": scope}
+            yield ScopeRow(what, name, scope)

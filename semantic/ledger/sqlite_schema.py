@@ -1,14 +1,14 @@
 """The schema on SQLite: how it is made, how an older one is taken over, and what holds the record append-only."""
 
 from collections.abc import Callable
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.schema import CreateTable
 
 from semantic.errors import LedgerUnavailable
 from semantic.ledger.chain import content_of
-from semantic.ledger.read_index import end_of, rows_of
+from semantic.ledger.many_rows import insert
+from semantic.ledger.read_index import ReadRow, end_of, rows_of
 from semantic.ledger.record import RecordKind
 from semantic.ledger.schema import (
     AGENT_READS,
@@ -97,19 +97,18 @@ def _index_reads(connection: sa.Connection) -> None:
         .where(records.c.kind.in_(kinds))
         .order_by(records.c.seq)
     )
-    begun: dict[str, list[dict[str, Any]]] = {}
+    begun: dict[str, list[ReadRow]] = {}
     for row in found:
         said = content_of(row.body)
         if said["kind"] == RecordKind.OUTCOME:
             end = end_of(said, row.recorded_at)
-            for item in begun.get(said["id"], ()):
-                item.update(end)
+            begun[said["id"]] = [
+                item._replace(**end._asdict()) for item in begun.get(said["id"], ())
+            ]
         else:
             key = said["id"] if said["kind"] == RecordKind.INTENT else f"refusal {said['id']}"
-            begun[key] = list(rows_of(said, row.seq, row.recorded_at))
-    rows = [row for group in begun.values() for row in group]
-    if rows:
-        connection.execute(sa.insert(reads), rows)
+            begun[key] = rows_of(said, row.seq, row.recorded_at)
+    insert(connection, reads, [row for group in begun.values() for row in group])
 
 
 # By version, what makes a ledger of the version before into one of it: before the tables are made that are new, and after.

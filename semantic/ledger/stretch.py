@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,6 +19,7 @@ NOT_WRITTEN_HERE = (ValueError, TypeError, KeyError, AttributeError, OverflowErr
 BODY = sa.cast(records.c.body, sa.LargeBinary).label("body")
 # After one number and until another.
 Part = tuple[int, int]
+_REPEATED = itemgetter("id", "kind", "reader", "acting_for", "run_id", "root_run_id", "reason")
 _NO_ROWS: Sequence[Row] = ()
 
 
@@ -75,7 +77,7 @@ def stretch_between(connection: sa.Connection, part: Part) -> Stretch:
         .where(records.c.seq > after, records.c.seq <= until)
         .order_by(records.c.seq)
     )
-    return look_through(rows, indexed_between(connection, after + 1, until))
+    return look_through(rows.all(), indexed_between(connection, after + 1, until))
 
 
 class _Look:
@@ -118,16 +120,6 @@ class _Look:
 
 
 def _columns_of(parsed: Mapping[str, Any], said: Mapping[str, Any]) -> tuple[Any, ...]:
-    """The columns by which a record is found, as its body has them."""
-    return (
-        said.get("id"),
-        said.get("kind"),
-        parsed["at"],
-        said.get("reader"),
-        said.get("acting_for"),
-        said.get("run_id"),
-        said.get("root_run_id"),
-        said.get("reason"),
-        parsed.get("stream"),
-        parsed.get("position"),
-    )
+    """The columns by which a record is found, as its body has them. Those of the first version name no stream."""
+    record_id, kind, *others = _REPEATED(said)
+    return record_id, kind, parsed["at"], *others, parsed.get("stream"), parsed.get("position")

@@ -13,7 +13,7 @@ from semantic.ledger.driver import fetched, mark
 from semantic.ledger.entry import Entry, RecordKey
 from semantic.ledger.many_rows import insert
 from semantic.ledger.newest import current_policy_hash
-from semantic.ledger.read_index import end_of, rows_of, scope_rows
+from semantic.ledger.read_index import ReadRow, end_of, rows_of, scope_rows
 from semantic.ledger.record import Record, RecordKind
 from semantic.ledger.schema import END_OF_READ, erasable_values, reads, records, scopes
 from semantic.ledger.store import Store
@@ -144,26 +144,25 @@ class Transaction:
         self._keep_values([item.entry for item, _ in added])
         self._keep_scopes([item.entry for item, _ in added])
 
-    def _row(self, item: _Added, seq: int) -> Mapping[str, Any]:
+    def _row(self, item: _Added, seq: int) -> tuple[Any, ...]:
+        """In the order of the table."""
         record = item.entry.record
-        record_id, kind = item.entry.key
-        return {
-            "seq": seq,
-            "record_id": record_id,
-            "kind": kind,
-            "recorded_at": self.at,
-            "reader": record.reader,
-            "acting_for": record.acting_for,
-            "run_id": record.context.run_id,
-            "root_run_id": record.context.root_run_id,
-            "reason": record.reason,
-            "body": item.body,
-            "stream": self.last.stream,
-            "position": item.position,
-        }
+        return (
+            seq,
+            *item.entry.key,
+            self.at,
+            record.reader,
+            record.acting_for,
+            record.context.run_id,
+            record.context.root_run_id,
+            record.reason,
+            item.body,
+            self.last.stream,
+            item.position,
+        )
 
     def _begin_reads(self, added: Collection[tuple[_Added, int]]) -> None:
-        begun: list[Mapping[str, Any]] = []
+        begun: list[ReadRow] = []
         for item, seq in added:
             if item.entry.record.kind in _BEGINS_READ:
                 begun += rows_of(item.entry.said, seq, self.at)
@@ -177,7 +176,7 @@ class Transaction:
         if unknown:
             self._numbers |= _known(self.connection, [record_id for record_id, _ in unknown])
         ends = [
-            {f"new_{name}": value for name, value in end_of(entry.said, self.at).items()}
+            {f"new_{name}": value for name, value in end_of(entry.said, self.at)._asdict().items()}
             | {"ended_seq": seq}
             for entry in ended
             if (seq := self._numbers.get((entry.record.record_id, RecordKind.INTENT.value)))

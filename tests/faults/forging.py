@@ -10,7 +10,7 @@ from typing import Any
 
 from semantic.canonical import canonical_json
 from semantic.ledger.chain import content_of
-from semantic.ledger.read_index import end_of, rows_of, scope_rows
+from semantic.ledger.read_index import ReadRow, ScopeRow, end_of, rows_of, scope_rows
 from semantic.ledger.tiles import TILE
 from semantic.ledger.tree import Leaves, leaf_hash, root_hash
 
@@ -65,7 +65,7 @@ def agree(connection: sqlite3.Connection) -> None:
         with suppress(AttributeError, KeyError, TypeError, ValueError):
             index.add(seq, said)
     _replace(connection, "reads", [row for rows in index.reads.values() for row in rows])
-    _replace(connection, "scopes", list(index.scopes.values()))
+    _replace(connection, "scopes", list(index.scopes))
 
 
 def rehash(connection: sqlite3.Connection) -> None:
@@ -112,20 +112,21 @@ class _Index:
     """The index of reads that comes from bodies. What cannot be read as a record any more is left out."""
 
     def __init__(self) -> None:
-        self.reads: dict[str, list[dict[str, Any]]] = {}
-        self.scopes: dict[bytes, dict[str, Any]] = {}
+        self.reads: dict[str, list[ReadRow]] = {}
+        self.scopes: set[ScopeRow] = set()
 
     def add(self, seq: int, said: Mapping[str, Any]) -> None:
         match said["kind"]:
             case "intent":
-                self.reads[said["id"]] = list(rows_of(said, seq, said["at"]))
+                self.reads[said["id"]] = rows_of(said, seq, said["at"])
             case "refusal":
-                self.reads[f"refusal {seq}"] = list(rows_of(said, seq, said["at"]))
+                self.reads[f"refusal {seq}"] = rows_of(said, seq, said["at"])
             case "outcome":
-                for row in self.reads.get(said["id"], []):
-                    row.update(end_of(said, said["at"]))
-        for row in scope_rows(said.get("touches") or {}):
-            self.scopes[canonical_json(row)] = row
+                end = end_of(said, said["at"])._asdict()
+                self.reads[said["id"]] = [
+                    row._replace(**end) for row in self.reads.get(said["id"], [])
+                ]
+        self.scopes.update(scope_rows(said.get("touches") or {}))
 
 
 @lru_cache(maxsize=10_000)
@@ -133,13 +134,15 @@ def _read(body: bytes) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     return json.loads(body), content_of(body)
 
 
-def _replace(connection: sqlite3.Connection, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
+def _replace(
+    connection: sqlite3.Connection, table: str, rows: Sequence[ReadRow | ScopeRow]
+) -> None:
     connection.execute(f"DELETE FROM {table}")
     if rows:
-        named = ", ".join(f":{name}" for name in rows[0])
-        plain = [{name: _plain(value) for name, value in row.items()} for row in rows]
+        columns = rows[0]._fields
         connection.executemany(
-            f"INSERT OR IGNORE INTO {table} ({', '.join(rows[0])}) VALUES ({named})", plain
+            f"INSERT OR IGNORE INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})",
+            [tuple(map(_plain, row)) for row in rows],
         )
 
 
