@@ -33,6 +33,7 @@ STAYS = (
     RecordKind.ARCHIVE,
     RecordKind.TOMBSTONE,
 )
+_UNFINISHED = ".unfinished-"
 _MONTH = re.compile(r"\d{4}-\d{2}")
 # Whoever changed a file may have given its columns other types.
 _AS_WRITTEN = ", ".join(
@@ -142,46 +143,60 @@ class Archive:
 
     def rows(self, month: ArchivedMonth, at_once: int) -> Iterator[list[tuple[Any, ...]]]:
         """The records of a month as rows of their table, so many at a time."""
-        with self._opened([month]) as connection:
+        self._refuse_missing([month])
+        yield from self.rows_in(self.path(month), at_once)
+
+    def rows_in(self, path: Path, at_once: int) -> Iterator[list[tuple[Any, ...]]]:
+        """The records in a file as rows of their table, so many at a time."""
+        with self._translated(path), duckdb.connect(config=_SETTINGS) as connection:
             found = connection.execute(
-                f"SELECT {_AS_WRITTEN} FROM read_parquet(?) ORDER BY 1", [self._files([month])]
+                f"SELECT {_AS_WRITTEN} FROM read_parquet(?) ORDER BY 1", [str(path)]
             )
             while rows := found.fetchmany(at_once):
                 yield rows
 
-    def write(self, month: str, rows: Iterable[Sequence[Any]]) -> str:
-        """Writes records into the file of a month, in place of one that was not finished, and returns its digest. It is on the disk then."""
+    @contextmanager
+    def written(self, month: str, rows: Iterable[Sequence[Any]]) -> Iterator[Path]:
+        """A file with these records, on the disk and not yet in its place: where it is not put there, it is gone afterwards."""
         make_folder(self.folder)
-        path = self.folder / f"{month}.parquet"
-        unfinished = path.with_suffix(".unfinished")
         columns = ", ".join(f"{name} {_TYPES.get(name, 'VARCHAR')}" for name in _COLUMNS)
-        with (
-            self._translated(path),
-            TemporaryDirectory(dir=self.folder) as folder,
-            duckdb.connect(str(Path(folder) / "rows.db"), config=_SETTINGS) as connection,
-        ):
-            connection.execute(f"CREATE TABLE records ({columns})")
-            appender = connection.appender("records")
-            for row in rows:
-                appender.append_row(*row)
-            appender.flush()
-            connection.execute(
-                f"COPY (SELECT * FROM records ORDER BY seq) TO {_quoted(unfinished)} "
-                f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {_ROW_GROUP})"
-            )
-            unfinished.chmod(0o600)
-            sync(unfinished)
-            unfinished.replace(path)
-            sync(self.folder)
-        return self.digest(path)
+        with TemporaryDirectory(dir=self.folder, prefix=_UNFINISHED) as folder:
+            path = Path(folder) / f"{month}.parquet"
+            with (
+                self._translated(path),
+                duckdb.connect(str(path.with_suffix(".db")), config=_SETTINGS) as connection,
+            ):
+                connection.execute(f"CREATE TABLE records ({columns})")
+                appender = connection.appender("records")
+                for row in rows:
+                    appender.append_row(*row)
+                appender.flush()
+                connection.execute(
+                    f"COPY (SELECT * FROM records ORDER BY seq) TO {_quoted(path)} "
+                    f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {_ROW_GROUP})"
+                )
+                path.chmod(0o600)
+                sync(path)
+            yield path
 
-    def keep_checkpoint(self, month: ArchivedMonth, note: str) -> None:
-        """Writes the checkpoint of a month beside its file."""
-        path = self.folder / month.checkpoint_file
-        with self._translated(path):
-            path.write_text(note)
-            sync(path)
+    def put(self, month: ArchivedMonth, written: Path, checkpoint: str) -> None:
+        """Puts a file that was written in its place, and the checkpoint of its month beside it."""
+        beside = written.with_suffix(".checkpoint")
+        with self._translated(self.path(month)):
+            beside.write_text(checkpoint)
+            sync(beside)
+            beside.replace(self.folder / month.checkpoint_file)
+            written.replace(self.path(month))
             sync(self.folder)
+
+    def refuse_another(self, month: ArchivedMonth) -> None:
+        """Raises `LedgerUnavailable` where the file of a month is not the one that was written."""
+        path = self.path(month)
+        if self.digest(path) != month.digest:
+            raise LedgerUnavailable(
+                f"The archive {path} is not the one that was written",
+                hint="run `governed-agents verify`, and put the file back from its backup",
+            )
 
     def delete(self, month: ArchivedMonth) -> None:
         """Removes the file of a month. Its checkpoint stays."""
@@ -211,23 +226,21 @@ class Archive:
     ) -> list[Any]:
         if not months:
             return []
-        with self._opened(months) as connection:
+        self._refuse_missing(months)
+        with self._translated(self.folder), duckdb.connect(config=_SETTINGS) as connection:
             found: list[Any] = connection.execute(
                 f"SELECT {columns} FROM read_parquet(?) WHERE {condition}",
                 [self._files(months), *parameters],
             ).fetchall()
             return found
 
-    @contextmanager
-    def _opened(self, months: Sequence[ArchivedMonth]) -> Iterator[duckdb.DuckDBPyConnection]:
+    def _refuse_missing(self, months: Sequence[ArchivedMonth]) -> None:
         for month in months:
             if not self.path(month).exists():
                 raise LedgerUnavailable(
                     f"The records of {month.month} are in {self.path(month)}, which is not there",
                     hint="put the archive back from its backup, where every process of this record can read it",
                 )
-        with self._translated(self.folder), duckdb.connect(config=_SETTINGS) as connection:
-            yield connection
 
     def _files(self, months: Sequence[ArchivedMonth]) -> list[str]:
         return [str(self.path(month)) for month in months]

@@ -38,7 +38,7 @@ def backup_to(ledger: Ledger, keys: Path, folder: Path) -> Checkpoint:
                 _copy_file(keys / name, folder / name)
         if ledger.archive.folder.exists():
             make_folder(folder / ARCHIVE_FOLDER)
-            for file in sorted(ledger.archive.folder.glob("*.*")):
+            for file in sorted(ledger.archive.folder.glob("????-??.*")):
                 _copy_file(file, folder / ARCHIVE_FOLDER / file.name)
             sync(folder / ARCHIVE_FOLDER)
         (folder / CHECKPOINT).write_text(note)

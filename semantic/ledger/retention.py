@@ -4,8 +4,10 @@ What is moved stands in its file and on the disk before it is deleted from the d
 Of a month that is deleted a tombstone is signed first. Either can be ended at any point, and goes on when it is called again.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import zip_longest
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,9 +17,9 @@ from semantic.ledger.archive import STAYS, ArchivedMonth, said_of
 from semantic.ledger.chain import content_of
 from semantic.ledger.erasable import forget_values_of
 from semantic.ledger.ledger import Ledger
+from semantic.ledger.moment import later as seconds_after
 from semantic.ledger.note import Checkpoint
 from semantic.ledger.periods import Period, next_period
-from semantic.ledger.read_index import ReadOutcome
 from semantic.ledger.record import Record, RecordKind, uuid7
 from semantic.ledger.schema import archives, reads, records
 from semantic.ledger.sealing import last_seal, origin_of
@@ -25,6 +27,9 @@ from semantic.ledger.tiles import TiledTree, last_tiled, stored_leaves
 from semantic.ledger.tree import leaf_hash, root_hash
 
 _AT_ONCE = 5_000
+_BODY = list(records.c).index(records.c.body)
+# A read that is tried again so late is no longer known by its id.
+_TRIED_AGAIN_SECONDS = 7 * 86_400
 _MOVED = [kind.value for kind in RecordKind if kind not in STAYS]
 # Of a deleted month nothing stays that says what was read or decided.
 _DELETED = [*_MOVED, RecordKind.DECISION.value, RecordKind.APPROVAL.value]
@@ -39,8 +44,8 @@ def archived_months(ledger: Ledger) -> tuple[ArchivedMonth, ...]:
 def archive_until(ledger: Ledger, month: str, *, by: str) -> tuple[ArchivedMonth, ...]:
     """Moves every month until this one, written like 2026-09, into a file of its own. Returns those that were moved.
 
-    Raises `GovernedMetricsError` where a month is not over, has reads that are still open, or is not covered by the tree yet, and
-    `LedgerUnavailable` where the signing key is not here or the file cannot be written.
+    Reads of them that never ended are closed first. Raises `GovernedMetricsError` where a month has not been over for a week, or is not covered
+    by the tree yet, and `LedgerUnavailable` where the signing key is not here or the file cannot be written.
     """
     ledger.sweep()
     ledger.seal()
@@ -85,12 +90,11 @@ def finish_moving(ledger: Ledger) -> None:
     with ledger.reading() as connection:
         months = ledger.archive.months(connection)
         buried = _buried(connection)
-    if not months:
-        return
-    _delete(ledger, records, records.c.kind.in_(_MOVED), until=months[-1].through)
     for month in months:
         if month.month in buried:
             _delete_month(ledger, month)
+        else:
+            _take_out(ledger, month)
 
 
 def _following(ledger: Ledger, until: str) -> ArchivedMonth | None:
@@ -108,8 +112,13 @@ def _following(ledger: Ledger, until: str) -> ArchivedMonth | None:
         if month > until:
             return None
         later = next_period(month, Period.MONTH)
-        if ledger.now(connection) < later:
-            raise GovernedMetricsError(f"{month} is not over", hint="name a month before it")
+        if ledger.now(connection) < seconds_after(
+            f"{later}-01T00:00:00.000Z", _TRIED_AGAIN_SECONDS
+        ):
+            raise GovernedMetricsError(
+                f"{month} has not been over for a week",
+                hint="its reads may be tried again; name a month before it",
+            )
         rest = not_done.where(records.c.recorded_at >= later).order_by(records.c.seq).limit(1)
         end = connection.execute(rest).one_or_none()
         within = [records.c.seq > done, *([records.c.seq < end.seq] if end else [])]
@@ -121,7 +130,7 @@ def _following(ledger: Ledger, until: str) -> ArchivedMonth | None:
                 sa.select(sa.func.count()).select_from(records).where(*within)
             ).scalar_one()
         )
-        _refuse_what_is_not_settled(connection, month, through)
+        _refuse_what_is_not_in_the_tree(connection, month, through)
         return ArchivedMonth(
             month=month,
             first=first.seq,
@@ -132,50 +141,62 @@ def _following(ledger: Ledger, until: str) -> ArchivedMonth | None:
         )
 
 
-def _refuse_what_is_not_settled(connection: sa.Connection, month: str, through: int) -> None:
+def _refuse_what_is_not_in_the_tree(connection: sa.Connection, month: str, through: int) -> None:
     if through > last_tiled(connection):
         raise GovernedMetricsError(
             f"The last records of {month} are not in the tree with those after them yet",
             hint="it takes up to 256 records more; then archive again",
         )
-    is_open = sa.and_(reads.c.outcome == ReadOutcome.OPEN.value, reads.c.seq <= through)
-    if connection.execute(sa.select(reads.c.seq).where(is_open).limit(1)).first():
-        raise GovernedMetricsError(
-            f"Reads of {month} are still open",
-            hint="run `governed-agents sweep`, then archive again",
-        )
 
 
 def _move(ledger: Ledger, month: ArchivedMonth, *, by: str) -> ArchivedMonth:
     with ledger.reading() as connection:
-        digest = ledger.archive.write(month.month, _rows(connection, month))
-        written = ArchivedMonth(**said_of(month) | {"digest": digest})
-        bodies = (row[9] for rows in ledger.archive.rows(written, _AT_ONCE) for row in rows)
-        kept = stored_leaves(connection, month.before, month.records)
-        if not _are_same(map(leaf_hash, bodies), kept):
-            raise LedgerUnavailable(
-                f"What was written of {month.month} is not what the tree holds of it",
-                hint="run `governed-agents verify`; nothing was moved",
-            )
-        size = month.before + month.records
-        checkpoint = Checkpoint(
-            origin=origin_of(connection),
-            size=size,
-            root=root_hash(TiledTree(connection, size), size),
+        rows = _rows(connection, month)
+        with ledger.archive.written(month.month, rows) as file:
+            _refuse_another_content(ledger, connection, month, file)
+            moved = replace(month, digest=ledger.archive.digest(file))
+            note = _checkpoint_at_the_end(ledger, connection, month)
+            with ledger.transaction() as transaction:
+                others = ledger.archive.months(transaction.connection)
+                if others and others[-1].through >= month.through:
+                    raise LedgerUnavailable(f"{month.month} was archived by another process")
+                details = said_of(moved) | {"checkpoint": note}
+                transaction.add(
+                    Record(
+                        record_id=str(uuid7()), kind=RecordKind.ARCHIVE, reader=by, details=details
+                    )
+                )
+                transaction.connection.execute(sa.insert(archives).values(**said_of(moved)))
+                ledger.archive.put(moved, file, note)
+    _take_out(ledger, moved)
+    return moved
+
+
+def _refuse_another_content(
+    ledger: Ledger, connection: sa.Connection, month: ArchivedMonth, file: Path
+) -> None:
+    """What was written is what the tree holds."""
+    bodies = (row[_BODY] for rows in ledger.archive.rows_in(file, _AT_ONCE) for row in rows)
+    kept = stored_leaves(connection, month.before, month.records)
+    if any(one != other for one, other in zip_longest(map(leaf_hash, bodies), kept)):
+        raise LedgerUnavailable(
+            f"What was written of {month.month} is not what the tree holds of it",
+            hint="run `governed-agents verify`; nothing was moved",
         )
-        note = ledger.sign(connection, checkpoint)
-    ledger.archive.keep_checkpoint(written, note)
-    with ledger.transaction() as transaction:
-        others = ledger.archive.months(transaction.connection)
-        if others and others[-1].through >= month.through:
-            raise LedgerUnavailable(f"{month.month} was archived by another process")
-        details = said_of(written) | {"checkpoint": note}
-        transaction.add(
-            Record(record_id=str(uuid7()), kind=RecordKind.ARCHIVE, reader=by, details=details)
-        )
-        transaction.connection.execute(sa.insert(archives).values(**said_of(written)))
-    finish_moving(ledger)
-    return written
+
+
+def _checkpoint_at_the_end(ledger: Ledger, connection: sa.Connection, month: ArchivedMonth) -> str:
+    size = month.before + month.records
+    root = root_hash(TiledTree(connection, size), size)
+    return ledger.sign(connection, Checkpoint(origin=origin_of(connection), size=size, root=root))
+
+
+def _take_out(ledger: Ledger, month: ArchivedMonth) -> None:
+    """Deletes from the database what moved, after another look at the file."""
+    moved = sa.and_(records.c.kind.in_(_MOVED), records.c.seq >= month.first)
+    if _has_any(ledger, records, moved, until=month.through):
+        ledger.archive.refuse_another(month)
+        _delete(ledger, records, moved, until=month.through)
 
 
 def _rows(connection: sa.Connection, month: ArchivedMonth) -> Iterator[Sequence[Any]]:
@@ -185,10 +206,6 @@ def _rows(connection: sa.Connection, month: ArchivedMonth) -> Iterator[Sequence[
         .order_by(records.c.seq)
     )
     return (tuple(row) for row in rows)
-
-
-def _are_same(found: Iterable[bytes], kept: Iterable[bytes]) -> bool:
-    return all(one == other for one, other in zip_longest(found, kept))
 
 
 def _say_deleted(ledger: Ledger, month: ArchivedMonth, *, by: str, reason: str) -> None:
@@ -227,7 +244,7 @@ def _delete_month(ledger: Ledger, month: ArchivedMonth) -> None:
     if ledger.archive.path(month).exists():
         for rows in ledger.archive.rows(month, _AT_ONCE):
             with ledger.transaction() as transaction:
-                forget_values_of(transaction.connection, (content_of(row[9]) for row in rows))
+                forget_values_of(transaction.connection, (content_of(row[_BODY]) for row in rows))
         ledger.archive.delete(month)
         ledger.shred()
     _delete(ledger, records, records.c.kind.in_(_DELETED), until=month.through)
@@ -239,10 +256,15 @@ def _delete(
 ) -> None:
     """Deletes rows from the database, so many at a time that others can write between them."""
     some = sa.select(table.c.seq).where(condition, table.c.seq <= until)
-    while True:
-        with ledger.reading() as connection:
-            if connection.execute(some.limit(1)).first() is None:
-                return
+    while _has_any(ledger, table, condition, until=until):
         with ledger.transaction() as transaction:
             chosen = table.c.seq.in_(some.limit(_AT_ONCE).scalar_subquery())
             transaction.connection.execute(sa.delete(table).where(condition, chosen))
+
+
+def _has_any(
+    ledger: Ledger, table: sa.Table, condition: sa.ColumnElement[bool], *, until: int
+) -> bool:
+    wanted = sa.select(table.c.seq).where(condition, table.c.seq <= until).limit(1)
+    with ledger.reading() as connection:
+        return connection.execute(wanted).first() is not None

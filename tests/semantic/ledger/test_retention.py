@@ -19,6 +19,7 @@ import semantic.ledger.sealer as sealer
 from semantic.errors import GovernedMetricsError, LedgerUnavailable
 from semantic.ledger import (
     ArchivedMonth,
+    Checkpoint,
     CountBy,
     Erasable,
     Harm,
@@ -35,7 +36,7 @@ from semantic.ledger import (
     find_reads,
     open_note,
 )
-from semantic.ledger.archive import said_of
+from semantic.ledger.archive import Archive, said_of
 from semantic.ledger.asked_queries import asked_queries
 from semantic.ledger.moment import parsed
 from semantic.ledger.postgres_store import PostgresStore
@@ -250,34 +251,34 @@ def test_a_month_has_its_checkpoint_beside_it(kept: Kept, folder: Path) -> None:
 
 def test_a_month_moves_when_it_is_over_and_in_the_tree(kept: Kept) -> None:
     kept.store.at = "2026-10-09T00:00:00.000Z"
-    with pytest.raises(GovernedMetricsError, match="2026-10 is not over"):
+    with pytest.raises(GovernedMetricsError, match="2026-10 has not been over for a week"):
         archive_until(kept.ledger, "2026-12", by="ana")
-    kept.store.at = "2026-11-02T00:00:00.000Z"
+    kept.store.at = "2026-11-07T23:59:59.999Z"
+    with pytest.raises(GovernedMetricsError, match="2026-10 has not been over for a week"):
+        archive_until(kept.ledger, "2026-10", by="ana")
+    kept.store.at = "2026-11-08T00:00:00.000Z"
     with pytest.raises(GovernedMetricsError, match="2026-10 are not in the tree"):
         archive_until(kept.ledger, "2026-10", by="ana")
     assert kept.ledger.verify().is_whole
 
 
-def test_a_month_with_open_reads_waits_for_the_sweeper(kept: Kept) -> None:
+def test_a_read_that_never_ended_is_closed_before_its_month_moves(kept: Kept) -> None:
     kept.store.at = "2026-10-31T23:59:59.000Z"
     append(
         kept, Record(record_id="open", kind=RecordKind.INTENT, metrics=(MetricRead(metric="m"),))
     )
-    kept.store.at = "2026-11-01T00:00:01.000Z"
+    kept.store.at = "2026-11-08T00:00:00.000Z"
     append(kept, *others("more", 300))
-    with pytest.raises(GovernedMetricsError, match="Reads of 2026-10 are still open"):
-        archive_until(kept.ledger, "2026-10", by="ana")
-    kept.store.at = "2026-11-01T01:00:00.000Z"
     assert archive_until(kept.ledger, "2026-10", by="ana")[-1].month == "2026-10"
-    assert [read.outcome for read in find_reads(kept.ledger, ReadQuestion(read="open"))] == [
-        "indeterminate"
-    ]
+    [read] = find_reads(kept.ledger, ReadQuestion(read="open"))
+    assert read.outcome == "indeterminate"
+    assert kept.ledger.verify().is_whole
 
 
 def test_what_a_clock_that_was_behind_stamped_is_in_the_month_after(kept: Kept) -> None:
     kept.store.at = "2026-07-31T00:00:00.000Z"
     append(kept, *records_of("late", 3))
-    kept.store.at = "2026-11-02T00:00:00.000Z"
+    kept.store.at = "2026-11-08T00:00:00.000Z"
     append(kept, *others("more", 256))
     before = kept.everything()
     moved = archive_until(kept.ledger, "2026-10", by="ana")
@@ -371,6 +372,50 @@ def test_wherever_it_is_ended_it_goes_on(
         if not was_ended:
             break
     assert 3 < commits < 100
+
+
+def test_two_who_move_the_same_month_lose_nothing(
+    kept: Kept, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one is done while this one has written its file."""
+    before = kept.everything()
+    other = opened(folder / "ledger.db", folder / "archive")
+    begun: list[Archive] = []
+    sign = Ledger.sign
+
+    def late(self: Ledger, connection: sa.Connection, checkpoint: Checkpoint) -> str:
+        if not begun:
+            begun.append(self.archive)
+            archive_until(other.ledger, "2026-08", by="bob")
+        return sign(self, connection, checkpoint)
+
+    monkeypatch.setattr(Ledger, "sign", late)
+    with pytest.raises(LedgerUnavailable, match="2026-07 was archived by another process"):
+        archive_until(kept.ledger, "2026-08", by="ana")
+    other.ledger.close()
+    assert kept.everything() == before
+    assert kept.ledger.verify().findings == ()
+    assert not list((folder / "archive").glob(".*"))
+
+
+def test_what_is_left_to_take_out_stays_where_its_file_is_another_one(
+    kept: Kept, folder: Path
+) -> None:
+    kept.store.left = 1
+    with pytest.raises(LedgerUnavailable, match="power"):
+        archive_two(kept)
+    kept.store.left = None
+    path = folder / "archive" / "2026-07.parquet"
+    written = path.read_bytes()
+    for damaged in (written[:-1], None):
+        path.unlink()
+        if damaged:
+            path.write_bytes(damaged)
+        with pytest.raises(LedgerUnavailable, match=r"2026-07\.parquet"):
+            archive_two(kept)
+    path.write_bytes(written)
+    archive_two(kept)
+    assert kept.ledger.verify().is_whole
 
 
 def test_nothing_else_can_be_deleted(on_each_store: Kept) -> None:
