@@ -106,8 +106,8 @@ class Sealer:
         With several `processes` and many records these look through parts of it. Where they find anything, or one is ended, this one walks
         alone, and sees one state of the record from beginning to end.
         """
-        connect = self._store.elsewhere()
-        if processes > 1 and connect is not None and self._newest() > FEWEST_DIVIDED:
+        connect = self._store.elsewhere() if processes > 1 else None
+        if connect is not None and self._newest() > FEWEST_DIVIDED:
             look = partial(stretches_side_by_side, connect, processes=processes)
             with suppress(BrokenExecutor):
                 found = self._walked(against, also, look)

@@ -1,6 +1,6 @@
 """A store whose clock is wrong."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -39,6 +39,9 @@ class SkewedStore:
 
     def highest_number(self, connection: sa.Connection) -> int:
         return self._store.highest_number(connection)
+
+    def elsewhere(self) -> Callable[[], sa.Engine] | None:
+        return self._store.elsewhere()
 
     def shred(self) -> None:
         self._store.shred()
