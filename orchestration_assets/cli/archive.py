@@ -72,9 +72,12 @@ def move(
     Example: governed-agents archive move 2026-09
     """
     ledger = Place.of(context).ledger
-    moved = archive_until(ledger, _month(until), by=by or getpass.getuser())
-    for item in moved:
-        say(f"{item.month}: {item.records:,} records are in {ledger.archive.path(item)}")
+    last, before = _month(until), archived_months(ledger)
+    try:
+        moved = archive_until(ledger, last, by=by or getpass.getuser())
+    finally:  # also where a later month could not be moved
+        for item in archived_months(ledger)[len(before) :]:
+            say(f"{item.month}: {item.records:,} records are in {ledger.archive.path(item)}")
     if not moved:
         say(f"Nothing of {until} or before is in the database")
 

@@ -60,7 +60,8 @@ def delete_month(ledger: Ledger, month: str, *, by: str, reason: str) -> Archive
     """Deletes an archived month for good: its records, the index of its reads, and what was kept of erasable values. What remains is
     who deleted how many records, when and why, the hashes of these, and policies, definitions and checkpoints.
 
-    Raises `GovernedMetricsError` where the month is not archived, or one before it is not deleted.
+    Raises `GovernedMetricsError` where the month is not archived, or one before it is not deleted, and `LedgerUnavailable` where its file is
+    not the one that was written: which values are to be forgotten stands in it.
     """
     with ledger.reading() as connection:
         months = ledger.archive.months(connection)
@@ -80,6 +81,7 @@ def delete_month(ledger: Ledger, month: str, *, by: str, reason: str) -> Archive
             f"{month} cannot be deleted before {first.month}", hint="delete the oldest month first"
         )
     if not is_begun:
+        ledger.archive.refuse_another(wanted)
         _say_deleted(ledger, wanted, by=by, reason=reason)
     finish_moving(ledger)
     return wanted

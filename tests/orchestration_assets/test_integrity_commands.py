@@ -256,8 +256,10 @@ def test_months_are_moved_listed_and_deleted(
 
     assert command("archive", "move", "2026-13") == 2
     assert "is not a month; write it like 2026-09" in capsys.readouterr().err
-    assert command("archive", "move", "2026-10", "--by", "ana") == 0
-    assert "2026-10: 601 records are in" in capsys.readouterr().err
+    assert command("archive", "move", "9999-12", "--by", "ana") == 1
+    told = capsys.readouterr().err
+    assert "has not been over for a week" in told
+    assert "2026-10: 601 records are in" in told, "also where a later month stays"
     assert command("archive", "move", "2026-10") == 0
     assert "Nothing of 2026-10 or before is in the database" in capsys.readouterr().err
     assert command("reads", "--limit", "5", "--format", "csv") == 0

@@ -418,6 +418,15 @@ def test_what_is_left_to_take_out_stays_where_its_file_is_another_one(
     assert kept.ledger.verify().is_whole
 
 
+def test_a_month_whose_file_is_another_one_is_not_deleted(kept: Kept, folder: Path) -> None:
+    """What is to be forgotten of erasable values stands in the file."""
+    archive_two(kept)
+    (folder / "archive" / "2026-07.parquet").unlink()
+    with pytest.raises(LedgerUnavailable, match=r"2026-07\.parquet"):
+        delete_month(kept.ledger, "2026-07", by="ana", reason="it is old")
+    assert months_of(kept)[0].deleted_at is None
+
+
 def test_nothing_else_can_be_deleted(on_each_store: Kept) -> None:
     kept = on_each_store
     moved = archive_until(kept.ledger, "2026-08", by="ana")
