@@ -1,6 +1,9 @@
-"""Where what a command makes is kept: a file, or an object of a store that a URL names."""
+"""Where a command keeps what it makes, and finds what was kept: a file, or an object of a store that a URL names."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from semantic.durable import write_whole
@@ -12,12 +15,26 @@ def write_elsewhere(to: str, text: str) -> None:
 
     Raises `GovernedMetricsError` where it cannot be.
     """
-    if "://" not in to:
-        write_file(Path(to), text)
-    elif to.startswith("file://"):
-        write_file(Path(urlsplit(to).path), text)
-    else:
-        _write_object(to, text)
+    path = _path(to)
+    if path is not None:
+        write_file(path, text)
+        return
+    with _object(to, "write") as (store, name):
+        store.pipe_file(name, text.encode())
+
+
+def read_elsewhere(from_: str) -> str:
+    """The text of a file or of an object. Raises `GovernedMetricsError` where it cannot be read."""
+    path = _path(from_)
+    if path is None:
+        with _object(from_, "read") as (store, name):
+            return str(store.cat_file(name).decode())
+    try:
+        return path.read_text()
+    except OSError as error:
+        raise GovernedMetricsError(f"Cannot read {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise GovernedMetricsError(f"Cannot read {path}: it is not a text") from error
 
 
 def write_file(path: Path, text: str) -> None:
@@ -32,20 +49,29 @@ def write_file(path: Path, text: str) -> None:
         raise GovernedMetricsError(f"Cannot write {path}: {error.strerror}") from error
 
 
-def _write_object(url: str, text: str) -> None:
+def _path(place: str) -> Path | None:
+    """The file that is named, None where an object is."""
+    if "://" not in place:
+        return Path(place)
+    return Path(urlsplit(place).path) if place.startswith("file://") else None
+
+
+@contextmanager
+def _object(url: str, act: str) -> Iterator[tuple[Any, str]]:
+    """The store of an object and its name in it, to do this with."""
     import fsspec  # Most commands need none, and it takes a tenth of a second.
 
     scheme = url.partition("://")[0]
     try:
-        store, path = fsspec.core.url_to_fs(url)
+        store, name = fsspec.core.url_to_fs(url)
     except Exception as error:  # each store has its own
         raise GovernedMetricsError(
-            f"Cannot write to {scheme}://: {error}",
+            f"Cannot {act} {scheme}://: {error}",
             hint="name a file, or install the package of fsspec for that store",
         ) from error
     try:
-        store.pipe_file(path, text.encode())
+        yield store, name
     except Exception as error:
         raise GovernedMetricsError(
-            f"Cannot write {url}: {type(error).__name__}: {str(error).partition(chr(10))[0]}"
+            f"Cannot {act} {url}: {type(error).__name__}: {str(error).partition(chr(10))[0]}"
         ) from error

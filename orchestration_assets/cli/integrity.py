@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from orchestration_assets.cli.elsewhere import write_elsewhere, write_file
+from orchestration_assets.cli.elsewhere import read_elsewhere, write_elsewhere, write_file
 from orchestration_assets.cli.output import print_json, say
 from orchestration_assets.cli.place import Place
 from semantic.errors import GovernedMetricsError
@@ -19,9 +19,9 @@ PROOF = ".tlog-proof"
 def verify(
     context: typer.Context,
     against: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
-            help="A checkpoint that was kept elsewhere, as a file.", exists=True, dir_okay=False
+            help="A checkpoint that was kept elsewhere: a file, or an object that a URL names."
         ),
     ] = None,
     key: Annotated[
@@ -95,12 +95,8 @@ def prove(
     say(f"check with: python verify_proof.py FILE {place.ledger.public_key}")
 
 
-def _checkpoint(place: Place, file: Path, also: list[Ed25519PublicKey]) -> Checkpoint:
-    try:
-        note = file.read_text()
-    except OSError as error:
-        raise GovernedMetricsError(f"Cannot read {file}: {error.strerror}") from error
-    return open_note(note, [*place.ledger.public_keys, *also])
+def _checkpoint(place: Place, kept: str, also: list[Ed25519PublicKey]) -> Checkpoint:
+    return open_note(read_elsewhere(kept), [*place.ledger.public_keys, *also])
 
 
 def _public_key(key: str) -> Ed25519PublicKey:

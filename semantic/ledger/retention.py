@@ -102,44 +102,54 @@ def finish_moving(ledger: Ledger) -> None:
 def _following(ledger: Ledger, until: str) -> ArchivedMonth | None:
     """The next month that can be moved, without its digest; None where the one that was asked for has been."""
     with ledger.reading() as connection:
-        before = ledger.archive.months(connection)[-1:]
-        done = before[0].through if before else 0
-        not_done = sa.select(records.c.seq, records.c.recorded_at).where(records.c.seq > done)
-        first = connection.execute(not_done.order_by(records.c.seq).limit(1)).one_or_none()
+        before = next(iter(ledger.archive.months(connection)[-1:]), None)
+        done, now = before.through if before else 0, ledger.now(connection)
+        first = _first_from(connection, "", done, now)
         if first is None:
             return None
         # What was written late, by a clock that was behind, stands in the month after.
-        after = next_period(before[0].month, Period.MONTH) if before else ""
+        after = next_period(before.month, Period.MONTH) if before else ""
         month = max(first.recorded_at[:7], after)
         if month > until:
             return None
-        later = next_period(month, Period.MONTH)
-        if ledger.now(connection) < seconds_after(
-            f"{later}-01T00:00:00.000Z", _TRIED_AGAIN_SECONDS
-        ):
-            raise GovernedMetricsError(
-                f"{month} has not been over for a week",
-                hint="its reads may be tried again; name a month before it",
-            )
-        rest = not_done.where(records.c.recorded_at >= later).order_by(records.c.seq).limit(1)
-        end = connection.execute(rest).one_or_none()
+        _refuse_what_is_not_over(month, now)
+        end = _first_from(connection, next_period(month, Period.MONTH), done, now)
         within = [records.c.seq > done, *([records.c.seq < end.seq] if end else [])]
-        through = int(
-            connection.execute(sa.select(sa.func.max(records.c.seq)).where(*within)).scalar_one()
+        spread = sa.select(
+            sa.func.min(records.c.seq).label("first"),
+            sa.func.max(records.c.seq).label("through"),
+            sa.func.count().label("records"),
         )
-        count = int(
-            connection.execute(
-                sa.select(sa.func.count()).select_from(records).where(*within)
-            ).scalar_one()
-        )
-        _refuse_what_is_not_in_the_tree(connection, month, through)
+        found: sa.Row[Any] = connection.execute(spread.where(*within)).one()
+        _refuse_what_is_not_in_the_tree(connection, month, found.through)
         return ArchivedMonth(
             month=month,
-            first=first.seq,
-            through=through,
-            before=before[0].before + before[0].records if before else 0,
-            records=count,
+            **found._asdict(),
+            before=before.before + before.records if before else 0,
             digest="",
+        )
+
+
+def _first_from(connection: sa.Connection, day: str, after: int, now: str) -> sa.Row[Any] | None:
+    """The first record behind so many that is from this day or later. One from later than now was written by a clock that was ahead: it
+    belongs where it stands.
+    """
+    return connection.execute(
+        sa.select(records.c.seq, records.c.recorded_at)
+        .where(records.c.seq > after, records.c.recorded_at.between(day, now))
+        .order_by(records.c.seq)
+        .limit(1)
+    ).one_or_none()
+
+
+def _refuse_what_is_not_over(month: str, now: str) -> None:
+    over = seconds_after(
+        f"{next_period(month, Period.MONTH)}-01T00:00:00.000Z", _TRIED_AGAIN_SECONDS
+    )
+    if now < over:
+        raise GovernedMetricsError(
+            f"{month} has not been over for a week",
+            hint="its reads may be tried again; name a month before it",
         )
 
 
@@ -247,8 +257,8 @@ def _delete_month(ledger: Ledger, month: ArchivedMonth) -> None:
         for rows in ledger.archive.rows(month, _AT_ONCE):
             with ledger.transaction() as transaction:
                 forget_values_of(transaction.connection, (content_of(row[_BODY]) for row in rows))
-        ledger.archive.delete(month)
         ledger.shred()
+        ledger.archive.delete(month)
     _delete(ledger, records, records.c.kind.in_(_DELETED), until=month.through)
     _delete(ledger, reads, sa.true(), until=month.through)
 

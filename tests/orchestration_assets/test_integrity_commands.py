@@ -97,13 +97,14 @@ def test_a_checkpoint_takes_the_place_of_the_one_before_whole(
     assert not list(tmp_path.glob(".kept*"))
 
 
-def test_a_checkpoint_is_written_to_an_object_store(
+def test_a_checkpoint_is_written_to_an_object_store_and_read_from_it(
     command: Command, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert command("checkpoint", "--to", "memory://kept/today.checkpoint") == 0
     written = fsspec.filesystem("memory").cat("/kept/today.checkpoint").decode()
     assert written == capsys.readouterr().out
     assert not Path("memory:").exists()
+    assert command("verify", "--against", "memory://kept/today.checkpoint") == 0
 
 
 def test_a_changed_record_is_named_and_the_command_fails(
@@ -141,14 +142,20 @@ def test_a_proof_is_written_that_others_can_check(
         (("prove", "read-9"), "error: No read 'read-9' is on record"),
         (("verify", "--against", "hello.txt"), "error: This is no checkpoint of a ledger"),
         (("verify", "--against", "hello.txt", "--key", "x"), "error: This is no public key"),
-        (("verify", "--against", "away.txt"), "'away.txt' does not exist"),
+        (("verify", "--against", "away.txt"), "error: Cannot read away.txt: No such file"),
+        (("verify", "--against", "."), "error: Cannot read .: Is a directory"),
+        (("verify", "--against", "s3://bucket/today"), "error: Cannot read s3://: Install s3fs"),
+        (
+            ("verify", "--against", "memory://away"),
+            "error: Cannot read memory://away: FileNotFound",
+        ),
         (("checkpoint", "--to", "hello.txt/under"), "error: Cannot write hello.txt/under: "),
         (("checkpoint", "--to", "/proc/under"), "error: Cannot write /proc/under: "),
         (("checkpoint", "--to", "."), "error: . is a folder"),
-        (("checkpoint", "--to", "s3://bucket/today"), "error: Cannot write to s3://: Install s3fs"),
-        (("checkpoint", "--to", "near://today"), "error: Cannot write to near://: Protocol not"),
+        (("checkpoint", "--to", "s3://bucket/today"), "error: Cannot write s3://: Install s3fs"),
+        (("checkpoint", "--to", "near://today"), "error: Cannot write near://: Protocol not"),
         (("checkpoint", "--to", "data://today"), "error: Cannot write data://today: ValueError"),
-        (("checkpoint", "--to", "ftp://127.0.0.1:1/a"), "error: Cannot write to ftp://: "),
+        (("checkpoint", "--to", "ftp://127.0.0.1:1/a"), "error: Cannot write ftp://: "),
     ],
 )
 def test_what_cannot_be_done_is_said(

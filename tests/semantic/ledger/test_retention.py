@@ -287,6 +287,21 @@ def test_what_a_clock_that_was_behind_stamped_is_in_the_month_after(kept: Kept) 
     assert kept.ledger.verify().is_whole
 
 
+def test_what_a_clock_that_was_ahead_stamped_is_in_the_month_where_it_stands(kept: Kept) -> None:
+    """It holds up nothing until its day has come."""
+    kept.store.at = "2031-04-01T00:00:00.000Z"
+    append(kept, *records_of("ahead", 3))
+    kept.store.at = "2026-10-02T00:00:00.000Z"
+    append(kept, *others("october", 256))
+    kept.store.at = "2026-12-08T00:00:00.000Z"
+    append(kept, *others("december", 256))
+    before = kept.everything()
+    moved = archive_until(kept.ledger, "2026-11", by="ana")
+    assert [item.month for item in moved] == [*MONTHS, "2026-10"]
+    assert kept.everything() == before
+    assert kept.ledger.verify().is_whole
+
+
 def test_a_deleted_month_leaves_a_signed_tombstone(on_each_store: Kept, folder: Path) -> None:
     kept = on_each_store
     note = kept.ledger.seal()
