@@ -16,10 +16,12 @@ from semantic.ledger.exposure import Exposure, MostExposed, find_exposure
 from semantic.ledger.note import Checkpoint
 from semantic.ledger.proof import prove
 from semantic.ledger.schema import records
-from semantic.ledger.sealing import has_unsealed, last_seal, seal
+from semantic.ledger.sealing import Seal, has_unsealed, last_seal, seal
 from semantic.ledger.side_by_side import stretches_side_by_side
 from semantic.ledger.signatures import vouch
 from semantic.ledger.store import Store
+from semantic.ledger.tiles import JoinedTiles
+from semantic.ledger.transaction import Transaction
 from semantic.ledger.verify import Look, Verified, verify
 from semantic.ledger.writer import Writer
 
@@ -41,12 +43,13 @@ class Sealer:
         self._archive = archive
         self._writer = writer
         self._given_keys = keys
+        self._joined = JoinedTiles()
 
     def seal(self) -> str | None:
         """Covers everything on record by a signed checkpoint. Returns the newest one as a note, None where nothing is on record."""
         while self._has_unsealed():
             with self._writer.transaction() as transaction:
-                seal(transaction, self._signing_key(transaction.connection))
+                self._seal(transaction, self._signing_key(transaction.connection))
         with self._store.reading() as connection:
             found = last_seal(connection)
         return found.note if found else None
@@ -67,7 +70,7 @@ class Sealer:
             found = find_exposure(transaction.connection, transaction.at)
             if not found.is_over(most):
                 return found
-            made = seal(transaction, self._signing_key(transaction.connection))
+            made = self._seal(transaction, self._signing_key(transaction.connection))
         return replace(found, through=made.through, since=None) if made else found
 
     def change_key(self, *, is_lost: bool) -> str:
@@ -90,7 +93,7 @@ class Sealer:
                 )
             else:
                 key = keys.change()
-            seal(transaction, key, is_new_key=True, voucher=voucher)
+            self._seal(transaction, key, is_new_key=True, voucher=voucher)
         keys.forget_before()
         return self.public_key
 
@@ -150,6 +153,19 @@ class Sealer:
     def public_keys(self) -> tuple[Ed25519PublicKey, ...]:
         """Every key by which checkpoints were checked, as far as it is known here, the oldest first."""
         return self._keys.public
+
+    def _seal(
+        self,
+        transaction: Transaction,
+        key: Ed25519PrivateKey,
+        *,
+        is_new_key: bool = False,
+        voucher: bytes | None = None,
+    ) -> Seal | None:
+        made, self._joined = seal(
+            transaction, key, self._joined, is_new_key=is_new_key, voucher=voucher
+        )
+        return made
 
     def _newest(self) -> int:
         with self._store.reading() as connection:

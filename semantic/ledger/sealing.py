@@ -12,7 +12,7 @@ from semantic.ledger.newest import newest_content
 from semantic.ledger.note import Checkpoint
 from semantic.ledger.record import Record, RecordKind, uuid7
 from semantic.ledger.schema import records, tiles
-from semantic.ledger.tiles import TILE, TiledTree, last_tiled
+from semantic.ledger.tiles import TILE, JoinedTiles, last_tiled
 from semantic.ledger.transaction import Transaction
 from semantic.ledger.tree import Leaves, leaf_hash, root_hash
 
@@ -74,11 +74,13 @@ def has_unsealed(connection: sa.Connection) -> bool:
 def seal(
     transaction: Transaction,
     key: Ed25519PrivateKey,
+    joined: JoinedTiles,
     *,
     is_new_key: bool = False,
     voucher: bytes | None = None,
-) -> Seal | None:
-    """Covers the records that are not covered yet, at most so many at once. None where there are none but checkpoints.
+) -> tuple[Seal | None, JoinedTiles]:
+    """Covers the records that are not covered yet, at most so many at once. None where there are none but checkpoints. Returns also what
+    the tiles come to now: `joined` is what they came to before, as far as that is known.
 
     The first checkpoint with a new key is made also then, and `voucher` is what the key before says of it.
     Nobody may write beside this transaction.
@@ -94,12 +96,13 @@ def seal(
     ).all()
     has_others = any(row.kind != RecordKind.CHECKPOINT.value for row in new)
     if not new or not (has_others or is_new_key):
-        return None
+        return None, joined
     size = (before.size if before else 0) + len(new)
     through = new[-1].seq
     _tile(connection, through)
+    joined = joined.with_new(connection)
     checkpoint = Checkpoint(
-        origin=origin_of(connection), size=size, root=root_hash(TiledTree(connection, size), size)
+        origin=origin_of(connection), size=size, root=joined.root(connection, size)
     )
     made = Seal(
         note=checkpoint.signed(key),
@@ -110,7 +113,7 @@ def seal(
     )
     details = {name: value for name, value in asdict(made).items() if value is not None}
     transaction.add(Record(record_id=str(uuid7()), kind=RecordKind.CHECKPOINT, details=details))
-    return made
+    return made, joined
 
 
 def origin_of(connection: sa.Connection) -> str:
@@ -134,7 +137,8 @@ def _tile(connection: sa.Connection, through: int) -> None:
         .where(records.c.seq > last_tiled(connection), records.c.seq <= through)
         .order_by(records.c.seq)
     )
-    number = connection.execute(sa.select(sa.func.count()).select_from(tiles)).scalar_one()
+    last: int | None = connection.execute(sa.select(sa.func.max(tiles.c.number))).scalar_one()
+    number = 0 if last is None else last + 1
     rows: list[dict[str, Any]] = []
     while len(chunk := bodies.fetchmany(TILE)) == TILE:
         hashes = [leaf_hash(row.body) for row in chunk]

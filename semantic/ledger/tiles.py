@@ -1,14 +1,15 @@
 """The tree over all records, of which the database keeps the hashes of every 256 leaves."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
-from typing import Any
+from typing import Any, Self
 
 import sqlalchemy as sa
 
 from semantic.ledger.schema import archives, records, tiles
-from semantic.ledger.tree import leaf_hash, node_hash
+from semantic.ledger.tree import Frontier, leaf_hash, node_hash
 
 TILE = 256
 _HASH = 32
@@ -62,14 +63,44 @@ class TiledTree:
         return [] if found is None else hashes_of(found)
 
     def _edge(self, number: int) -> list[bytes]:
-        """The leaves after the last tile."""
-        rows = self._connection.execute(
-            sa.select(records.c.body)
-            .where(records.c.seq > last_tiled(self._connection))
-            .order_by(records.c.seq)
-            .limit(self._size - number * TILE)
-        )
-        return [leaf_hash(row.body) for row in rows]
+        return leaves_after_tiles(self._connection, self._size - number * TILE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class JoinedTiles:
+    """What all tiles come to, until the one with the root `last`: who keeps it reads only those that came since."""
+
+    frontier: Frontier = field(default_factory=Frontier)
+    last: bytes = b""
+
+    def with_new(self, connection: sa.Connection) -> Self:
+        """This and the tiles that came since. Where the last of these is another one than it was, all are read again."""
+        known = self if self._stands(connection) else type(self)()
+        frontier, last = known.frontier.copy(), known.last
+        roots = sa.select(tiles.c.root).where(tiles.c.number >= frontier.size)
+        for row in connection.execute(roots.order_by(tiles.c.number)):
+            last = row.root
+            frontier.add(last)
+        return type(self)(frontier=frontier, last=last)
+
+    def root(self, connection: sa.Connection, size: int) -> bytes:
+        """The hash of the first `size` leaves: of these tiles, and of fewer leaves after them than a tile has."""
+        return self.frontier.root(leaves_after_tiles(connection, size - self.frontier.size * TILE))
+
+    def _stands(self, connection: sa.Connection) -> bool:
+        found = sa.select(tiles.c.root).where(tiles.c.number == self.frontier.size - 1)
+        return connection.execute(found).scalar_one_or_none() == (self.last or None)
+
+
+def leaves_after_tiles(connection: sa.Connection, count: int) -> list[bytes]:
+    """The hashes of so many records, from the first after the last tile on."""
+    rows = connection.execute(
+        sa.select(records.c.body)
+        .where(records.c.seq > last_tiled(connection))
+        .order_by(records.c.seq)
+        .limit(count)
+    )
+    return [leaf_hash(row.body) for row in rows]
 
 
 def hashes_of(tile: bytes) -> list[bytes]:

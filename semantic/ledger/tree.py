@@ -6,7 +6,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, Self
 
 
 class Subtrees(Protocol):
@@ -158,6 +158,10 @@ class Frontier:
             found, size = node_hash(self.hashes.pop(), found), size >> 1
         self.hashes.append(found)
         self.size += 1
+
+    def copy(self) -> Self:
+        """Another one of the same, which grows by itself."""
+        return type(self)(self.size, list(self.hashes))
 
     def root(self, rest: Sequence[bytes] = ()) -> bytes:
         """The hash over all, and over the leaves that come after them: fewer than a subtree has. There must be any."""

@@ -204,43 +204,49 @@ def test_lists_of_nearly_the_same_length_share_a_plan(
     assert plan(4) is not plan(5)
 
 
+@pytest.mark.parametrize(
+    "every", [pytest.param(4), pytest.param(1, marks=pytest.mark.soak)], ids="every {}".format
+)
 def test_every_metric_by_every_legal_dimension_is_one_select_over_governed_relations(
     planner: Planner,
     request_for: Callable[..., PlanRequest],
     shop_catalog: Catalog,
     engine: MetricEngine,
+    every: int,
 ) -> None:
-    planned = 0
-    for name, metric in shop_catalog.metrics.items():
-        owned = {shop_catalog.semantic_models[model].relation for model in metric.semantic_models}
-        for dimension in engine.dimensions([name]).values():
-            for column in columns(dimension):
-                value = "2024-03-01" if dimension.kind is DimensionKind.TIME else "x"
-                by_time = ["metric_time__day"] if metric.needs_time else []
-                request = request_for(
-                    name,
-                    group_by=list(dict.fromkeys([*by_time, column])),
-                    filters=[{"dimension": column, "operator": "in", "values": [value] * 3}],
-                    time_range={"start": "2024-03-01", "end": "2024-03-31"},
-                    order_by=[f"-{name}"],
-                )
-                plan = planner.plan(request)
-                tree = statement(plan)
+    asked = [
+        (metric, dimension, column)
+        for metric in shop_catalog.metrics.values()
+        for dimension in engine.dimensions([metric.name]).values()
+        for column in columns(dimension)
+    ]
+    assert len(asked) > 80
+    for metric, dimension, column in asked[::every]:
+        value = "2024-03-01" if dimension.kind is DimensionKind.TIME else "x"
+        by_time = ["metric_time__day"] if metric.needs_time else []
+        request = request_for(
+            metric.name,
+            group_by=list(dict.fromkeys([*by_time, column])),
+            filters=[{"dimension": column, "operator": "in", "values": [value] * 3}],
+            time_range={"start": "2024-03-01", "end": "2024-03-31"},
+            order_by=[f"-{metric.name}"],
+        )
+        plan = planner.plan(request)
+        tree = statement(plan)
 
-                assert isinstance(tree, exp.Select)
-                assert plan.columns == (*(item.column for item in request.group_by), name)
-                assert set(map(relation, scans(tree))) == set(plan.relations)
-                assert owned <= set(plan.relations) <= {ORDERS, CUSTOMERS, DAYS}
-                assert placeholders(tree) == plan.parameters
-                assert {parameter.removeprefix(plan.prefix) for parameter in plan.parameters} == {
-                    "limit",
-                    "offset",
-                    "from",
-                    "to",
-                    *(f"f0_{position}" for position in range(4)),
-                }
-                planned += 1
-    assert planned > 80
+        assert isinstance(tree, exp.Select)
+        assert plan.columns == (*(item.column for item in request.group_by), metric.name)
+        assert set(map(relation, scans(tree))) == set(plan.relations)
+        owned = {shop_catalog.semantic_models[model].relation for model in metric.semantic_models}
+        assert owned <= set(plan.relations) <= {ORDERS, CUSTOMERS, DAYS}
+        assert placeholders(tree) == plan.parameters
+        assert {parameter.removeprefix(plan.prefix) for parameter in plan.parameters} == {
+            "limit",
+            "offset",
+            "from",
+            "to",
+            *(f"f0_{position}" for position in range(4)),
+        }
 
 
 def columns(dimension: Dimension) -> list[str]:

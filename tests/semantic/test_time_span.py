@@ -88,10 +88,23 @@ def requests(metric: str, compiler: MetricFlowCompiler) -> Iterator[tuple[Compil
             yield CompileRequest(metrics=(metric,), group_by=group_by, span=span), grain
 
 
+# One of each way in which a metric reads time; the others take another window, or count something else.
+SOON = (
+    "orders",
+    "average_order",
+    "revenue_running",
+    "first_order_rate",
+    "month_window",
+    "week_to_date",
+    "ever",
+    "month_before",
+)
+LATER = sorted({"revenue", "return_rate", "customers", *WINDOWED, *OFFSETS}.difference(SOON))  # fmt: skip
+
+
 @pytest.mark.parametrize(
-    "metric",
-    ["orders", "revenue", "return_rate", "average_order", "revenue_running", "first_order_rate", "customers", *WINDOWED, *OFFSETS],
-)  # fmt: skip
+    "metric", [*SOON, *(pytest.param(name, marks=pytest.mark.soak) for name in LATER)]
+)
 def test_it_gives_what_a_filter_gives(
     metric: str, compiler: MetricFlowCompiler, warehouse: duckdb.DuckDBPyConnection
 ) -> None:

@@ -10,6 +10,7 @@ from semantic.keys import SigningKeys, hex_of
 from semantic.ledger import Harm, Ledger, MetricRead, Record, RecordKind
 from semantic.ledger.note import open_note
 from semantic.ledger.sealing import seal
+from semantic.ledger.tiles import JoinedTiles
 from tests.postgres import PostgresServer
 
 
@@ -136,7 +137,7 @@ def test_a_key_that_was_changed_does_not_count_again_in_the_form_of_older_versio
     append(ledger, "b")
     with ledger._writer.transaction() as transaction:
         last = transaction.last
-        assert seal(transaction, old) is not None
+        assert seal(transaction, old, JoinedTiles())[0] is not None
         unnamed = transaction._added.pop()
         details = {name: unnamed.entry.record.details[name] for name in ("note", "size", "through")}
         transaction.last = last
@@ -159,7 +160,7 @@ def test_who_signs_with_a_key_of_their_own_is_found(tmp_path: Path) -> None:
         ledger.change_signing_key()
         append(ledger, "b")
         with ledger._writer.transaction() as transaction:
-            seal(transaction, forger)
+            seal(transaction, forger, JoinedTiles())
         found = ledger.verify()
         assert "nobody vouches for" in found.findings[0].text
         ledger.close()

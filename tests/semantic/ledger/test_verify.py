@@ -51,8 +51,13 @@ def sealed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Checkpoint]:
     return path, open_note(note, [KEY.public_key()])
 
 
-@pytest.fixture
-def verify(sealed: tuple[Path, Checkpoint], tmp_path: Path) -> Iterator[Callable[..., Verified]]:
+@pytest.fixture(
+    params=[(5_000, 256, 70), pytest.param((5_000, 1), marks=pytest.mark.soak)],
+    ids="{} at once".format,
+)
+def verify(
+    request: pytest.FixtureRequest, sealed: tuple[Path, Checkpoint], tmp_path: Path
+) -> Iterator[Callable[..., Verified]]:
     """Verifies the ledger after a change to its file, of which triggers and foreign keys know nothing."""
     path, anchor = sealed
 
@@ -74,7 +79,7 @@ def verify(sealed: tuple[Path, Checkpoint], tmp_path: Path) -> Iterator[Callable
                         against=anchor if anchored else None,
                         at_once=at_once,
                     )
-                    for at_once in (5_000, 256, 70, 1)
+                    for at_once in request.param
                 ]
         finally:
             ledger.close()
