@@ -33,22 +33,24 @@ settings.load_profile("tests")
 
 
 SLOWEST_FIRST = (
-    "test_graph",
     "test_cli",
+    "test_graph",
     "test_daemon",
     "test_sensors",
+    "test_retention",
+    "test_components",
+    "test_restricted_reader",
+    "test_refresh",
+    "test_changed_data",
     "test_depot",
     "test_record_in_real_runs",
-    "test_time_span",
-    "test_components",
+    "test_stores",
     "test_forbidden_rows_do_not_exist",
-    "test_measurement",
-    "test_restricted_reader",
-    "test_plan",
     "test_flights",
-    "test_changed_data",
-    "test_simplifying",
-    "test_refresh",
+    "test_measurement",
+    "test_door",
+    "test_time_span",
+    "test_verify",
 )
 
 
