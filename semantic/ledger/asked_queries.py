@@ -9,7 +9,6 @@ from itertools import chain
 import sqlalchemy as sa
 
 from semantic.canonical import canonical_json
-from semantic.ledger.chain import content_of
 from semantic.ledger.erasable import is_erased, restored
 from semantic.ledger.ledger import Ledger
 from semantic.ledger.moment import as_recorded
@@ -45,7 +44,7 @@ def asked_queries(ledger: Ledger, *, since: datetime, without_reader: str) -> li
         archived = ledger.archive.since(connection, as_recorded(since), _ASKED)
         others = [row for row in archived if row[0] != without_reader]
         for rows in chain([others], connection.execute(statement).partitions(_AT_ONCE)):
-            contents = restored(connection, [content_of(body) for _, _, body in rows])
+            contents = restored(connection, [body for _, _, body in rows])
             for (reader, acting_for, _), content in zip(rows, contents, strict=True):
                 query = content["details"].get("query")
                 if query is not None and not is_erased(query):

@@ -3,9 +3,10 @@
 The body of a record is its leaf in the tree of RFC 6962 (`tree`), so one hash serves both.
 """
 
-import json
 from dataclasses import dataclass
 from typing import Any
+
+from pydantic_core import from_json
 
 from semantic.ledger.tree import leaf_hash
 
@@ -41,5 +42,5 @@ class Link:
 
 def content_of(body: bytes) -> dict[str, Any]:
     """What a record says, with the time `at` which the database gave it, of a body of any version."""
-    parsed: dict[str, Any] = json.loads(body)
+    parsed: dict[str, Any] = from_json(body)
     return {**parsed["record"], "at": parsed["at"]} if "record" in parsed else parsed

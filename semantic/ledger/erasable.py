@@ -7,6 +7,7 @@ nothing more of it, also to who guesses. The record itself stays as it was writt
 import hashlib
 import hmac
 import json
+import re
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,10 +16,13 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from semantic.canonical import canonical_json
+from semantic.ledger.chain import content_of
 from semantic.ledger.schema import erasable_values
 
 ERASED = "erased"
 _MARK = "erasable"
+# As it stands in canonical JSON. In a text that says the same, the quotes would be escaped.
+_IN_BODY = re.compile(rb'\{"%b":"([0-9a-f]{64})"\}' % _MARK.encode())
 _AT_ONCE = 5_000
 _KEPT = sa.select(erasable_values.c.digest, erasable_values.c.value).where(
     erasable_values.c.digest.in_(sa.bindparam("digests", expanding=True))
@@ -59,9 +63,9 @@ def written(said: object, record_id: str) -> tuple[bytes, list[KeptValue]]:
     return canonical_json(said, in_place_of=in_place_of), kept
 
 
-def restored(connection: sa.Connection, contents: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What records say, with their erasable values, or `ERASED` in place of those that are no more."""
-    digests = sorted({digest for content in contents for digest in _digests(content)})
+def restored(connection: sa.Connection, bodies: Sequence[bytes]) -> list[dict[str, Any]]:
+    """What records with these bodies say, with their erasable values, or `ERASED` in place of those that are no more."""
+    digests = sorted({digest for body in bodies for digest in _digests(body)})
     kept: dict[str, Any] = {}
     for start in range(0, len(digests), _AT_ONCE):
         rows = connection.execute(_KEPT, {"digests": digests[start : start + _AT_ONCE]})
@@ -78,7 +82,11 @@ def restored(connection: sa.Connection, contents: Sequence[dict[str, Any]]) -> l
             case _:
                 return value
 
-    return [full(content) for content in contents] if digests else list(contents)
+    said = map(content_of, bodies)
+    return [
+        full(content) if _IN_BODY.search(body) else content
+        for body, content in zip(bodies, said, strict=True)
+    ]
 
 
 def is_erased(value: Any) -> bool:
@@ -109,9 +117,9 @@ def erase_all_with(connection: sa.Connection, text: str) -> tuple[int, int]:
     return len(found), len({row.record_id for row in found})
 
 
-def forget_values_of(connection: sa.Connection, contents: Iterable[Mapping[str, Any]]) -> None:
-    """Erases every value of records that say this."""
-    digests = sorted({digest for content in contents for digest in _digests(content)})
+def forget_values_of(connection: sa.Connection, bodies: Iterable[bytes]) -> None:
+    """Erases every value of records with these bodies."""
+    digests = sorted({digest for body in bodies for digest in _digests(body)})
     for start in range(0, len(digests), _AT_ONCE):
         chosen = erasable_values.c.digest.in_(digests[start : start + _AT_ONCE])
         connection.execute(sa.delete(erasable_values).where(chosen))
@@ -122,15 +130,5 @@ def _digest(key: bytes, value: bytes) -> str:
     return hmac.new(key, value, hashlib.sha256).hexdigest()
 
 
-def _digests(value: Any) -> Iterator[str]:
-    match value:
-        case {"erasable": str() as digest} if len(value) == 1:
-            yield digest
-        case dict():
-            for item in value.values():
-                yield from _digests(item)
-        case list():
-            for item in value:
-                yield from _digests(item)
-        case _:
-            pass
+def _digests(body: bytes) -> Iterator[str]:
+    return (found.decode() for found in _IN_BODY.findall(body))

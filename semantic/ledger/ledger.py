@@ -15,7 +15,6 @@ from semantic.keys import GivenKey, SigningKeys
 from semantic.ledger.archive import Archive
 from semantic.ledger.breakers import Breakers, BreakerSettings
 from semantic.ledger.budgets import Budget, spent
-from semantic.ledger.chain import content_of
 from semantic.ledger.erasable import erase_all_with, restored
 from semantic.ledger.exposure import MostExposed
 from semantic.ledger.exposure_bound import ExposureBound
@@ -143,7 +142,7 @@ class Ledger:
             if found is None:
                 archived = self.archive.with_ids(connection, [record_id], [kind])
                 found = archived[0][3] if archived else None
-            return None if found is None else restored(connection, [content_of(found)])[0]
+            return None if found is None else restored(connection, [found])[0]
 
     def publish_policy(self, policy_hash: str, text: str, *, by: str, run_id: str | None) -> bool:
         """Makes a policy the current one. Returns whether it was not already."""

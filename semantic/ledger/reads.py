@@ -8,7 +8,6 @@ import sqlalchemy as sa
 
 from semantic.errors import LedgerUnavailable
 from semantic.ledger.archive import Archive
-from semantic.ledger.chain import content_of
 from semantic.ledger.erasable import restored
 from semantic.ledger.ledger import Ledger
 from semantic.ledger.page_token import page_token, place_in
@@ -104,8 +103,8 @@ def read_page(
         page = wanted.order_by(*order.terms()).limit(limit + 1).subquery("page")
         rows = connection.execute(_all_of(page).order_by(*order.terms())).mappings().all()
         shown = rows[:limit]
-        said = restored(connection, _begun(ledger.archive, connection, shown))
-        ended = restored(connection, _ended(ledger.archive, connection, shown, said))
+        said = _begun(ledger.archive, connection, shown)
+        ended = _ended(ledger.archive, connection, shown, said)
     return ReadPage(
         reads=tuple(map(_read, shown, said, ended)),
         after=page_token(str(order), order.place(shown[-1])) if len(rows) > limit else None,
@@ -140,7 +139,7 @@ def _begun(archive: Archive, connection: sa.Connection, rows: _Rows) -> list[dic
                 f"Record {row['seq']} is neither in the database nor in the archive",
                 hint="run `governed-agents verify`: it says what was done to the record",
             )
-    return [content_of(body) for body in bodies if body is not None]
+    return restored(connection, [body for body in bodies if body is not None])
 
 
 def _ended(
@@ -160,8 +159,8 @@ def _ended(
         )
         outcomes |= {record_id: body for _, record_id, _, body in found}
     is_intent = {row["seq"] for row in intents}
-    bodies = [outcomes.get(row["read_id"]) if row["seq"] in is_intent else None for row in rows]
-    return [content_of(body) if body else {} for body in bodies]
+    said = dict(zip(outcomes, restored(connection, list(outcomes.values())), strict=True))
+    return [said.get(row["read_id"], {}) if row["seq"] in is_intent else {} for row in rows]
 
 
 def _read(row: Mapping[Any, Any], said: Mapping[str, Any], outcome: Mapping[str, Any]) -> Read:

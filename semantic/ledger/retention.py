@@ -256,7 +256,7 @@ def _delete_month(ledger: Ledger, month: ArchivedMonth) -> None:
     if ledger.archive.path(month).exists():
         for rows in ledger.archive.rows(month, _AT_ONCE):
             with ledger.transaction() as transaction:
-                forget_values_of(transaction.connection, (content_of(row[_BODY]) for row in rows))
+                forget_values_of(transaction.connection, (row[_BODY] for row in rows))
         ledger.shred()
         ledger.archive.delete(month)
     _delete(ledger, records, records.c.kind.in_(_DELETED), until=month.through)
