@@ -37,7 +37,7 @@ def main() -> None:
             cli_rounds=asked.cli_rounds,
             seconds=asked.seconds,
             threads_seconds=asked.threads_seconds,
-            reads=asked.reads,
+            reads=tuple(asked.reads),
             data=data.resolve(),
             scratch=Path(scratch),
             console=console,
@@ -58,7 +58,13 @@ def _asked() -> argparse.Namespace:
     parser.add_argument(
         "--threads-seconds", type=float, default=5, help="how long readers read at once"
     )
-    parser.add_argument("--reads", type=int, default=500_000, help="reads of the long history")
+    parser.add_argument(
+        "--reads",
+        type=int,
+        nargs="+",
+        default=(500_000, 5_000_000),
+        help="reads of the long histories: each is two records",
+    )
     parser.add_argument("--data", type=Path, help="keeps the data sets here, and finds them again")
     asked = parser.parse_args()
     unknown = set(asked.benchmarks) - set(BENCHMARKS)

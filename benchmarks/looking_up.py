@@ -1,8 +1,10 @@
 """Questions to a long record, its verification and its proofs: how long they take, and how much disk a record takes."""
 
 import os
+import shutil
 import statistics
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -20,16 +22,23 @@ _DAY = ReadQuestion(
 
 
 def run(setting: Setting) -> list[Figure]:
-    path = setting.scratch / NAME / "ledger.db"
-    setting.console.print(f"Writing a history of {setting.reads:,} reads ...")
-    write_history(path, setting.reads)
+    return [figure for reads in setting.reads for figure in _of_history(setting, reads)]
+
+
+def _of_history(setting: Setting, reads: int) -> list[Figure]:
+    folder = setting.scratch / NAME
+    path = folder / "ledger.db"
+    setting.console.print(f"Writing a history of {reads:,} reads ...")
+    write_history(path, reads)
     ledger = Ledger.open(path)
     try:
-        figures = [*_questions(ledger, setting), *_integrity(ledger), _disk(path, setting.reads)]
+        figures = [*_questions(ledger, setting), *_integrity(ledger), _disk(path, reads)]
     finally:
         ledger.close()
-    setting.console.print(figures_table(f"A record of {setting.reads:,} reads", figures))
-    return figures
+        shutil.rmtree(folder)
+    size = f"{2 * reads:,} records"
+    setting.console.print(figures_table(f"A history of {size}", figures))
+    return [replace(figure, name=f"{figure.name}, of {size}") for figure in figures]
 
 
 def _questions(ledger: Ledger, setting: Setting) -> list[Figure]:

@@ -11,7 +11,7 @@ from benchmarks.data_sets.data_set import DataSet
 @dataclass(frozen=True, kw_only=True)
 class Setting:
     """`rounds` is the most, `seconds` what the rounds of one question may take. `threads_seconds` is how long readers read at once, `reads`
-    how long the history is that questions are asked of.
+    how long the histories are that questions are asked of.
     `data` keeps the data sets that were built; `scratch` is thrown away.
     """
 
@@ -19,7 +19,7 @@ class Setting:
     cli_rounds: int
     seconds: float
     threads_seconds: float
-    reads: int
+    reads: tuple[int, ...]
     data: Path
     scratch: Path
     console: Console
