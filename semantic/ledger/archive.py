@@ -3,8 +3,10 @@
 What is in them, the database says. DuckDB writes and reads them.
 """
 
+import fcntl
 import hashlib
 import re
+import shutil
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -32,6 +34,10 @@ STAYS = (
     RecordKind.CHECKPOINT,
     RecordKind.ARCHIVE,
     RecordKind.TOMBSTONE,
+)
+# What was decided and approved goes with its month.
+STAYS_FOREVER = tuple(
+    kind for kind in STAYS if kind not in (RecordKind.DECISION, RecordKind.APPROVAL)
 )
 _UNFINISHED = ".unfinished-"
 _MONTH = re.compile(r"\d{4}-\d{2}")
@@ -89,6 +95,22 @@ class Archive:
                 hint="name a folder for keys: archives stand beside these",
             )
         return self._folder
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Nobody else on this machine moves or deletes months meanwhile, and what was left unfinished is gone. Raises `LedgerUnavailable`."""
+        make_folder(self.folder)
+        lock = self.folder / ".lock"
+        with self._translated(lock), lock.open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise LedgerUnavailable(
+                    "Another process moves or deletes months of this record", hint="wait for it"
+                ) from None
+            for left in self.folder.glob(f"{_UNFINISHED}*"):
+                shutil.rmtree(left)
+            yield
 
     def months(self, connection: sa.Connection) -> list[ArchivedMonth]:
         """The months that were moved out of the database, the oldest first."""

@@ -1,32 +1,35 @@
 """Whether the months outside the database are those that the record tells of, and what stayed of them says the same."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 from pydantic_core import from_json
 
 from semantic.errors import LedgerUnavailable
-from semantic.ledger.archive import STAYS, Archive, ArchivedMonth, month_of, said_of
+from semantic.ledger.archive import STAYS, STAYS_FOREVER, Archive, ArchivedMonth, month_of, said_of
 from semantic.ledger.finding import Finding, Harm, edited
 from semantic.ledger.record import RecordKind
 from semantic.ledger.schema import archives, records
-from semantic.ledger.stretch import BODY, NOT_WRITTEN_HERE
+from semantic.ledger.stretch import BODY, NOT_WRITTEN_HERE, look_through
 from semantic.ledger.tiles import TILE, hashes_of, tiles_from
+from semantic.ledger.tombstone import Tombstone, tombstone_of
 from semantic.ledger.tree import leaf_hash
 
 _Row = Sequence[Any]
 _BEFORE_ALL = -(2**63)
 _STAYS = [kind.value for kind in STAYS]
+_STAYS_FOREVER = [kind.value for kind in STAYS_FOREVER]
 
 
 class ArchiveCheck:
     """The archived months that records tell of, the oldest first, and what is wrong with what else tells of them.
 
-    A month is deleted from the moment on that a checkpoint covers its tombstone: `deleted_through` is the last record of these.
+    A month is deleted from the moment on that its tombstone is on record: `deleted_through` is the last record of these. `keys` are those, in
+    hexadecimal, that signed checkpoints: tombstones bear their signature as well.
     """
 
-    def __init__(self, connection: sa.Connection, archive: Archive, sealed_through: int) -> None:
+    def __init__(self, connection: sa.Connection, archive: Archive, keys: Collection[str]) -> None:
         self._connection = connection
         self._archive = archive
         self.findings: list[Finding] = []
@@ -34,7 +37,9 @@ class ArchiveCheck:
         self.months: list[ArchivedMonth] = []
         self._compared = _BEFORE_ALL
         self._read_months()
-        self._deleted = self._tombstones(sealed_through)
+        self._tombstones = {
+            tombstone.month.month: tombstone for tombstone in self._read_tombstones(keys)
+        }
         self._compare_table()
 
     @property
@@ -49,7 +54,7 @@ class ArchiveCheck:
 
     def is_deleted(self, month: ArchivedMonth) -> bool:
         """Whether a month was deleted, and the record says so."""
-        return month.month in self._deleted
+        return month.month in self._tombstones
 
     def rows(self, month: ArchivedMonth, at_once: int) -> Iterator[list[tuple[Any, ...]]]:
         """The records of a month, so many at a time; what is wrong with its file is found."""
@@ -81,7 +86,7 @@ class ArchiveCheck:
             text = f"the hashes of {month.month} are missing"
             self.findings.append(Finding(harm=Harm.DELETED, seq=month.first, text=text))
         if self.is_deleted(month):
-            self._compare_what_stayed(month, set(leaves))
+            self._compare_what_stayed(month, leaves)
         self._compared = month.through
         return seqs, leaves
 
@@ -108,17 +113,17 @@ class ArchiveCheck:
             self.origin = self.origin or origin
             through, before = month.through, month.before + month.records
 
-    def _tombstones(self, sealed_through: int) -> set[str]:
-        found = set()
+    def _read_tombstones(self, keys: Collection[str]) -> Iterator[Tombstone]:
         for row in self._told(RecordKind.TOMBSTONE):
             try:
-                month = month_of(from_json(row.body)["record"]["details"])
+                tombstone = tombstone_of(from_json(row.body)["record"]["details"], keys)
             except NOT_WRITTEN_HERE:
-                self._find(row.seq, "it is a tombstone, and not what was written")
+                self._find(row.seq, "it is a tombstone, and nobody signed it")
                 continue
-            if row.seq <= sealed_through and month in self.months:
-                found.add(month.month)
-        return found
+            if tombstone.month in self.months:
+                yield tombstone
+            else:
+                self._find(row.seq, "it is the tombstone of a month that was not archived")
 
     def _told(self, kind: RecordKind) -> Sequence[sa.Row[Any]]:
         return self._connection.execute(
@@ -168,16 +173,28 @@ class ArchiveCheck:
         text = "it is not in the archive of its month"
         return found + [Finding(harm=Harm.INSERTED, seq=seq, text=text) for seq in kept]
 
-    def _compare_what_stayed(self, month: ArchivedMonth, leaves: set[bytes]) -> None:
-        """What the database still has of a deleted month is among what the tree holds."""
+    def _compare_what_stayed(self, month: ArchivedMonth, leaves: Sequence[bytes]) -> None:
+        """What the database has of a deleted month is what its tombstone says that stays, as the tree holds it."""
+        columns = [BODY if column.name == "body" else column for column in records.c]
         rows = self._connection.execute(
-            sa.select(records.c.seq, BODY)
+            sa.select(*columns)
             .where(records.c.seq.between(month.first, month.through))
             .order_by(records.c.seq)
-        )
+        ).all()
+        places = {leaf: place for place, leaf in enumerate(leaves)}
+        last = -1
         for row in rows:
-            if leaf_hash(row.body) not in leaves:
-                self._find(row.seq, "its hash is not among those that were kept of its month")
+            place = places.get(leaf_hash(row.body))
+            if place is None or place <= last:
+                self._find(row.seq, "its hash is not the one that was kept of it in its month")
+            else:
+                last = place
+        self.findings += look_through(
+            [row for row in rows if row.kind in _STAYS_FOREVER], {}
+        ).findings
+        missing = set(self._tombstones[month.month].stays).difference(row.seq for row in rows)
+        text = f"it should have stayed when {month.month} was deleted, and is missing"
+        self.findings += [Finding(harm=Harm.DELETED, seq=seq, text=text) for seq in missing]
 
     def _find(self, seq: int, text: str) -> None:
         self.findings.append(edited(seq, text))

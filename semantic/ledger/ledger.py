@@ -31,6 +31,7 @@ from semantic.ledger.record import ReadContext, Record, RecordKind, uuid7
 from semantic.ledger.schema import agents, records
 from semantic.ledger.sealer import Sealer
 from semantic.ledger.sealing import last_seal
+from semantic.ledger.signatures import Signable, SignedT
 from semantic.ledger.sqlite_store import SqliteStore
 from semantic.ledger.store import Store
 from semantic.ledger.sweeper import is_clean, sweep
@@ -244,15 +245,15 @@ class Ledger:
         """
         return self._sealer.change_key(is_lost=is_lost)
 
-    def sweep(self, *, older_than: float = LEASE_SECONDS) -> tuple[str, ...]:
-        """Closes what began so many seconds ago and has no outcome, as indeterminate, and removes what no budget
+    def sweep(self, *, older_than: float = LEASE_SECONDS, through: int = 0) -> tuple[str, ...]:
+        """Closes what began so many seconds ago, or in a record `through` this one, and has no outcome, as indeterminate, and removes what no budget
         counts any more. Returns the ids of what it closed.
         """
         with self.reading() as connection:
-            if is_clean(connection, self._store.now(connection), older_than):
+            if is_clean(connection, self._store.now(connection), older_than, through):
                 return ()
         with self.transaction() as transaction:
-            return sweep(transaction, older_than=older_than)
+            return sweep(transaction, older_than=older_than, through=through)
 
     def erase(self, text: str, *, by: str, reason: str) -> tuple[int, int]:
         """Erases every erasable value in which a text stands, and puts on record how many were, not which. Returns how many values of how
@@ -305,9 +306,9 @@ class Ledger:
         """Every key by which checkpoints of this ledger were checked, as far as it is known here, the oldest first."""
         return self._sealer.public_keys
 
-    def sign(self, connection: sa.Connection, checkpoint: Checkpoint) -> str:
-        """A checkpoint as a note, signed with the key that was signed with last."""
-        return self._sealer.sign(connection, checkpoint)
+    def sign(self, connection: sa.Connection, what: Signable[SignedT]) -> SignedT:
+        """This, signed with the key that was signed with last."""
+        return self._sealer.sign(connection, what)
 
     def now(self, connection: sa.Connection) -> str:
         """The time of the database, in UTC to the millisecond."""

@@ -13,8 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from semantic.errors import GovernedMetricsError, LedgerUnavailable
-from semantic.ledger.archive import STAYS, ArchivedMonth, said_of
-from semantic.ledger.chain import content_of
+from semantic.ledger.archive import STAYS, STAYS_FOREVER, ArchivedMonth, said_of
 from semantic.ledger.erasable import forget_values_of
 from semantic.ledger.ledger import Ledger
 from semantic.ledger.moment import later as seconds_after
@@ -22,8 +21,9 @@ from semantic.ledger.note import Checkpoint
 from semantic.ledger.periods import Period, next_period
 from semantic.ledger.record import Record, RecordKind, uuid7
 from semantic.ledger.schema import archives, reads, records
-from semantic.ledger.sealing import last_seal, origin_of
+from semantic.ledger.sealing import origin_of
 from semantic.ledger.tiles import TiledTree, last_tiled, stored_leaves
+from semantic.ledger.tombstone import Tombstone
 from semantic.ledger.tree import leaf_hash, root_hash
 
 _AT_ONCE = 5_000
@@ -32,7 +32,7 @@ _BODY = list(records.c).index(records.c.body)
 _TRIED_AGAIN_SECONDS = 7 * 86_400
 _MOVED = [kind.value for kind in RecordKind if kind not in STAYS]
 # Of a deleted month nothing stays that says what was read or decided.
-_DELETED = [*_MOVED, RecordKind.DECISION.value, RecordKind.APPROVAL.value]
+_GOES = records.c.kind.in_([kind.value for kind in RecordKind if kind not in STAYS_FOREVER])
 
 
 def archived_months(ledger: Ledger) -> tuple[ArchivedMonth, ...]:
@@ -45,58 +45,74 @@ def archive_until(ledger: Ledger, month: str, *, by: str) -> tuple[ArchivedMonth
     """Moves every month until this one, written like 2026-09, into a file of its own. Returns those that were moved.
 
     Reads of them that never ended are closed first. Raises `GovernedMetricsError` where a month has not been over for a week, or is not covered
-    by the tree yet, and `LedgerUnavailable` where the signing key is not here or the file cannot be written.
+    by the tree yet, and `LedgerUnavailable` where the signing key is not here, the file cannot be written, or somebody else moves months.
     """
-    ledger.sweep()
-    ledger.seal()
-    finish_moving(ledger)
-    moved = []
-    while (following := _following(ledger, month)) is not None:
-        moved.append(_move(ledger, following, by=by))
+    with ledger.archive.alone():
+        ledger.sweep()
+        ledger.seal()
+        finish_moving(ledger)
+        moved = []
+        while (following := _following(ledger, month)) is not None:
+            moved.append(_move(ledger, following, by=by))
     return tuple(moved)
 
 
 def delete_month(ledger: Ledger, month: str, *, by: str, reason: str) -> ArchivedMonth:
     """Deletes an archived month for good: its records, the index of its reads, and what was kept of erasable values. What remains is
-    who deleted how many records, when and why, the hashes of these, and policies, definitions and checkpoints.
+    who deleted how many records, when and why, the hashes of these, and policies, definitions and checkpoints. One that was ended halfway goes on.
 
     Raises `GovernedMetricsError` where the month is not archived, or one before it is not deleted, and `LedgerUnavailable` where its file is
     not the one that was written: which values are to be forgotten stands in it.
     """
+    with ledger.archive.alone():
+        wanted = _deletable(ledger, month)
+        if wanted.deleted_at is None:
+            ledger.archive.refuse_another(wanted)
+            _say_deleted(ledger, wanted, by=by, why=reason)
+        ledger.seal()
+        _take_away(ledger, wanted)
+    return wanted
+
+
+def finish_moving(ledger: Ledger) -> None:
+    """Takes from the database what stands in the archive."""
     with ledger.reading() as connection:
         months = ledger.archive.months(connection)
-        is_begun = month in _buried(connection)
+    for month in months:
+        if month.deleted_at is None:
+            _take_out(ledger, month)
+
+
+def is_taken_away(ledger: Ledger, month: ArchivedMonth) -> bool:
+    """Whether nothing is left of a month that was deleted but what stays."""
+    return not (
+        ledger.archive.path(month).exists()
+        or _has_any(ledger, records, _GOES, until=month.through)
+        or _has_any(ledger, reads, sa.true(), until=month.through)
+    )
+
+
+def _deletable(ledger: Ledger, month: str) -> ArchivedMonth:
+    with ledger.reading() as connection:
+        months = ledger.archive.months(connection)
     wanted = next((item for item in months if item.month == month), None)
     if wanted is None:
         raise GovernedMetricsError(
             f"{month} is not archived",
             hint=f"archived are {', '.join(item.month for item in months) or 'no months yet'}",
         )
-    if wanted.deleted_at is not None:
-        finish_moving(ledger)
+    first = next((item for item in months if not _is_deleted(ledger, item)), None)
+    if first is None or first.through > wanted.through:
         raise GovernedMetricsError(f"{month} was deleted at {wanted.deleted_at}")
-    first = next(item for item in months if item.deleted_at is None)
     if first != wanted:
         raise GovernedMetricsError(
             f"{month} cannot be deleted before {first.month}", hint="delete the oldest month first"
         )
-    if not is_begun:
-        ledger.archive.refuse_another(wanted)
-        _say_deleted(ledger, wanted, by=by, reason=reason)
-    finish_moving(ledger)
     return wanted
 
 
-def finish_moving(ledger: Ledger) -> None:
-    """Takes from the database what stands in the archive, and from both what has a tombstone that is signed."""
-    with ledger.reading() as connection:
-        months = ledger.archive.months(connection)
-        buried = _buried(connection)
-    for month in months:
-        if month.month in buried:
-            _delete_month(ledger, month)
-        else:
-            _take_out(ledger, month)
+def _is_deleted(ledger: Ledger, month: ArchivedMonth) -> bool:
+    return month.deleted_at is not None and is_taken_away(ledger, month)
 
 
 def _following(ledger: Ledger, until: str) -> ArchivedMonth | None:
@@ -104,42 +120,54 @@ def _following(ledger: Ledger, until: str) -> ArchivedMonth | None:
     with ledger.reading() as connection:
         before = next(iter(ledger.archive.months(connection)[-1:]), None)
         done, now = before.through if before else 0, ledger.now(connection)
-        first = _first_from(connection, "", done, now)
-        if first is None:
-            return None
-        # What was written late, by a clock that was behind, stands in the month after.
         after = next_period(before.month, Period.MONTH) if before else ""
-        month = max(first.recorded_at[:7], after)
-        if month > until:
-            return None
-        _refuse_what_is_not_over(month, now)
-        end = _first_from(connection, next_period(month, Period.MONTH), done, now)
-        within = [records.c.seq > done, *([records.c.seq < end.seq] if end else [])]
-        spread = sa.select(
-            sa.func.min(records.c.seq).label("first"),
-            sa.func.max(records.c.seq).label("through"),
-            sa.func.count().label("records"),
-        )
-        found: sa.Row[Any] = connection.execute(spread.where(*within)).one()
-        _refuse_what_is_not_in_the_tree(connection, month, found.through)
-        return ArchivedMonth(
-            month=month,
-            **found._asdict(),
-            before=before.before + before.records if before else 0,
-            digest="",
-        )
+        for month in _months_behind(connection, done, after, until):
+            through = _last_of(connection, done, month)
+            if through is None:
+                continue
+            _refuse_what_is_not_over(month, now)
+            _refuse_what_is_not_in_the_tree(connection, month, through)
+            found: sa.Row[Any] = connection.execute(
+                sa.select(
+                    sa.func.min(records.c.seq).label("first"),
+                    sa.func.count().label("records"),
+                ).where(records.c.seq > done, records.c.seq <= through)
+            ).one()
+            return ArchivedMonth(
+                month=month,
+                first=found.first,
+                through=through,
+                before=before.before + before.records if before else 0,
+                records=found.records,
+                digest="",
+            )
+    return None
 
 
-def _first_from(connection: sa.Connection, day: str, after: int, now: str) -> sa.Row[Any] | None:
-    """The first record behind so many that is from this day or later. One from later than now was written by a clock that was ahead: it
-    belongs where it stands.
+def _months_behind(connection: sa.Connection, done: int, after: str, until: str) -> Sequence[str]:
+    """The months that records are stamped with behind so many, from one month to another. What was stamped with an earlier one, by a clock
+    that was behind, counts as of the first.
     """
-    return connection.execute(
-        sa.select(records.c.seq, records.c.recorded_at)
-        .where(records.c.seq > after, records.c.recorded_at.between(day, now))
-        .order_by(records.c.seq)
-        .limit(1)
+    stamped = sa.func.substr(records.c.recorded_at, 1, 7)
+    rows = connection.execute(sa.select(stamped).where(records.c.seq > done).distinct())
+    return sorted(month for month in {max(row[0], after) for row in rows} if month <= until)
+
+
+def _last_of(connection: sa.Connection, done: int, month: str) -> int | None:
+    """The last record of a month: most of those before it are stamped until its end, and most of those behind it later. None where it would be
+    the first of none.
+
+    So a clock that was wrong for a while moves no more than what it stamped itself.
+    """
+    is_later = records.c.recorded_at >= next_period(month, Period.MONTH)
+    balance = sa.func.sum(sa.case((is_later, 1), else_=-1)).over(order_by=records.c.seq)
+    counted = (
+        sa.select(records.c.seq, balance.label("balance")).where(records.c.seq > done).subquery()
+    )
+    least = connection.execute(
+        sa.select(counted).order_by(counted.c.balance, counted.c.seq.desc()).limit(1)
     ).one_or_none()
+    return least.seq if least is not None and least.balance < 0 else None
 
 
 def _refuse_what_is_not_over(month: str, now: str) -> None:
@@ -162,6 +190,7 @@ def _refuse_what_is_not_in_the_tree(connection: sa.Connection, month: str, throu
 
 
 def _move(ledger: Ledger, month: ArchivedMonth, *, by: str) -> ArchivedMonth:
+    ledger.sweep(through=month.through)
     with ledger.reading() as connection:
         rows = _rows(connection, month)
         with ledger.archive.written(month.month, rows) as file:
@@ -220,46 +249,40 @@ def _rows(connection: sa.Connection, month: ArchivedMonth) -> Iterator[Sequence[
     return (tuple(row) for row in rows)
 
 
-def _say_deleted(ledger: Ledger, month: ArchivedMonth, *, by: str, reason: str) -> None:
-    """Puts the tombstone of a month on record, and signs it."""
+def _say_deleted(ledger: Ledger, month: ArchivedMonth, *, by: str, why: str) -> None:
+    """Puts the signed tombstone of a month on record, and takes it from those that are looked into."""
     with ledger.transaction() as transaction:
-        tombstone = Record(
-            record_id=str(uuid7()),
-            kind=RecordKind.TOMBSTONE,
-            reader=by,
-            details=said_of(month) | {"why": reason},
-        )
-        transaction.add(tombstone)
-    ledger.seal()
-
-
-def _buried(connection: sa.Connection) -> set[str]:
-    """The months of which a tombstone is signed."""
-    seal = last_seal(connection)
-    found = connection.execute(
-        sa.select(records.c.body).where(
-            records.c.kind == RecordKind.TOMBSTONE.value,
-            records.c.seq <= (seal.through if seal else 0),
-        )
-    )
-    return {str(content_of(row.body)["details"]["month"]) for row in found}
-
-
-def _delete_month(ledger: Ledger, month: ArchivedMonth) -> None:
-    if month.deleted_at is None:
-        with ledger.transaction() as transaction:
-            transaction.connection.execute(
-                sa.update(archives)
-                .where(archives.c.month == month.month, archives.c.deleted_at.is_(None))
-                .values(deleted_at=transaction.at)
+        connection = transaction.connection
+        stays: Sequence[int] = (
+            connection.execute(
+                sa.select(records.c.seq)
+                .where(records.c.seq.between(month.first, month.through), sa.not_(_GOES))
+                .order_by(records.c.seq)
             )
+            .scalars()
+            .all()
+        )
+        tombstone = Tombstone(month=month, by=by, why=why, stays=tuple(stays))
+        details = ledger.sign(connection, tombstone)
+        transaction.add(
+            Record(record_id=str(uuid7()), kind=RecordKind.TOMBSTONE, reader=by, details=details)
+        )
+        connection.execute(
+            sa.update(archives)
+            .where(archives.c.month == month.month)
+            .values(deleted_at=transaction.at)
+        )
+
+
+def _take_away(ledger: Ledger, month: ArchivedMonth) -> None:
+    """Deletes what goes of a month that has a tombstone."""
     if ledger.archive.path(month).exists():
         for rows in ledger.archive.rows(month, _AT_ONCE):
             with ledger.transaction() as transaction:
                 forget_values_of(transaction.connection, (row[_BODY] for row in rows))
         ledger.shred()
         ledger.archive.delete(month)
-    _delete(ledger, records, records.c.kind.in_(_DELETED), until=month.through)
+    _delete(ledger, records, _GOES, until=month.through)
     _delete(ledger, reads, sa.true(), until=month.through)
 
 

@@ -18,7 +18,7 @@ from semantic.ledger.proof import prove
 from semantic.ledger.schema import records
 from semantic.ledger.sealing import Seal, has_unsealed, last_seal, seal
 from semantic.ledger.side_by_side import stretches_side_by_side
-from semantic.ledger.signatures import vouch
+from semantic.ledger.signatures import Signable, SignedT, vouch
 from semantic.ledger.store import Store
 from semantic.ledger.tiles import JoinedTiles
 from semantic.ledger.transaction import Transaction
@@ -140,9 +140,9 @@ class Sealer:
         with self._store.reading() as connection:
             return prove(self._archive, connection, record_id)
 
-    def sign(self, connection: sa.Connection, checkpoint: Checkpoint) -> str:
-        """A checkpoint as a note, signed with the key that was signed with last."""
-        return checkpoint.signed(self._signing_key(connection))
+    def sign(self, connection: sa.Connection, what: Signable[SignedT]) -> SignedT:
+        """This, signed with the key that was signed with last."""
+        return what.signed(self._signing_key(connection))
 
     @property
     def public_key(self) -> str:

@@ -1,12 +1,23 @@
 """Whose signature each checkpoint bears: the first key is one that is known, and each one after it was vouched for by the one before."""
 
 from collections.abc import Sequence
+from typing import Protocol, TypeVar
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from semantic.ledger.note import Checkpoint, NoteError, open_note
 from semantic.ledger.sealing import Seal
+
+SignedT = TypeVar("SignedT", covariant=True)
+
+
+class Signable(Protocol[SignedT]):
+    """What can be signed, and how it is written then."""
+
+    def signed(self, key: Ed25519PrivateKey) -> SignedT:
+        """It with the signature of this key."""
+        ...
 
 
 def vouch(key: Ed25519PrivateKey, following: Ed25519PublicKey) -> bytes:

@@ -13,14 +13,14 @@ from semantic.ledger.schema import reads, records, reservations
 from semantic.ledger.transaction import Transaction
 
 
-def sweep(transaction: Transaction, *, older_than: float) -> tuple[str, ...]:
-    """Gives each read that has been open for so many seconds, and whatever holds a reservation that ran out, an outcome: indeterminate.
+def sweep(transaction: Transaction, *, older_than: float, through: int = 0) -> tuple[str, ...]:
+    """Gives each read that has been open for so many seconds, or began in a record `through` this one, and whatever holds a reservation that ran out, an outcome: indeterminate.
 
     Returns their ids, and removes what no budget counts any more. Nobody may write beside this transaction. Who comes back after this is told that another outcome is on record,
     and releases nothing.
     """
     connection = transaction.connection
-    found = unfinished(connection, transaction.at, older_than)
+    found = unfinished(connection, transaction.at, older_than, through)
     for row in found:
         transaction.add(_outcome(content_of(row.body)))
     ids = tuple(row.record_id for row in found)
@@ -30,18 +30,19 @@ def sweep(transaction: Transaction, *, older_than: float) -> tuple[str, ...]:
     return ids
 
 
-def is_clean(connection: sa.Connection, at: str, older_than: float) -> bool:
+def is_clean(connection: sa.Connection, at: str, older_than: float, through: int = 0) -> bool:
     """Whether there is nothing to sweep."""
-    return not unfinished(connection, at, older_than) and not has_outlived(connection, at)
+    return not unfinished(connection, at, older_than, through) and not has_outlived(connection, at)
 
 
 def unfinished(
-    connection: sa.Connection, at: str, older_than: float
+    connection: sa.Connection, at: str, older_than: float, through: int = 0
 ) -> Sequence[sa.Row[tuple[str, bytes]]]:
-    """What began so many seconds before a moment, or holds a reservation that ran out, and has no outcome: ids and bodies."""
+    """What began so many seconds before a moment, or in a record `through` this one, or holds a reservation that ran out, and has no outcome: ids and bodies."""
     begun = sa.union(
         sa.select(reads.c.read_id).where(
-            reads.c.outcome == ReadOutcome.OPEN.value, reads.c.at < later(at, -older_than)
+            reads.c.outcome == ReadOutcome.OPEN.value,
+            sa.or_(reads.c.at < later(at, -older_than), reads.c.seq <= through),
         ),
         sa.select(reservations.c.record_id).where(reservations.c.until < at),
     )

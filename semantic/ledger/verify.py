@@ -115,7 +115,8 @@ class _Walk:
                 self._sealed.setdefault(seal.through, []).append((seq, seal))
         self._checkpoints = sum(map(len, self._sealed.values()))
         self._sealed_places = sorted(self._sealed)
-        self._archive = ArchiveCheck(connection, archive, max(self._sealed, default=0))
+        signers = {seal.key for seals in self._sealed.values() for _, seal in seals if seal.key}
+        self._archive = ArchiveCheck(connection, archive, signers)
 
     def run(self, at_once: int, look: Look) -> None:
         tiled = tiles_from(self._connection, 0)

@@ -5,7 +5,7 @@ import runpy
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,6 @@ from semantic.ledger.archive import Archive, said_of
 from semantic.ledger.asked_queries import asked_queries
 from semantic.ledger.moment import parsed
 from semantic.ledger.postgres_store import PostgresStore
-from semantic.ledger.retention import finish_moving
 from semantic.ledger.schema import records
 from semantic.ledger.sqlite_store import SqliteStore
 
@@ -191,7 +190,7 @@ def test_what_was_moved_is_found_as_before(on_each_store: Kept, folder: Path) ->
     before, whole = kept.everything(), kept.ledger.verify()
     moved = archive_until(kept.ledger, "2026-08", by="ana")
     assert [item.month for item in moved] == ["2026-07", "2026-08"]
-    assert sorted(path.name for path in (folder / "archive").iterdir()) == [
+    assert sorted(path.name for path in (folder / "archive").glob("2*")) == [
         "2026-07.checkpoint",
         "2026-07.parquet",
         "2026-08.checkpoint",
@@ -336,9 +335,7 @@ def archive_two(kept: Kept) -> None:
 
 
 def delete_one(kept: Kept) -> None:
-    if not any(item.deleted_at for item in months_of(kept)):
-        delete_month(kept.ledger, "2026-07", by="ana", reason="it is old")
-    finish_moving(kept.ledger)
+    delete_month(kept.ledger, "2026-07", by="ana", reason="it is old")
 
 
 def is_ended(kept: Kept, act: Callable[[Kept], None], *, after: int) -> bool:
@@ -377,12 +374,14 @@ def test_wherever_it_is_ended_it_goes_on(
         with closing(kept.ledger):
             was_ended = is_ended(kept, act, after=commits)
             if was_ended:
-                assert kept.ledger.verify().findings == ()
+                found = kept.ledger.verify().findings
+                assert not [item for item in found if "deletion was ended halfway" not in item.text]
+                archive_two(kept)
                 act(kept)
             assert kept.ledger.verify().findings == ()
             months = {item.month for item in months_of(kept) if item.deleted_at}
-            found = [read for read in reads if read.read_id[:7] not in months]
-            assert list(find_reads(kept.ledger, ReadQuestion())) == found
+            left = [read for read in reads if read.read_id[:7] not in months]
+            assert list(find_reads(kept.ledger, ReadQuestion())) == left
             assert len(months) == (act is delete_one)
         if not was_ended:
             break
@@ -395,6 +394,7 @@ def test_two_who_move_the_same_month_lose_nothing(
     """The other one is done while this one has written its file."""
     before = kept.everything()
     other = opened(folder / "ledger.db", folder / "archive")
+    monkeypatch.setattr(Archive, "alone", lambda _: nullcontext())
     begun: list[Archive] = []
     sign = Ledger.sign
 
