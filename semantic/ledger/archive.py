@@ -24,21 +24,6 @@ from semantic.ledger.schema import archives, records
 
 _COLUMNS = tuple(records.columns.keys())
 _TYPES = {"seq": "BIGINT", "position": "BIGINT", "body": "BLOB"}
-# What is asked for long after, or signs, or says what was signed: a copy of it stays in the database.
-STAYS = (
-    RecordKind.POLICY,
-    RecordKind.DEFINITION,
-    RecordKind.DECISION,
-    RecordKind.APPROVAL,
-    RecordKind.ERASURE,
-    RecordKind.CHECKPOINT,
-    RecordKind.ARCHIVE,
-    RecordKind.TOMBSTONE,
-)
-# What was decided and approved goes with its month.
-STAYS_FOREVER = tuple(
-    kind for kind in STAYS if kind not in (RecordKind.DECISION, RecordKind.APPROVAL)
-)
 _UNFINISHED = ".unfinished-"
 _MONTH = re.compile(r"\d{4}-\d{2}")
 # Whoever changed a file may have given its columns other types.

@@ -7,10 +7,10 @@ import sqlalchemy as sa
 from pydantic_core import from_json
 
 from semantic.errors import LedgerUnavailable
-from semantic.ledger.archive import STAYS, STAYS_FOREVER, Archive, ArchivedMonth, month_of, said_of
+from semantic.ledger.archive import Archive, ArchivedMonth, month_of, said_of
 from semantic.ledger.finding import Finding, Harm, edited
 from semantic.ledger.record import RecordKind
-from semantic.ledger.schema import archives, records
+from semantic.ledger.schema import STAYS, archives, records
 from semantic.ledger.stretch import BODY, NOT_WRITTEN_HERE, look_through
 from semantic.ledger.tiles import TILE, hashes_of, tiles_from
 from semantic.ledger.tombstone import Tombstone, tombstone_of
@@ -19,7 +19,6 @@ from semantic.ledger.tree import leaf_hash
 _Row = Sequence[Any]
 _BEFORE_ALL = -(2**63)
 _STAYS = [kind.value for kind in STAYS]
-_STAYS_FOREVER = [kind.value for kind in STAYS_FOREVER]
 
 
 class ArchiveCheck:
@@ -189,12 +188,13 @@ class ArchiveCheck:
                 self._find(row.seq, "its hash is not the one that was kept of it in its month")
             else:
                 last = place
-        self.findings += look_through(
-            [row for row in rows if row.kind in _STAYS_FOREVER], {}
-        ).findings
-        missing = set(self._tombstones[month.month].stays).difference(row.seq for row in rows)
+        stays = set(self._tombstones[month.month].stays)
+        self.findings += look_through([row for row in rows if row.seq in stays], {}).findings
         text = f"it should have stayed when {month.month} was deleted, and is missing"
-        self.findings += [Finding(harm=Harm.DELETED, seq=seq, text=text) for seq in missing]
+        self.findings += [
+            Finding(harm=Harm.DELETED, seq=seq, text=text)
+            for seq in stays.difference(row.seq for row in rows)
+        ]
 
     def _find(self, seq: int, text: str) -> None:
         self.findings.append(edited(seq, text))

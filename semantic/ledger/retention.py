@@ -13,14 +13,14 @@ from typing import Any
 import sqlalchemy as sa
 
 from semantic.errors import GovernedMetricsError, LedgerUnavailable
-from semantic.ledger.archive import STAYS, STAYS_FOREVER, ArchivedMonth, said_of
+from semantic.ledger.archive import ArchivedMonth, said_of
 from semantic.ledger.erasable import forget_values_of
 from semantic.ledger.ledger import Ledger
 from semantic.ledger.moment import later as seconds_after
 from semantic.ledger.note import Checkpoint
 from semantic.ledger.periods import Period, next_period
 from semantic.ledger.record import Record, RecordKind, uuid7
-from semantic.ledger.schema import archives, reads, records
+from semantic.ledger.schema import STAYS, STAYS_FOREVER, archives, reads, records
 from semantic.ledger.sealing import origin_of
 from semantic.ledger.tiles import TiledTree, last_tiled, stored_leaves
 from semantic.ledger.tombstone import Tombstone

@@ -10,6 +10,8 @@ an agent replaces the one before. `spending`, `reservations` and `breakers` chan
 `erasable_values` what is asked for is deleted.
 """
 
+from collections.abc import Iterable
+
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -23,6 +25,8 @@ from sqlalchemy import (
     UniqueConstraint,
     literal_column,
 )
+
+from semantic.ledger.record import RecordKind
 
 SCHEMA_VERSION = 3
 
@@ -202,11 +206,36 @@ SELECT
 FROM reads
 """
 
+# What is asked for long after, or signs, or says what was signed: where its month moves into a file, a copy of it stays.
+STAYS = (
+    RecordKind.POLICY,
+    RecordKind.DEFINITION,
+    RecordKind.DECISION,
+    RecordKind.APPROVAL,
+    RecordKind.ERASURE,
+    RecordKind.CHECKPOINT,
+    RecordKind.ARCHIVE,
+    RecordKind.TOMBSTONE,
+)
+# What was decided and approved goes when its month is deleted.
+STAYS_FOREVER = tuple(
+    kind for kind in STAYS if kind not in (RecordKind.DECISION, RecordKind.APPROVAL)
+)
+
+
+def _quoted(kinds: Iterable[RecordKind]) -> str:
+    return ", ".join(f"'{kind.value}'" for kind in kinds)
+
+
 APPEND_ONLY = ("records", "tiles", "scopes", "archives")
 # What may be deleted after all, and only this: records that stand in a file, and of months that were deleted their reads.
 ARCHIVED = "SELECT coalesce(max(through), 0) FROM archives"
 DELETED = f"{ARCHIVED} WHERE deleted_at IS NOT NULL"
-DELETABLE = {"records": ARCHIVED, "reads": DELETED}
+DELETABLE = {
+    "records": f"CASE WHEN OLD.kind IN ({_quoted(STAYS_FOREVER)}) THEN 0 "
+    f"WHEN OLD.kind IN ({_quoted(STAYS)}) THEN ({DELETED}) ELSE ({ARCHIVED}) END",
+    "reads": DELETED,
+}
 END_OF_READ = ("outcome", "reason", "rows", "ended_at")
 BEGIN_OF_READ = tuple(column.name for column in reads.c if column.name not in END_OF_READ)
 SAID_OF_ARCHIVE = tuple(column.name for column in archives.c if column.name != "deleted_at")

@@ -4,185 +4,45 @@ import json
 import runpy
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, nullcontext
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
 import sqlalchemy as sa
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 import semantic.ledger.sealer as sealer
 from semantic.errors import GovernedMetricsError, LedgerUnavailable
 from semantic.ledger import (
-    ArchivedMonth,
     Checkpoint,
-    CountBy,
-    Erasable,
     Harm,
     Ledger,
     MetricRead,
     ReadQuestion,
     Record,
     RecordKind,
-    Touched,
     Verified,
     archive_until,
-    count_reads,
     delete_month,
     find_reads,
     open_note,
 )
-from semantic.ledger.archive import Archive, said_of
-from semantic.ledger.asked_queries import asked_queries
-from semantic.ledger.moment import parsed
-from semantic.ledger.postgres_store import PostgresStore
+from semantic.ledger.archive import Archive
 from semantic.ledger.schema import records
-from semantic.ledger.sqlite_store import SqliteStore
+from tests.semantic.ledger.months import (
+    KEY,
+    MONTHS,
+    Kept,
+    append,
+    months_of,
+    opened,
+    others,
+    records_of,
+)
 
-KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
-MONTHS = ("2026-07", "2026-08", "2026-09")
-READS = 150
 VERIFIER = Path(__file__).parents[3] / "examples" / "verify_proof.py"
-
-
-class Clock:
-    """The time of the database, and how many transactions it still lets through."""
-
-    at = "2026-07-01T00:00:00.000Z"
-    left: int | None = None
-
-    def now(self, connection: sa.Connection) -> str:
-        return self.at
-
-    @contextmanager
-    def writing(self, *, alone: bool = False) -> Iterator[sa.Connection]:
-        with super().writing(alone=alone) as connection:  # type: ignore[misc]
-            yield connection
-            if self.left is not None:
-                self.left -= 1
-                if self.left < 0:
-                    raise LedgerUnavailable("The power is gone")
-
-
-class TimedSqlite(Clock, SqliteStore):
-    pass
-
-
-class TimedPostgres(Clock, PostgresStore):
-    pass
-
-
-@dataclass(frozen=True)
-class Kept:
-    """A ledger of three months with its store, which tells its time."""
-
-    ledger: Ledger
-    store: Any
-
-    def everything(self) -> dict[str, Any]:
-        """What people ask of it."""
-        question = ReadQuestion()
-        ids = [read.read_id for read in find_reads(self.ledger, question)]
-        return {
-            "reads": list(find_reads(self.ledger, question)),
-            "counts": count_reads(self.ledger, question, by=(CountBy.METRIC, CountBy.OUTCOME)),
-            "by id": list(find_reads(self.ledger, ReadQuestion(read=ids[::40]))),
-            "of decisions": list(find_reads(self.ledger, ReadQuestion(decision="decided 2026-07"))),
-            "asked": asked_queries(
-                self.ledger, since=parsed("2026-07-05T00:00:00.000Z"), without_reader="nobody"
-            ),
-            "bodies": [self.ledger.body(item, RecordKind.OUTCOME) for item in ids[::40]],
-        }
-
-
-def records_of(month: str, number: int) -> Iterator[Record]:
-    """A read, or each tenth time a refusal."""
-    read_id, is_refused = f"{month} {number}", number % 10 == 9
-    yield Record(
-        record_id=read_id,
-        kind=RecordKind.REFUSAL if is_refused else RecordKind.INTENT,
-        reader=f"agent {number % 3}",
-        reason="no_grant" if is_refused else None,
-        metrics=(MetricRead(metric=f"metric {number % 4}", data_version="v1"),),
-        touches=Touched(dimensions=("region",)),
-        details={
-            "query": {"metrics": ["orders"], "group_by": ["region"], "filters": []},
-            "who": Erasable(f"jane of {month}"),
-        },
-    )
-    if not is_refused:
-        yield Record(record_id=read_id, kind=RecordKind.OUTCOME, details={"rows": number})
-
-
-def write(kept: Kept) -> Kept:
-    """In each month a policy, reads and a decision; then so much that all of it is in the tree."""
-    for month in MONTHS:
-        kept.store.at = f"{month}-01T00:00:00.000Z"
-        kept.ledger.publish_policy(f"policy of {month}", "{}", by="ana", run_id=None)
-        for day in range(1, 1 + READS // 10):
-            kept.store.at = f"{month}-{day:02}T08:00:00.000Z"
-            append(
-                kept, *(it for number in range(10) for it in records_of(month, 10 * day + number))
-            )
-        rests_on = {"reads": [f"{month} 13", f"{month} 14"]}
-        append(
-            kept, Record(record_id=f"decided {month}", kind=RecordKind.DECISION, details=rests_on)
-        )
-    kept.store.at = "2026-10-01T00:00:00.000Z"
-    append(kept, *others("later", 256))
-    kept.ledger.seal()
-    return kept
-
-
-def append(kept: Kept, *records: Record) -> None:
-    with kept.ledger.transaction() as transaction:
-        for record in records:
-            transaction.add(record)
-
-
-def others(name: str, count: int) -> Iterator[Record]:
-    for number in range(count):
-        yield Record(record_id=f"{name} {number}", kind=RecordKind.MODEL_CALL)
-
-
-def opened(place: Path | str, archive: Path) -> Kept:
-    store = TimedSqlite(place) if isinstance(place, Path) else TimedPostgres(place)
-    store.at = "2026-10-01T00:00:00.000Z"
-    return Kept(Ledger(store, key=KEY, archive=archive), store)
-
-
-@pytest.fixture(scope="module")
-def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a ledger of which nothing was archived."""
-    folder = tmp_path_factory.mktemp("written")
-    write(opened(folder / "ledger.db", folder / "archive")).ledger.close()
-    return folder
-
-
-@pytest.fixture
-def folder(written: Path, tmp_path: Path) -> Path:
-    return shutil.copytree(written, tmp_path / "ledger")
-
-
-@pytest.fixture
-def kept(folder: Path) -> Iterator[Kept]:
-    found = opened(folder / "ledger.db", folder / "archive")
-    yield found
-    found.ledger.close()
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def on_each_store(request: pytest.FixtureRequest, folder: Path) -> Iterator[Kept]:
-    place: Path | str = folder / "ledger.db"
-    if request.param == "postgres":
-        place = request.getfixturevalue("postgres").new_ledger()
-    found = opened(place, folder / "archive")
-    yield found if request.param == "sqlite" else write(found)
-    found.ledger.close()
 
 
 def test_what_was_moved_is_found_as_before(on_each_store: Kept, folder: Path) -> None:
@@ -301,35 +161,6 @@ def test_what_a_clock_that_was_ahead_stamped_is_in_the_month_where_it_stands(kep
     assert kept.ledger.verify().is_whole
 
 
-def test_a_deleted_month_leaves_a_signed_tombstone(on_each_store: Kept, folder: Path) -> None:
-    kept = on_each_store
-    note = kept.ledger.seal()
-    assert note is not None
-    archive_until(kept.ledger, "2026-08", by="ana")
-    with pytest.raises(GovernedMetricsError, match="2026-08 cannot be deleted before 2026-07"):
-        delete_month(kept.ledger, "2026-08", by="ana", reason="it is old")
-    with pytest.raises(GovernedMetricsError, match="2026-09 is not archived"):
-        delete_month(kept.ledger, "2026-09", by="ana", reason="it is old")
-    others = [
-        read for read in find_reads(kept.ledger, ReadQuestion()) if "2026-07" not in read.read_id
-    ]
-    for month in ("2026-07", "2026-08"):
-        delete_month(kept.ledger, month, by="ana", reason="it is old")
-        assert not (folder / "archive" / f"{month}.parquet").exists()
-        found = kept.ledger.verify(against=open_note(note, [KEY.public_key()]))
-        assert found.findings == ()
-        others = [read for read in others if month not in read.read_id]
-        assert list(find_reads(kept.ledger, ReadQuestion())) == others
-    with kept.ledger.reading() as connection:
-        left = connection.exec_driver_sql("SELECT count(*) FROM erasable_values").scalar_one()
-    assert left == READS, "of the month that is there"
-    assert kept.ledger.body("decided 2026-07", RecordKind.DECISION) is None
-    assert kept.ledger.body("2026-07 13", RecordKind.INTENT) is None
-    assert kept.ledger.prove("2026-09 13")
-    with pytest.raises(GovernedMetricsError, match="2026-07 was deleted at"):
-        delete_month(kept.ledger, "2026-07", by="ana", reason="again")
-
-
 def archive_two(kept: Kept) -> None:
     archive_until(kept.ledger, "2026-08", by="ana")
 
@@ -348,11 +179,6 @@ def is_ended(kept: Kept, act: Callable[[Kept], None], *, after: int) -> bool:
     finally:
         kept.store.left = None
     return False
-
-
-def months_of(kept: Kept) -> list[ArchivedMonth]:
-    with kept.ledger.reading() as connection:
-        return kept.ledger.archive.months(connection)
 
 
 @pytest.mark.parametrize(("before", "act"), [([], archive_two), ([archive_two], delete_one)])
@@ -431,15 +257,6 @@ def test_what_is_left_to_take_out_stays_where_its_file_is_another_one(
     path.write_bytes(written)
     archive_two(kept)
     assert kept.ledger.verify().is_whole
-
-
-def test_a_month_whose_file_is_another_one_is_not_deleted(kept: Kept, folder: Path) -> None:
-    """What is to be forgotten of erasable values stands in the file."""
-    archive_two(kept)
-    (folder / "archive" / "2026-07.parquet").unlink()
-    with pytest.raises(LedgerUnavailable, match=r"2026-07\.parquet"):
-        delete_month(kept.ledger, "2026-07", by="ana", reason="it is old")
-    assert months_of(kept)[0].deleted_at is None
 
 
 def test_nothing_else_can_be_deleted(on_each_store: Kept) -> None:
@@ -569,17 +386,3 @@ def test_what_is_done_to_what_stayed_is_found(
     raw.close()
     found = kept.ledger.verify().findings
     assert told in " ".join(item.text for item in found)
-
-
-def test_a_tombstone_that_nobody_signed_deletes_nothing(kept: Kept, folder: Path) -> None:
-    """Who can write to the database and has no key cannot say that a month was deleted."""
-    [month] = archive_until(kept.ledger, "2026-07", by="ana")
-    kept.ledger.seal()
-    kept.ledger.append(
-        Record(
-            record_id="forged", kind=RecordKind.TOMBSTONE, details=said_of(month) | {"why": "old"}
-        )
-    )
-    (folder / "archive" / "2026-07.parquet").unlink()
-    found = kept.ledger.verify().findings
-    assert (found[0].harm, found[0].seq) == (Harm.DELETED, 1)

@@ -1,0 +1,224 @@
+"""A month that is deleted leaves a signed tombstone, and what stays of it is held to what that says."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from semantic.errors import GovernedMetricsError, LedgerUnavailable
+from semantic.ledger import (
+    Harm,
+    Ledger,
+    ReadQuestion,
+    Record,
+    RecordKind,
+    archive_until,
+    delete_month,
+    find_reads,
+    open_note,
+)
+from semantic.ledger.archive import Archive, said_of
+from semantic.ledger.tombstone import Tombstone
+from tests.semantic.ledger.months import KEY, READS, Kept, append, months_of, opened, records_of
+
+
+def test_a_deleted_month_leaves_a_signed_tombstone(on_each_store: Kept, folder: Path) -> None:
+    kept = on_each_store
+    note = kept.ledger.seal()
+    assert note is not None
+    archive_until(kept.ledger, "2026-08", by="ana")
+    with pytest.raises(GovernedMetricsError, match="2026-08 cannot be deleted before 2026-07"):
+        delete_month(kept.ledger, "2026-08", by="ana", reason="it is old")
+    with pytest.raises(GovernedMetricsError, match="2026-09 is not archived"):
+        delete_month(kept.ledger, "2026-09", by="ana", reason="it is old")
+    others = [
+        read for read in find_reads(kept.ledger, ReadQuestion()) if "2026-07" not in read.read_id
+    ]
+    for month in ("2026-07", "2026-08"):
+        delete_month(kept.ledger, month, by="ana", reason="it is old")
+        assert not (folder / "archive" / f"{month}.parquet").exists()
+        found = kept.ledger.verify(against=open_note(note, [KEY.public_key()]))
+        assert found.findings == ()
+        others = [read for read in others if month not in read.read_id]
+        assert list(find_reads(kept.ledger, ReadQuestion())) == others
+    with kept.ledger.reading() as connection:
+        left = connection.exec_driver_sql("SELECT count(*) FROM erasable_values").scalar_one()
+    assert left == READS, "of the month that is there"
+    assert kept.ledger.body("decided 2026-07", RecordKind.DECISION) is None
+    assert kept.ledger.body("2026-07 13", RecordKind.INTENT) is None
+    assert kept.ledger.prove("2026-09 13")
+    with pytest.raises(GovernedMetricsError, match="2026-07 was deleted at"):
+        delete_month(kept.ledger, "2026-07", by="ana", reason="again")
+
+
+def test_a_month_whose_file_is_another_one_is_not_deleted(kept: Kept, folder: Path) -> None:
+    """What is to be forgotten of erasable values stands in the file."""
+    archive_until(kept.ledger, "2026-08", by="ana")
+    (folder / "archive" / "2026-07.parquet").unlink()
+    with pytest.raises(LedgerUnavailable, match=r"2026-07\.parquet"):
+        delete_month(kept.ledger, "2026-07", by="ana", reason="it is old")
+    assert months_of(kept)[0].deleted_at is None
+
+
+@pytest.mark.parametrize("key", [None, Ed25519PrivateKey.generate()], ids=["unsigned", "forged"])
+def test_a_tombstone_that_was_not_signed_here_counts_for_nothing(
+    kept: Kept, folder: Path, key: Ed25519PrivateKey | None
+) -> None:
+    """Who can write to the database and has no key cannot say that a month was deleted, also where an honest process seals that."""
+    [month] = archive_until(kept.ledger, "2026-07", by="ana")
+    tombstone = Tombstone(month=month, by="eve", why="old", stays=())
+    details = tombstone.signed(key) if key else said_of(month) | {"why": "old"}
+    append(kept, Record(record_id="forged", kind=RecordKind.TOMBSTONE, details=details))
+    kept.ledger.seal()
+    archive_until(kept.ledger, "2026-08", by="ana")
+    assert (folder / "archive" / "2026-07.parquet").exists()
+    assert "it is a tombstone, and nobody signed it" in told(kept.ledger)
+    (folder / "archive" / "2026-07.parquet").unlink()
+    found = kept.ledger.verify().findings
+    assert (found[0].harm, found[0].seq) == (Harm.DELETED, 1)
+
+
+def test_moving_never_goes_on_with_a_deletion(kept: Kept, folder: Path) -> None:
+    archive_until(kept.ledger, "2026-07", by="ana")
+    kept.store.left = 2
+    with pytest.raises(LedgerUnavailable, match="power"):
+        delete_month(kept.ledger, "2026-07", by="ana", reason="it is old")
+    kept.store.left = None
+    assert months_of(kept)[0].deleted_at is not None
+    archive_until(kept.ledger, "2026-08", by="ana")
+    assert (folder / "archive" / "2026-07.parquet").exists()
+    delete_month(kept.ledger, "2026-07", by="ana", reason="it is old")
+    assert not (folder / "archive" / "2026-07.parquet").exists()
+    assert kept.ledger.verify().is_whole
+
+
+def test_what_was_left_unfinished_does_not_outlive_its_month(kept: Kept, folder: Path) -> None:
+    left = folder / "archive" / ".unfinished-x"
+    for act in (
+        lambda: archive_until(kept.ledger, "2026-07", by="ana"),
+        lambda: delete_month(kept.ledger, "2026-07", by="ana", reason="it is old"),
+    ):
+        left.mkdir(parents=True)
+        (left / "2026-07.parquet").write_text("jane of 2026-07")
+        act()
+        assert not left.exists()
+
+
+def test_one_at_a_time_moves_or_deletes(kept: Kept, folder: Path) -> None:
+    archive_until(kept.ledger, "2026-07", by="ana")
+    with Archive(folder / "archive").alone():
+        with pytest.raises(LedgerUnavailable, match="Another process"):
+            archive_until(kept.ledger, "2026-08", by="ana")
+        with pytest.raises(LedgerUnavailable, match="Another process"):
+            delete_month(kept.ledger, "2026-07", by="ana", reason="it is old")
+
+
+NEWEST_POLICY = (
+    "(SELECT max(seq) FROM records WHERE kind = 'policy' AND seq <= (SELECT through FROM archives))"
+)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            f"UPDATE records SET reason = 'another' WHERE seq = {NEWEST_POLICY}",
+            "its columns do not say what its body says",
+        ),
+        (
+            f"UPDATE records SET kind = 'approval' WHERE seq = {NEWEST_POLICY}",
+            "its columns do not say what its body says",
+        ),
+        (
+            f"UPDATE records SET recorded_at = '2020' WHERE seq = {NEWEST_POLICY}",
+            "its columns do not say what its body says",
+        ),
+        (f"DELETE FROM records WHERE seq = {NEWEST_POLICY}", "it should have stayed"),
+        ("DELETE FROM records WHERE kind = 'policy'", "it should have stayed"),
+        (
+            f"UPDATE records SET body = x'7b7d' WHERE seq = {NEWEST_POLICY}",
+            "its hash is not the one that was kept of it",
+        ),
+        (
+            "INSERT INTO records SELECT 5, 'x', kind, recorded_at, reader, acting_for, run_id, root_run_id, reason, "
+            f"body, NULL, NULL FROM records WHERE seq = {NEWEST_POLICY}",
+            "its hash is not the one that was kept of it",
+        ),
+        (
+            "INSERT INTO reads (seq, metric, read_id, at, outcome) VALUES (5, 'salaries', 'x', '2026', 'allowed')",
+            "1 reads of deleted months are in the index",
+        ),
+        (
+            "INSERT INTO reads (seq, metric, read_id, at, outcome) VALUES (0, 'salaries', 'x', '2026', 'allowed')",
+            "there are 1 reads in the index that no record tells of",
+        ),
+        (
+            "INSERT INTO scopes SELECT 'relation', 'salaries', scope FROM scopes LIMIT 1",
+            "the index of what queries touch is not the one of the records",
+        ),
+    ],
+)
+def test_what_is_done_to_what_stayed_of_a_deleted_month_is_found(
+    kept: Kept, folder: Path, change: str, said: str
+) -> None:
+    archive_until(kept.ledger, "2026-07", by="ana")
+    delete_month(kept.ledger, "2026-07", by="ana", reason="it is old")
+    assert kept.ledger.verify().is_whole
+    with closing(sqlite3.connect(folder / "ledger.db")) as raw, raw:
+        for (trigger,) in raw.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'trigger'"
+        ).fetchall():
+            raw.execute(f"DROP TRIGGER {trigger}")
+        raw.execute(change)
+    assert said in told(kept.ledger)
+
+
+def test_what_stays_cannot_be_deleted(on_each_store: Kept) -> None:
+    kept = on_each_store
+    archive_until(kept.ledger, "2026-08", by="ana")
+    for kind in ("decision", "policy"):
+        with (
+            pytest.raises(LedgerUnavailable, match="append-only"),
+            kept.store.writing(alone=True) as connection,
+        ):
+            connection.exec_driver_sql(f"DELETE FROM records WHERE kind = '{kind}' AND seq < 300")
+
+
+def test_a_walk_that_a_deletion_overtook_is_walked_again(kept: Kept, folder: Path) -> None:
+    archive_until(kept.ledger, "2026-07", by="ana")
+    other = opened(folder / "ledger.db", folder / "archive")
+    digest, deleted = Archive.digest, []
+
+    def overtaken(self: Archive, path: Path) -> str:
+        if not deleted:
+            deleted.append(True)
+            delete_month(other.ledger, "2026-07", by="bob", reason="it is old")
+        return digest(self, path)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Archive, "digest", overtaken)
+        assert kept.ledger.verify().is_whole
+    other.ledger.close()
+
+
+def test_an_open_read_from_the_future_is_closed_before_it_moves(kept: Kept) -> None:
+    """Once it is in a file nobody would close it, and what it reserved would stay reserved."""
+    with kept.ledger.reading() as connection:
+        through = connection.exec_driver_sql("SELECT max(seq) FROM records").scalar_one()
+    kept.store.at = "2027-03-05T00:00:00.000Z"
+    [intent, *_] = records_of("ahead", 1)
+    append(kept, intent)
+    kept.store.at = "2026-10-02T00:00:00.000Z"
+    append(kept, *(Record(record_id=f"o {n}", kind=RecordKind.MODEL_CALL) for n in range(256)))
+    kept.store.at = "2026-11-08T00:00:00.000Z"
+    append(kept, *(Record(record_id=f"n {n}", kind=RecordKind.MODEL_CALL) for n in range(256)))
+    moved = archive_until(kept.ledger, "2026-10", by="ana")
+    assert moved[-1].through > through + 1
+    [read] = find_reads(kept.ledger, ReadQuestion(read=["ahead 1"]))
+    assert read.outcome == "indeterminate"
+
+
+def told(ledger: Ledger) -> str:
+    return "; ".join(item.text for item in ledger.verify().findings)
