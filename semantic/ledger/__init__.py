@@ -5,6 +5,7 @@ from semantic.ledger.asked_queries import AskedQuery, asked_queries
 from semantic.ledger.backup import backup_to
 from semantic.ledger.breakers import BreakerSettings
 from semantic.ledger.budgets import Budget, Charge, Unit
+from semantic.ledger.deletion import delete_month
 from semantic.ledger.erasable import ERASED, Erasable
 from semantic.ledger.exposure import MostExposed
 from semantic.ledger.finding import Finding, Harm
@@ -26,7 +27,7 @@ from semantic.ledger.record import (
     new_read_id,
     uuid7,
 )
-from semantic.ledger.retention import archive_until, archived_months, delete_month
+from semantic.ledger.retention import archive_until, archived_months
 from semantic.ledger.terms import Admission, Settlement, Terms
 from semantic.ledger.unused_grants import UnusedGrant, unused_grants
 from semantic.ledger.verify import Verified

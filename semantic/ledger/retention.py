@@ -1,7 +1,7 @@
-"""Moves months of the record into the archive, and deletes months that need not be kept any longer.
+"""Moves months of the record into the archive.
 
 What is moved stands in its file and on the disk before it is deleted from the database, and was compared with what the tree holds of it.
-Of a month that is deleted a tombstone is signed first. Either can be ended at any point, and goes on when it is called again.
+It can be ended at any point, and goes on when it is called again.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,25 +14,21 @@ import sqlalchemy as sa
 
 from semantic.errors import GovernedMetricsError, LedgerUnavailable
 from semantic.ledger.archive import ArchivedMonth, said_of
-from semantic.ledger.erasable import forget_values_of
 from semantic.ledger.ledger import Ledger
 from semantic.ledger.moment import later as seconds_after
 from semantic.ledger.note import Checkpoint
 from semantic.ledger.periods import Period, next_period
 from semantic.ledger.record import Record, RecordKind, uuid7
-from semantic.ledger.schema import STAYS, STAYS_FOREVER, archives, reads, records
+from semantic.ledger.schema import STAYS, archives, records
 from semantic.ledger.sealing import origin_of
 from semantic.ledger.tiles import TiledTree, last_tiled, stored_leaves
-from semantic.ledger.tombstone import Tombstone
 from semantic.ledger.tree import leaf_hash, root_hash
 
-_AT_ONCE = 5_000
-_BODY = list(records.c).index(records.c.body)
+AT_ONCE = 5_000
+BODY = list(records.c).index(records.c.body)
 # A read that is tried again so late is no longer known by its id.
 _TRIED_AGAIN_SECONDS = 7 * 86_400
 _MOVED = [kind.value for kind in RecordKind if kind not in STAYS]
-# Of a deleted month nothing stays that says what was read or decided.
-_GOES = records.c.kind.in_([kind.value for kind in RecordKind if kind not in STAYS_FOREVER])
 
 
 def archived_months(ledger: Ledger) -> tuple[ArchivedMonth, ...]:
@@ -57,23 +53,6 @@ def archive_until(ledger: Ledger, month: str, *, by: str) -> tuple[ArchivedMonth
     return tuple(moved)
 
 
-def delete_month(ledger: Ledger, month: str, *, by: str, reason: str) -> ArchivedMonth:
-    """Deletes an archived month for good: its records, the index of its reads, and what was kept of erasable values. What remains is
-    who deleted how many records, when and why, the hashes of these, and policies, definitions and checkpoints. One that was ended halfway goes on.
-
-    Raises `GovernedMetricsError` where the month is not archived, or one before it is not deleted, and `LedgerUnavailable` where its file is
-    not the one that was written: which values are to be forgotten stands in it.
-    """
-    with ledger.archive.alone():
-        wanted = _deletable(ledger, month)
-        if wanted.deleted_at is None:
-            ledger.archive.refuse_another(wanted)
-            _say_deleted(ledger, wanted, by=by, why=reason)
-        ledger.seal()
-        _take_away(ledger, wanted)
-    return wanted
-
-
 def finish_moving(ledger: Ledger) -> None:
     """Takes from the database what stands in the archive."""
     with ledger.reading() as connection:
@@ -81,38 +60,6 @@ def finish_moving(ledger: Ledger) -> None:
     for month in months:
         if month.deleted_at is None:
             _take_out(ledger, month)
-
-
-def is_taken_away(ledger: Ledger, month: ArchivedMonth) -> bool:
-    """Whether nothing is left of a month that was deleted but what stays."""
-    return not (
-        ledger.archive.path(month).exists()
-        or _has_any(ledger, records, _GOES, until=month.through)
-        or _has_any(ledger, reads, sa.true(), until=month.through)
-    )
-
-
-def _deletable(ledger: Ledger, month: str) -> ArchivedMonth:
-    with ledger.reading() as connection:
-        months = ledger.archive.months(connection)
-    wanted = next((item for item in months if item.month == month), None)
-    if wanted is None:
-        raise GovernedMetricsError(
-            f"{month} is not archived",
-            hint=f"archived are {', '.join(item.month for item in months) or 'no months yet'}",
-        )
-    first = next((item for item in months if not _is_deleted(ledger, item)), None)
-    if first is None or first.through > wanted.through:
-        raise GovernedMetricsError(f"{month} was deleted at {wanted.deleted_at}")
-    if first != wanted:
-        raise GovernedMetricsError(
-            f"{month} cannot be deleted before {first.month}", hint="delete the oldest month first"
-        )
-    return wanted
-
-
-def _is_deleted(ledger: Ledger, month: ArchivedMonth) -> bool:
-    return month.deleted_at is not None and is_taken_away(ledger, month)
 
 
 def _following(ledger: Ledger, until: str) -> ArchivedMonth | None:
@@ -217,7 +164,7 @@ def _refuse_another_content(
     ledger: Ledger, connection: sa.Connection, month: ArchivedMonth, file: Path
 ) -> None:
     """What was written is what the tree holds."""
-    bodies = (row[_BODY] for rows in ledger.archive.rows_in(file, _AT_ONCE) for row in rows)
+    bodies = (row[BODY] for rows in ledger.archive.rows_in(file, AT_ONCE) for row in rows)
     kept = stored_leaves(connection, month.before, month.records)
     if any(one != other for one, other in zip_longest(map(leaf_hash, bodies), kept)):
         raise LedgerUnavailable(
@@ -235,13 +182,13 @@ def _checkpoint_at_the_end(ledger: Ledger, connection: sa.Connection, month: Arc
 def _take_out(ledger: Ledger, month: ArchivedMonth) -> None:
     """Deletes from the database what moved, after another look at the file."""
     moved = sa.and_(records.c.kind.in_(_MOVED), records.c.seq >= month.first)
-    if _has_any(ledger, records, moved, until=month.through):
+    if has_rows(ledger, records, moved, until=month.through):
         ledger.archive.refuse_another(month)
-        _delete(ledger, records, moved, until=month.through)
+        delete_rows(ledger, records, moved, until=month.through)
 
 
 def _rows(connection: sa.Connection, month: ArchivedMonth) -> Iterator[Sequence[Any]]:
-    rows = connection.execution_options(yield_per=_AT_ONCE).execute(
+    rows = connection.execution_options(yield_per=AT_ONCE).execute(
         sa.select(records)
         .where(records.c.seq.between(month.first, month.through))
         .order_by(records.c.seq)
@@ -249,55 +196,18 @@ def _rows(connection: sa.Connection, month: ArchivedMonth) -> Iterator[Sequence[
     return (tuple(row) for row in rows)
 
 
-def _say_deleted(ledger: Ledger, month: ArchivedMonth, *, by: str, why: str) -> None:
-    """Puts the signed tombstone of a month on record, and takes it from those that are looked into."""
-    with ledger.transaction() as transaction:
-        connection = transaction.connection
-        stays: Sequence[int] = (
-            connection.execute(
-                sa.select(records.c.seq)
-                .where(records.c.seq.between(month.first, month.through), sa.not_(_GOES))
-                .order_by(records.c.seq)
-            )
-            .scalars()
-            .all()
-        )
-        tombstone = Tombstone(month=month, by=by, why=why, stays=tuple(stays))
-        details = ledger.sign(connection, tombstone)
-        transaction.add(
-            Record(record_id=str(uuid7()), kind=RecordKind.TOMBSTONE, reader=by, details=details)
-        )
-        connection.execute(
-            sa.update(archives)
-            .where(archives.c.month == month.month)
-            .values(deleted_at=transaction.at)
-        )
-
-
-def _take_away(ledger: Ledger, month: ArchivedMonth) -> None:
-    """Deletes what goes of a month that has a tombstone."""
-    if ledger.archive.path(month).exists():
-        for rows in ledger.archive.rows(month, _AT_ONCE):
-            with ledger.transaction() as transaction:
-                forget_values_of(transaction.connection, (row[_BODY] for row in rows))
-        ledger.shred()
-        ledger.archive.delete(month)
-    _delete(ledger, records, _GOES, until=month.through)
-    _delete(ledger, reads, sa.true(), until=month.through)
-
-
-def _delete(
+def delete_rows(
     ledger: Ledger, table: sa.Table, condition: sa.ColumnElement[bool], *, until: int
 ) -> None:
     """Deletes rows from the database, so many at a time that others can write between them."""
     some = sa.select(table.c.seq).where(condition, table.c.seq <= until)
-    while _has_any(ledger, table, condition, until=until):
+    while has_rows(ledger, table, condition, until=until):
         with ledger.transaction() as transaction:
-            chosen = table.c.seq.in_(some.limit(_AT_ONCE).scalar_subquery())
+            chosen = table.c.seq.in_(some.limit(AT_ONCE).scalar_subquery())
             transaction.connection.execute(sa.delete(table).where(condition, chosen))
 
 
-def _has_any(
+def has_rows(
     ledger: Ledger, table: sa.Table, condition: sa.ColumnElement[bool], *, until: int
 ) -> bool:
     wanted = sa.select(table.c.seq).where(condition, table.c.seq <= until).limit(1)

@@ -80,6 +80,15 @@ def test_a_tombstone_that_was_not_signed_here_counts_for_nothing(
     assert (found[0].harm, found[0].seq) == (Harm.DELETED, 1)
 
 
+def test_what_is_marked_as_deleted_without_a_tombstone_stays(kept: Kept, folder: Path) -> None:
+    archive_until(kept.ledger, "2026-07", by="ana")
+    with kept.store.writing(alone=True) as connection:
+        connection.exec_driver_sql("UPDATE archives SET deleted_at = '2026'")
+    with pytest.raises(LedgerUnavailable, match="no signed tombstone says so"):
+        delete_month(kept.ledger, "2026-07", by="ana", reason="it is old")
+    assert (folder / "archive" / "2026-07.parquet").exists()
+
+
 def test_moving_never_goes_on_with_a_deletion(kept: Kept, folder: Path) -> None:
     archive_until(kept.ledger, "2026-07", by="ana")
     kept.store.left = 2
