@@ -148,6 +148,11 @@ class Sealer:
         return checkpoint.signed(self._signing_key(last_seal(connection)))
 
     @property
+    def keeps_key(self) -> bool:
+        """Whether the signing key is kept in a folder."""
+        return isinstance(self._given_keys, SigningKeys)
+
+    @property
     def public_key(self) -> str:
         """The key by which the newest checkpoint is checked, in hexadecimal: the one at hand where there is none."""
         keys = self._keys
