@@ -92,7 +92,7 @@ class SigningKeys:
             sync(self._folder)
 
     def forget_before(self) -> None:
-        """Removes the key before the current one: the record names the current one now."""
+        """Removes the key before the current one: the record names the current one now. Nobody else may change it at the same time."""
         (self._folder / _BEFORE).unlink(missing_ok=True)
 
     def publish(self, public: str) -> None:

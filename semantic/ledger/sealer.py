@@ -97,8 +97,13 @@ class Sealer:
                 key = keys.change()
             made = self._seal(transaction, key, is_new_key=True, voucher=voucher)
         self._publish(made)
-        keys.forget_before()
-        return self.public_key
+        with self._writer.transaction() as transaction:
+            last = last_seal(transaction.connection)
+            # Another process may have changed it again since, or have died while it did.
+            if last is None or last.key == hex_of(key):
+                keys.take_back(hex_of(key))
+                keys.forget_before()
+        return hex_of(key)
 
     def verify(
         self,

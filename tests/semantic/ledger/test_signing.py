@@ -134,6 +134,22 @@ def test_a_change_under_way_is_left_alone_by_who_looks_for_the_key_before(tmp_pa
     assert hex_of(keys.current) == second
 
 
+def test_a_change_that_another_process_began_at_once_and_died_in_takes_no_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The key before is that of the other process then."""
+    ledger = Ledger.open(tmp_path / "ledger.db")
+    append(ledger, "a")
+    with monkeypatch.context() as patched:
+        patched.setattr(ledger._sealer, "_publish", lambda _: SigningKeys(tmp_path).change())
+        second = ledger.change_signing_key()
+    append(ledger, "b")
+    assert ledger.seal()
+    assert ledger.public_key == second
+    assert not (tmp_path / "signing.key.before").exists()
+    ledger.close()
+
+
 def test_a_key_that_signed_is_published_by_the_next_who_looks(tmp_path: Path) -> None:
     """A process died after its checkpoint was on record, and before it published the key. Nothing vouches for this one."""
     ledger = Ledger.open(tmp_path / "ledger.db")
