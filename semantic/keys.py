@@ -10,7 +10,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from semantic.durable import make_folder, sync
 from semantic.errors import LedgerUnavailable
 
-_NEXT, _BEFORE = "signing.key.next", "signing.key.before"
+_KEY, _NEXT, _BEFORE = "signing.key", "signing.key.next", "signing.key.before"
+_PUBLIC, _WHAT = "signing.pub", "signing key"
 
 
 def load_mask_key(folder: Path) -> str:
@@ -24,49 +25,54 @@ def load_mask_key(folder: Path) -> str:
 class SigningKeys:
     """The key in a folder that checkpoints are signed with, and the public ones of all that were before it.
 
-    `signing.key` is the private key. `signing.pub` holds every public key, the oldest first, and outlives the private ones.
+    `signing.key` is the private key. `signing.pub` holds the public key of every one that has signed, the oldest first, and outlives the
+    private ones.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._current: Ed25519PrivateKey | None = None
 
     @property
     def current(self) -> Ed25519PrivateKey:
         """The private key, made on first use. Raises `LedgerUnavailable` where it cannot be kept."""
-        if self._current is None:
-            self._current = self._loaded("signing.key")
-            self._publish(self._current)
-        return self._current
+        return _private(_load(self._folder, _KEY, _WHAT))
 
     @property
     def public(self) -> tuple[Ed25519PublicKey, ...]:
-        """Every public key that is known here, the oldest first. No key is made for this."""
-        if self._current is None and (self._folder / "signing.key").exists():
-            _ = self.current
-        return self._published()
+        """Every public key that was published here, the oldest first. No key is made for this."""
+        try:
+            lines = dict.fromkeys((self._folder / _PUBLIC).read_text().split())
+            return tuple(Ed25519PublicKey.from_public_bytes(bytes.fromhex(line)) for line in lines)
+        except FileNotFoundError:
+            return ()
+        except (OSError, ValueError) as error:
+            raise LedgerUnavailable(
+                f"{self._folder / _PUBLIC} cannot be read, or is damaged",
+                hint="restore it from a backup: it holds the public keys of all checkpoints",
+            ) from error
 
     @property
     def is_there(self) -> bool:
         """Whether the private key has been made."""
-        return self._current is not None or (self._folder / "signing.key").exists()
+        return (self._folder / _KEY).exists()
 
     def matching(self, public: str) -> Ed25519PrivateKey | None:
-        """The private key of a public one in hexadecimal, where it is here: another process may have changed the key meanwhile, or have
-        died while it did.
+        """The private key of a public one in hexadecimal, where it is here. None is made for this.
+
+        Where a process died while it changed the key, it is the one before the current one. Another process that takes that back meanwhile
+        is seen on the second look at the current one.
         """
-        for look in (self._reload, self._take_back):
-            if hex_of(self.current) == public:
-                return self.current
-            look()
-        return self.current if hex_of(self.current) == public else None
+        for name in (_KEY, _BEFORE, _KEY):
+            found = self._in(name, public)
+            if found is not None:
+                return found
+        return None
 
     def change(self) -> Ed25519PrivateKey:
         """Makes a new key the current one, and keeps the one before until `forget_before`. Nobody else may change it at the same time."""
-        key, before = self._folder / "signing.key", self._folder / _BEFORE
+        key, before = self._folder / _KEY, self._folder / _BEFORE
         (self._folder / _NEXT).unlink(missing_ok=True)
-        made = self._loaded(_NEXT)
-        self._publish(made)
+        made = _private(_load(self._folder, _NEXT, _WHAT))
         try:
             if key.exists():
                 before.unlink(missing_ok=True)
@@ -74,54 +80,39 @@ class SigningKeys:
             (self._folder / _NEXT).replace(key)
             sync(self._folder)
         except OSError as error:
-            raise LedgerUnavailable(
-                f"Cannot keep the signing key in {self._folder}: {error.strerror}"
-            ) from error
-        self._current = made
+            raise _not_kept(_WHAT, self._folder, error) from error
         return made
 
+    def take_back(self, public: str) -> None:
+        """Makes the key before the current one the current one again, where it is the one of this public key: what came after it was made
+        and never came on record. Nobody else may change it at the same time.
+        """
+        if self._in(_KEY, public) is None and self._in(_BEFORE, public):
+            (self._folder / _BEFORE).replace(self._folder / _KEY)
+            sync(self._folder)
+
     def forget_before(self) -> None:
-        """Removes the key before the current one: the record names the current one now."""
+        """Removes the key before the current one: the record names the current one now. Nobody else may change it at the same time."""
         (self._folder / _BEFORE).unlink(missing_ok=True)
 
-    def _reload(self) -> None:
-        self._current = None
-
-    def _take_back(self) -> None:
-        """The key before the current one, where that was made and never came on record."""
-        if (self._folder / _BEFORE).exists():
-            (self._folder / _BEFORE).replace(self._folder / "signing.key")
-            sync(self._folder)
-        self._reload()
-
-    def _loaded(self, name: str) -> Ed25519PrivateKey:
-        return Ed25519PrivateKey.from_private_bytes(_load(self._folder, name, "signing key"))
-
-    def _published(self) -> tuple[Ed25519PublicKey, ...]:
-        try:
-            lines = (self._folder / "signing.pub").read_text().split()
-            return tuple(Ed25519PublicKey.from_public_bytes(bytes.fromhex(line)) for line in lines)
-        except FileNotFoundError:
-            return ()
-        except (OSError, ValueError) as error:
-            raise LedgerUnavailable(
-                f"{self._folder / 'signing.pub'} cannot be read, or is damaged",
-                hint="restore it from a backup: it holds the public keys of all checkpoints",
-            ) from error
-
-    def _publish(self, key: Ed25519PrivateKey) -> None:
-        if key.public_key() in self._published():
+    def publish(self, public: str) -> None:
+        """Keeps a public key that stands in a checkpoint, where it is not kept already."""
+        if public in map(public_hex, self.public):
             return
         try:
-            with (self._folder / "signing.pub").open("a") as file:
-                file.write(f"{hex_of(key)}\n")
+            with (self._folder / _PUBLIC).open("a") as file:
+                file.write(f"{public}\n")
                 file.flush()
                 os.fsync(file.fileno())
             sync(self._folder)
         except OSError as error:
-            raise LedgerUnavailable(
-                f"Cannot keep the public key in {self._folder}: {error.strerror}"
-            ) from error
+            raise _not_kept("public key", self._folder, error) from error
+
+    def _in(self, name: str, public: str) -> Ed25519PrivateKey | None:
+        """The private key in this file, where it is the one of this public key."""
+        read = _read(self._folder / name, _WHAT)
+        found = None if read is None else _private(read)
+        return found if found is not None and hex_of(found) == public else None
 
 
 class GivenKey:
@@ -140,22 +131,50 @@ class GivenKey:
         """The key, where it is the one of this public key."""
         return self.current if hex_of(self.current) == public else None
 
+    def take_back(self, public: str) -> None:
+        """Nothing: it does not change."""
+
+    def publish(self, public: str) -> None:
+        """Nothing: it is known to who gave it."""
+
+
+def public_hex(key: Ed25519PublicKey) -> str:
+    """A public key in hexadecimal."""
+    return key.public_bytes_raw().hex()
+
 
 def hex_of(key: Ed25519PrivateKey) -> str:
     """Its public key, in hexadecimal."""
-    return key.public_key().public_bytes_raw().hex()
+    return public_hex(key.public_key())
+
+
+def _private(key: bytes) -> Ed25519PrivateKey:
+    return Ed25519PrivateKey.from_private_bytes(key)
 
 
 def _load(folder: Path, name: str, what: str) -> bytes:
-    """32 random bytes, in hexadecimal in the file."""
+    """The key in a file, made on first use."""
     path = folder / name
     try:
         make_folder(folder)
         if not path.exists():
             _make_key(path)
-        key = path.read_text().strip()
     except OSError as error:
-        raise LedgerUnavailable(f"Cannot keep the {what} in {folder}: {error.strerror}") from error
+        raise _not_kept(what, folder, error) from error
+    found = _read(path, what)
+    if found is None:
+        raise LedgerUnavailable(f"The {what} {path} was removed while it was made")
+    return found
+
+
+def _read(path: Path, what: str) -> bytes | None:
+    """32 bytes, in hexadecimal in the file. None where there is no file."""
+    try:
+        key = path.read_text().strip()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise _not_kept(what, path.parent, error) from error
     try:
         found = bytes.fromhex(key)
     except ValueError:
@@ -166,6 +185,10 @@ def _load(folder: Path, name: str, what: str) -> bytes:
             hint="restore it from a backup, or remove it for a new one",
         )
     return found
+
+
+def _not_kept(what: str, folder: Path, error: OSError) -> LedgerUnavailable:
+    return LedgerUnavailable(f"Cannot keep the {what} in {folder}: {error.strerror}")
 
 
 def _make_key(path: Path) -> None:

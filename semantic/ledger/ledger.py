@@ -306,6 +306,11 @@ class Ledger:
         """Every key by which checkpoints of this ledger were checked, as far as it is known here, the oldest first."""
         return self._sealer.public_keys
 
+    @property
+    def keeps_key(self) -> bool:
+        """Whether the signing key is kept in a folder. One that was given is kept by who gave it."""
+        return self._sealer.keeps_key
+
     def sign(self, connection: sa.Connection, what: Signable[SignedT]) -> SignedT:
         """This, signed with the key that was signed with last."""
         return self._sealer.sign(connection, what)

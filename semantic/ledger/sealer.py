@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from semantic.errors import LedgerUnavailable
-from semantic.keys import GivenKey, SigningKeys, hex_of
+from semantic.keys import GivenKey, SigningKeys, hex_of, public_hex
 from semantic.ledger.archive import Archive, ArchivedMonth
 from semantic.ledger.exposure import Exposure, MostExposed, find_exposure
 from semantic.ledger.note import Checkpoint
@@ -49,7 +49,8 @@ class Sealer:
         """Covers everything on record by a signed checkpoint. Returns the newest one as a note, None where nothing is on record."""
         while self._has_unsealed():
             with self._writer.transaction() as transaction:
-                self._seal(transaction, self._signing_key(transaction.connection))
+                made = self._seal(transaction, self._last_key(transaction))
+            self._publish(made)
         with self._store.reading() as connection:
             found = last_seal(connection)
         return found.note if found else None
@@ -70,7 +71,8 @@ class Sealer:
             found = find_exposure(transaction.connection, transaction.at)
             if not found.is_over(most):
                 return found
-            made = self._seal(transaction, self._signing_key(transaction.connection))
+            made = self._seal(transaction, self._last_key(transaction))
+        self._publish(made)
         return replace(found, through=made.through, since=None) if made else found
 
     def change_key(self, *, is_lost: bool) -> str:
@@ -84,7 +86,7 @@ class Sealer:
             before = last_seal(transaction.connection)
             voucher = None
             if before is not None and not is_lost:
-                old = self._signing_key(transaction.connection)
+                old = self._last_key(transaction)
                 key = keys.change()
                 voucher = vouch(old, key.public_key())
             elif before is not None and before.key and keys.matching(before.key):
@@ -93,9 +95,15 @@ class Sealer:
                 )
             else:
                 key = keys.change()
-            self._seal(transaction, key, is_new_key=True, voucher=voucher)
-        keys.forget_before()
-        return self.public_key
+            made = self._seal(transaction, key, is_new_key=True, voucher=voucher)
+        self._publish(made)
+        with self._writer.transaction() as transaction:
+            last = last_seal(transaction.connection)
+            # Another process may have changed it again since, or have died while it did.
+            if last is None or last.key == hex_of(key):
+                keys.take_back(hex_of(key))
+                keys.forget_before()
+        return hex_of(key)
 
     def verify(
         self,
@@ -127,7 +135,7 @@ class Sealer:
         with self._store.reading() as connection:
             found = verify(
                 connection,
-                [*self.public_keys, *also],
+                [*self._known_keys(connection), *also],
                 highest_number=self._store.highest_number(connection),
                 against=against,
                 archive=self._archive,
@@ -151,17 +159,55 @@ class Sealer:
 
     def sign(self, connection: sa.Connection, what: Signable[SignedT]) -> SignedT:
         """This, signed with the key that was signed with last."""
-        return what.signed(self._signing_key(connection))
+        return what.signed(self._signing_key(last_seal(connection)))
+
+    @property
+    def keeps_key(self) -> bool:
+        """Whether the signing key is kept in a folder."""
+        return isinstance(self._given_keys, SigningKeys)
 
     @property
     def public_key(self) -> str:
-        """The key by which checkpoints are checked now, in hexadecimal."""
-        return hex_of(self._keys.current)
+        """The key by which the newest checkpoint is checked, in hexadecimal: the one at hand where there is none."""
+        keys = self._keys
+        with self._store.reading() as connection:
+            before = last_seal(connection)
+            known = self._known_keys(connection)
+        if before is None or before.key is None:
+            return hex_of(keys.current)
+        if before.key not in map(public_hex, known):
+            raise LedgerUnavailable(
+                f"The record was last signed with the key {before.key[:16]}..., which is not known here",
+                hint="restore signing.pub from its backup; where nobody knows the key, another one may have signed",
+            )
+        return before.key
 
     @property
     def public_keys(self) -> tuple[Ed25519PublicKey, ...]:
         """Every key by which checkpoints were checked, as far as it is known here, the oldest first."""
+        with self._store.reading() as connection:
+            return self._known_keys(connection)
+
+    def _known_keys(self, connection: sa.Connection) -> tuple[Ed25519PublicKey, ...]:
+        """Those that are published here, and also the one that was signed with last, where its private key is here: a process may have died
+        after it sealed and before it published that.
+        """
+        try:
+            last = last_seal(connection)
+        except LedgerUnavailable:
+            # `verify`, which asks for these keys, says what the newest checkpoint is.
+            last = None
+        self._publish(last)
         return self._keys.public
+
+    def _publish(self, last: Seal | None) -> None:
+        """Publishes the key of a checkpoint on record, where it is here and not published yet. That of anybody else never is."""
+        if last is None:
+            return
+        keys = self._keys
+        key = last.key or (hex_of(keys.current) if keys.is_there else None)
+        if key and key not in map(public_hex, keys.public) and keys.matching(key):
+            keys.publish(key)
 
     def _seal(
         self,
@@ -194,13 +240,21 @@ class Sealer:
         keys, before = self._given_keys, last_seal(connection)
         if keys is None:
             return False
-        if not keys.is_there:
-            return before is None and self._store.path is not None
-        return before is None or before.key is None or keys.matching(before.key) is not None
+        if before is None:
+            return keys.is_there or self._store.path is not None
+        return keys.is_there if before.key is None else keys.matching(before.key) is not None
 
-    def _signing_key(self, connection: sa.Connection) -> Ed25519PrivateKey:
-        """The key that was signed with last. Another one would be a break that nobody could tell from a forger's."""
-        before = last_seal(connection)
+    def _last_key(self, transaction: Transaction) -> Ed25519PrivateKey:
+        """The key that was signed with last, in its place again where a process died while it changed it, and published."""
+        before = last_seal(transaction.connection)
+        key = self._signing_key(before)
+        if before is not None:
+            self._keys.take_back(hex_of(key))
+            self._keys.publish(hex_of(key))
+        return key
+
+    def _signing_key(self, before: Seal | None) -> Ed25519PrivateKey:
+        """The key of the newest checkpoint. Another one would be a break that nobody could tell from a forger's."""
         if before is None or before.key is None:
             return self._keys.current
         key = self._keys.matching(before.key)

@@ -11,10 +11,11 @@ acknowledged until the file is opened again.
 import fcntl
 import os
 import random
+import stat
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
@@ -48,7 +49,7 @@ class SqliteStore:
         with translated(self.name):
             if path is not None:
                 make_folder(path.parent)
-                self._lock_file = (path.parent / f"{path.name}.lock").open("a+")
+                self._lock_file = _made_with_lock(path).open("a+")
             self._engine = engine or _engine_for(path)
             sa.event.listen(self._engine, "connect", _prepare_connection)
             sa.event.listen(self._engine, "begin", _begin)
@@ -204,6 +205,28 @@ def _engine_for(path: Path | None) -> sa.Engine:
     return sa.create_engine(
         f"sqlite:///{path}", connect_args={"timeout": 5, "check_same_thread": False}
     )
+
+
+def _made_with_lock(path: Path) -> Path:
+    """The lock of a database, both made where they are missing, for their owner only: values stand there that can be erased, with their keys.
+
+    A database that is there keeps its mode. Its lock is made like it, as SQLite makes the files of its log.
+    """
+    lock = path.parent / f"{path.name}.lock"
+    mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o600
+    for file in (lock, path):
+        with suppress(FileExistsError):
+            _make(file, mode)
+    return lock
+
+
+def _make(file: Path, mode: int) -> None:
+    """An empty file with this mode, whatever the mask of the process. Raises `OSError`."""
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        os.fchmod(descriptor, mode)
+    finally:
+        os.close(descriptor)
 
 
 def _lock(file: IO[str], path: Path | None) -> None:

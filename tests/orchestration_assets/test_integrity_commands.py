@@ -206,6 +206,18 @@ def test_a_backup_is_the_record_with_its_keys_and_tells_what_came_after(
     )
 
 
+def test_a_record_whose_key_is_lost_is_not_said_to_be_copied(
+    home: Path, command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command("checkpoint") == 0
+    (home / STATE_FOLDER / "signing.key").unlink()
+    assert command("backup", "--to", str(tmp_path / "copy")) == 1
+    told = capsys.readouterr().err
+    assert "a copy could not sign" in told
+    assert "restore signing.key from an older backup" in told
+    assert not (tmp_path / "copy").exists()
+
+
 def test_keys_change_and_are_listed(
     home: Path, command: Command, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from semantic.durable import write_whole
-from semantic.keys import SigningKeys
+from semantic.keys import SigningKeys, hex_of
 from semantic.ledger import Ledger
 
 Synced = Callable[[Path], bool]
@@ -30,7 +30,8 @@ def is_synced(monkeypatch: pytest.MonkeyPatch) -> Synced:
 
 def test_a_key_and_the_folder_that_names_it(tmp_path: Path, is_synced: Synced) -> None:
     """Without its key a checkpoint that was acknowledged cannot be checked any more."""
-    assert SigningKeys(tmp_path / "state").current
+    keys = SigningKeys(tmp_path / "state")
+    keys.publish(hex_of(keys.current))
     assert is_synced(tmp_path / "state" / "signing.pub")
     assert is_synced(tmp_path / "state" / "signing.key")
     assert is_synced(tmp_path / "state")

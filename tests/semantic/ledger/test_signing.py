@@ -6,7 +6,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from semantic.errors import LedgerUnavailable
-from semantic.keys import SigningKeys, hex_of
+from semantic.keys import SigningKeys, hex_of, public_hex
 from semantic.ledger import Harm, Ledger, MetricRead, Record, RecordKind
 from semantic.ledger.note import open_note
 from semantic.ledger.sealing import seal
@@ -33,6 +33,10 @@ def public(key: str) -> Ed25519PublicKey:
     return Ed25519PublicKey.from_public_bytes(bytes.fromhex(key))
 
 
+def known(ledger: Ledger) -> list[str]:
+    return [public_hex(key) for key in ledger.public_keys]
+
+
 def test_old_checkpoints_and_proofs_stay_good_when_the_key_changes(
     place: Path | str, tmp_path: Path
 ) -> None:
@@ -43,17 +47,17 @@ def test_old_checkpoints_and_proofs_stay_good_when_the_key_changes(
     append(other, "c")
     second = ledger.change_signing_key()
     third = ledger.change_signing_key()
+    assert other.public_key == third, "also to a process that was there before"
     append(other, "d")
     assert other.seal(), "a process that was there before signs with the new key"
     assert len({first, second, third}) == 3
-    assert other.public_key == third
 
     kept = open_note(str(first_note), [public(first)])
     found = ledger.verify(against=kept)
     assert (found.is_whole, found.checkpoints) == (True, 5)
     proof = ledger.prove("a")["refusal"]
     open_note(proof.partition("\n\n")[2], [public(third)])
-    assert [key.public_bytes_raw().hex() for key in ledger.public_keys] == [first, second, third]
+    assert known(ledger) == [first, second, third]
     assert not (keys / "signing.key.before").exists()
 
     for path in keys.glob("signing.*"):
@@ -81,6 +85,8 @@ def test_a_ledger_without_its_key_signs_nothing_until_the_key_is_replaced(
         ledger.seal()
     with pytest.raises(LedgerUnavailable, match="which is not here"):
         ledger.change_signing_key()
+    assert not (keys / "signing.key").exists(), "none is made to look for one"
+    assert known(ledger) == [ledger.public_key]
     ledger.change_signing_key(is_lost=True)
     append(ledger, "c")
     ledger.seal()
@@ -101,6 +107,8 @@ def test_a_process_that_died_while_it_changed_the_key_has_changed_nothing(tmp_pa
     ledger.seal()
     first = ledger.public_key
     SigningKeys(tmp_path).change()
+    assert known(ledger) == [ledger.public_key] == [first], "what signed nothing is no key of it"
+    open_note(ledger.prove("a")["refusal"].partition("\n\n")[2], [public(first)])
 
     later = Ledger.open(tmp_path / "ledger.db")
     append(later, "b")
@@ -114,6 +122,66 @@ def test_a_process_that_died_while_it_changed_the_key_has_changed_nothing(tmp_pa
     assert ledger.verify().is_whole
     for opened in (ledger, later):
         opened.close()
+
+
+def test_a_change_under_way_is_left_alone_by_who_looks_for_the_key_before(tmp_path: Path) -> None:
+    keys = SigningKeys(tmp_path)
+    first = hex_of(keys.current)
+    second = hex_of(keys.change())
+    found = SigningKeys(tmp_path).matching(first)
+    assert found is not None
+    assert hex_of(found) == first
+    assert hex_of(keys.current) == second
+
+
+def test_a_change_that_another_process_began_at_once_and_died_in_takes_no_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The key before is that of the other process then."""
+    ledger = Ledger.open(tmp_path / "ledger.db")
+    append(ledger, "a")
+    with monkeypatch.context() as patched:
+        patched.setattr(ledger._sealer, "_publish", lambda _: SigningKeys(tmp_path).change())
+        second = ledger.change_signing_key()
+    append(ledger, "b")
+    assert ledger.seal()
+    assert ledger.public_key == second
+    assert not (tmp_path / "signing.key.before").exists()
+    ledger.close()
+
+
+def test_a_key_that_signed_is_published_by_the_next_who_looks(tmp_path: Path) -> None:
+    """A process died after its checkpoint was on record, and before it published the key. Nothing vouches for this one."""
+    ledger = Ledger.open(tmp_path / "ledger.db")
+    append(ledger, "a")
+    ledger.seal()
+    first = ledger.public_key
+    (tmp_path / "signing.key").unlink()
+    second = ledger.change_signing_key(is_lost=True)
+    (tmp_path / "signing.pub").write_text(f"{first}\n")
+    assert ledger.verify().is_whole
+    assert known(ledger) == [first, second]
+
+    (tmp_path / "signing.pub").write_text(f"{first}\n")
+    append(ledger, "b")
+    third = ledger.change_signing_key()
+    assert known(ledger) == [first, second, third], "also by who changes it again"
+    ledger.close()
+
+
+def test_the_key_of_a_forger_is_never_published(tmp_path: Path) -> None:
+    ledger = Ledger.open(tmp_path / "ledger.db")
+    append(ledger, "a")
+    ledger.seal()
+    first = ledger.public_key
+    append(ledger, "b")
+    with ledger._writer.transaction() as transaction:
+        seal(transaction, Ed25519PrivateKey.generate(), JoinedTiles())
+    assert known(ledger) == [first]
+    with pytest.raises(LedgerUnavailable, match=r"last signed with the key .* not known here"):
+        _ = ledger.public_key
+    assert "nobody vouches for" in ledger.verify().findings[0].text
+    ledger.close()
 
 
 def test_a_key_that_is_here_is_not_replaced_as_lost(tmp_path: Path) -> None:
@@ -169,7 +237,8 @@ def test_who_signs_with_a_key_of_their_own_is_found(tmp_path: Path) -> None:
 def test_the_files_of_keys_are_for_their_owner(tmp_path: Path) -> None:
     keys = SigningKeys(tmp_path)
     first = hex_of(keys.current)
-    keys.change()
+    keys.publish(first)
+    keys.publish(hex_of(keys.change()))
     keys.forget_before()
     assert hex_of(keys.current) != first
     assert (tmp_path / "signing.key").stat().st_mode & 0o777 == 0o600
