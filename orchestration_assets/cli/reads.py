@@ -1,14 +1,13 @@
 """`governed-agents reads`: who read what, when, at which version, allowed or refused; and how often."""
 
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime, timedelta
 from itertools import chain
 from typing import Annotated
 
 import typer
 
 from orchestration_assets.cli.columns import Holds
-from orchestration_assets.cli.days import parse_day, parse_moment
+from orchestration_assets.cli.days import parse_day, parse_moment, parse_span
 from orchestration_assets.cli.formats import (
     Answer,
     Format,
@@ -135,7 +134,7 @@ def reads(
     """
     place = Place.of(context)
     chosen = chosen_format(form, as_json=as_json, to=to)
-    first, last = _days(on)
+    first, last = parse_span(on) if on else (None, None)
     outcomes = [*(outcome or ()), *([ReadOutcome.REFUSED] if refused else ())]
     question = ReadQuestion(
         metric=_names(place, Named.METRIC, metric),
@@ -239,15 +238,3 @@ def _what(read: Read) -> list[object]:
 
 def _moment(stamp: str | None) -> str:
     return (stamp or "")[:19].replace("T", " ")
-
-
-def _days(on: str | None) -> tuple[datetime | None, datetime | None]:
-    """The day that a text names, as its beginning and its end."""
-    if on is None:
-        return None, None
-    day = parse_day(on)
-    return _begin(day), _begin(day + timedelta(days=1))
-
-
-def _begin(day: date) -> datetime:
-    return datetime(day.year, day.month, day.day)  # noqa: DTZ001 - UTC

@@ -6,6 +6,7 @@ from datetime import date, datetime
 
 import sqlalchemy as sa
 
+from semantic.errors import QuestionError
 from semantic.ledger.archive import Archive
 from semantic.ledger.chain import content_of
 from semantic.ledger.moment import as_recorded
@@ -26,7 +27,7 @@ class ReadQuestion:
     `agent` is who read and `acting_for` on whose behalf; `reader` is either of the two. `relation` and `dbt_model` are what
     a read scanned, `dimension` what it grouped or filtered by. `run` is a run id or the beginning of one, of a run or of the first of its
     retries. `decision` keeps the reads that a decision rests on. `version` is a data version or the beginning of one, or a definition hash.
-    `since` is included, `until` is not. `covering` keeps the reads whose data included that day; `without_agent` leaves one agent out.
+    `since` is included, `until` is not, and comes after it. `covering` keeps the reads whose data included that day; `without_agent` leaves one agent out.
     """
 
     metric: Names = None
@@ -52,7 +53,10 @@ class ReadQuestion:
 def conditions(
     archive: Archive, connection: sa.Connection, question: ReadQuestion
 ) -> list[_Condition]:
-    """What holds for a row of the index of reads that the question means. Looks up what decisions rest on, and archived reads by id."""
+    """What holds for a row of the index of reads that the question means. Looks up what decisions rest on, and archived reads by id.
+
+    Raises `QuestionError` where no time is from `since` to `until`.
+    """
     return [
         *_of_columns(question),
         *_of_readers(question),
@@ -153,10 +157,17 @@ def _rested_on(connection: sa.Connection, decisions: Iterable[str]) -> list[str]
 
 
 def _of_times(question: ReadQuestion) -> Iterator[_Condition]:
-    if question.since is not None:
-        yield reads.c.at >= as_recorded(question.since)
-    if question.until is not None:
-        yield reads.c.at < as_recorded(question.until)
+    since = None if question.since is None else as_recorded(question.since)
+    until = None if question.until is None else as_recorded(question.until)
+    if since is not None and until is not None and since >= until:
+        raise QuestionError(
+            f"No time is from {since} until before {until}",
+            hint="until is not included, and comes after since: for a day, name the day after it",
+        )
+    if since is not None:
+        yield reads.c.at >= since
+    if until is not None:
+        yield reads.c.at < until
     if question.covering is not None:
         day = question.covering.isoformat()
         yield reads.c.covers_from <= day
