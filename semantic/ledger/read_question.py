@@ -138,13 +138,25 @@ def _of_records(
 
 
 def _has_id(archive: Archive, connection: sa.Connection, read_ids: list[str]) -> _Condition:
-    """By the number of the record, since ids of reads are found in the records."""
+    """By the number of the record, since ids of reads are found in the records: in those of the database, and only for ids that it does
+    not have in the archive. A read that was tried again after its month was moved is found by its run too, which is that of the first try.
+    """
     kinds = [RecordKind.INTENT, RecordKind.REFUSAL]
-    in_database = sa.select(records.c.seq).where(
-        records.c.record_id.in_(read_ids), records.c.kind.in_([kind.value for kind in kinds])
+    found = connection.execute(
+        sa.select(records.c.seq, records.c.record_id, records.c.root_run_id).where(
+            records.c.record_id.in_(read_ids), records.c.kind.in_([kind.value for kind in kinds])
+        )
+    ).all()
+    missing = set(read_ids).difference(row.record_id for row in found)
+    archived = archive.with_ids(connection, missing, kinds)
+    runs = {row.root_run_id for row in found if row.root_run_id is not None}
+    first_tries = sa.select(reads.c.seq).where(
+        reads.c.root_run_id.in_(runs), reads.c.read_id.in_(read_ids)
     )
-    archived = [found[0] for found in archive.with_ids(connection, read_ids, kinds)]
-    return sa.or_(reads.c.seq.in_(in_database), reads.c.seq.in_(archived))
+    return sa.or_(
+        reads.c.seq.in_([*(row.seq for row in found), *(item[0] for item in archived)]),
+        reads.c.seq.in_(first_tries),
+    )
 
 
 def _rested_on(connection: sa.Connection, decisions: Iterable[str]) -> list[str]:
