@@ -35,11 +35,14 @@ from semantic.ledger.read_order import SortField
 from semantic.ledger.recorded_names import (
     Named,
     is_decision_recorded,
+    is_read_recorded,
     is_recorded,
     is_run_recorded,
+    is_version_recorded,
     newest_decisions,
     recorded_names,
     runs_like,
+    versions_like,
 )
 from semantic.ledger.sqlite_store import SqliteStore
 from tests.semantic.ledger import history
@@ -488,6 +491,11 @@ def test_the_names_on_record_are_known(told: Told) -> None:
     assert not is_run_recorded(told.ledger, "B3")
     assert runs_like(told.ledger, "a-firsd") == ["a-first"]
     assert runs_like(told.ledger, "zzzz") == []
+    assert all(is_version_recorded(told.ledger, text) for text in ("aorders", "dvisits"))
+    assert not is_version_recorded(told.ledger, "orders")
+    assert f"dorders{'1' * 60}"[:64] in versions_like(told.ledger, "dorderz")
+    assert is_read_recorded(told.ledger, "read-007")
+    assert not is_read_recorded(told.ledger, history.DECISIONS[0])
     assert is_decision_recorded(told.ledger, "decision-1")
     assert not is_decision_recorded(told.ledger, "read-001")
 
