@@ -2,6 +2,8 @@
 
 import getpass
 import re
+from collections.abc import Iterable
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -9,7 +11,7 @@ import typer
 from orchestration_assets.cli.output import print_json, print_table, say
 from orchestration_assets.cli.place import Place
 from semantic.errors import GovernedMetricsError
-from semantic.ledger import archive_until, archived_months, delete_month
+from semantic.ledger import ArchivedMonth, Ledger, archive_until, archived_months, delete_month
 
 app = typer.Typer(
     name="archive",
@@ -75,9 +77,12 @@ def move(
     last, before = _month(until), archived_months(ledger)
     try:
         moved = archive_until(ledger, last, by=by or getpass.getuser())
-    finally:  # also where a later month could not be moved
-        for item in archived_months(ledger)[len(before) :]:
-            say(f"{item.month}: {item.records:,} records are in {ledger.archive.path(item)}")
+    except GovernedMetricsError:
+        # What was moved before is told where it can be; why not all of it was is told in any case.
+        with suppress(GovernedMetricsError):
+            _say_moved(ledger, archived_months(ledger)[len(before) :])
+        raise
+    _say_moved(ledger, moved)
     if not moved:
         say(f"Nothing of {until} or before is in the database")
 
@@ -94,15 +99,29 @@ def delete(
 
     Example: governed-agents archive delete 2024-01 --reason "kept for two years" --yes
     """
+    named, ledger = _month(month), Place.of(context).ledger
     if not yes:
+        _refuse_unless_archived(ledger, named)
         raise GovernedMetricsError(
-            f"What was read, refused and decided in {month} would be gone for good",
+            f"What was read, refused and decided in {named} would be gone for good",
             hint="--yes says that this is meant",
         )
-    deleted = delete_month(
-        Place.of(context).ledger, _month(month), by=by or getpass.getuser(), reason=reason
-    )
+    deleted = delete_month(ledger, named, by=by or getpass.getuser(), reason=reason)
     say(f"{deleted.month}: {deleted.records:,} records are deleted")
+
+
+def _say_moved(ledger: Ledger, months: Iterable[ArchivedMonth]) -> None:
+    for item in months:
+        say(f"{item.month}: {item.records:,} records are in {ledger.archive.path(item)}")
+
+
+def _refuse_unless_archived(ledger: Ledger, month: str) -> None:
+    kept = [item.month for item in archived_months(ledger) if item.deleted_at is None]
+    if month not in kept:
+        raise GovernedMetricsError(
+            f"{month} is not archived, or was deleted",
+            hint=f"archived are {', '.join(kept) or 'no months yet'}",
+        )
 
 
 def _month(text: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from semantic.durable import write_whole
 from semantic.errors import GovernedMetricsError
@@ -50,10 +50,18 @@ def write_file(path: Path, text: str) -> None:
 
 
 def _path(place: str) -> Path | None:
-    """The file that is named, None where an object is."""
+    """The file that is named, None where an object is. Raises `GovernedMetricsError` for a file of another machine."""
     if "://" not in place:
         return Path(place)
-    return Path(urlsplit(place).path) if place.startswith("file://") else None
+    if not place.startswith("file://"):
+        return None
+    url = urlsplit(place)
+    if url.netloc not in ("", "localhost"):
+        raise GovernedMetricsError(
+            f"{place} is on another machine, '{url.netloc}'",
+            hint="the path of a file begins with a third slash, as in file:///mnt/kept/today.checkpoint",
+        )
+    return Path(unquote(url.path))
 
 
 @contextmanager

@@ -50,13 +50,19 @@ ToOption = Annotated[
 
 
 def chosen_format(named: Format | None, *, as_json: bool, to: Path | None) -> Format:
-    """The format that was asked for, by name or by the file to write to."""
+    """The format that was asked for, by name or by the end of the file to write to."""
     if as_json and named not in (None, Format.JSON):
         raise typer.BadParameter(f"--json and --format {named} do not go together")
     if named is not None:
         return named
-    ending = to.suffix.removeprefix(".").lower() if to else ""
-    return Format.JSON if as_json else Format(ending) if ending in set(Format) else Format.TABLE
+    if as_json or to is None:
+        return Format.JSON if as_json else Format.TABLE
+    ending = to.suffix.removeprefix(".").lower()
+    if ending not in set(Format):
+        raise typer.BadParameter(
+            f"the end of '{to.name}' names no format; end it with .json, .csv, .arrow or .table, or name the format with --format"
+        )
+    return Format(ending)
 
 
 def give(answer: Answer, form: Format, to: Path | None) -> None:

@@ -17,11 +17,14 @@ from semantic.ledger.read_index import ReadOutcome
 from semantic.ledger.recorded_names import (
     Named,
     is_decision_recorded,
+    is_read_recorded,
     is_recorded,
     is_run_recorded,
+    is_version_recorded,
     newest_decisions,
     recorded_names,
     runs_like,
+    versions_like,
 )
 from semantic.metric import EXTRACT, GRAINS
 from semantic.policy import REFRESH, PermitRule
@@ -68,6 +71,30 @@ def known_decision(place: Place, decision: str) -> str:
     raise GovernedMetricsError(
         f"No decision {decision!r} is on record",
         hint=did_you_mean(decision, newest_decisions(place.ledger)),
+    )
+
+
+def known_read(place: Place, read_id: str) -> str:
+    """A read on record."""
+    if is_read_recorded(place.ledger, read_id):
+        return read_id
+    raise GovernedMetricsError(
+        f"No read {read_id!r} is on record", hint="`governed-agents reads` shows the ids"
+    )
+
+
+def known_version(place: Place, version: str) -> str:
+    """A data version or a definition on record, or the beginning of one; also one that is published now and that nobody read."""
+    if is_version_recorded(place.ledger, version):
+        return version
+    if any(published.startswith(version) for published in _published_versions(place)):
+        return version
+    alike = versions_like(place.ledger, version)
+    raise GovernedMetricsError(
+        f"No read at a data version or definition {version!r} is on record",
+        hint=f"did you mean {listed(alike)}?"
+        if alike
+        else "`governed-agents reads --by metric,data_version,definition_hash` shows them",
     )
 
 
@@ -135,6 +162,17 @@ def _published(place: Place, what: Named) -> set[str]:
     if what is Named.DBT_MODEL:
         return set(catalog.dbt_models_of(catalog.relations()))
     return _dimensions(place)
+
+
+def _published_versions(place: Place) -> list[str]:
+    """The data versions and definition hashes of the metrics that are published."""
+    if not place.snapshots.current_version():
+        return []
+    states, metrics = place.snapshots.current().metrics, place.catalog.metrics
+    return [
+        *(state.data_version for state in states.values()),
+        *(metric.definition_hash for metric in metrics.values()),
+    ]
 
 
 def _teams(place: Place) -> set[str]:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from orchestration_assets.cli.ask import asked_query, time_range
+from orchestration_assets.cli.deleted import say_deleted
 from orchestration_assets.cli.output import print_json, print_table, say
 from orchestration_assets.cli.place import Place
 from semantic.budget_diff import LimitChange, limit_changes
@@ -135,6 +136,7 @@ def diff(
         )
     )
     limits = list(limit_changes(place.policy, loaded))
+    say_deleted(place.ledger, since=since)
     if as_json:
         print_json([*map(_plain_limit, limits), *map(_plain, changes)])
         return

@@ -1,14 +1,14 @@
 """`governed-agents reads`: who read what, when, at which version, allowed or refused; and how often."""
 
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime, timedelta
 from itertools import chain
 from typing import Annotated
 
 import typer
 
 from orchestration_assets.cli.columns import Holds
-from orchestration_assets.cli.days import parse_day, parse_moment
+from orchestration_assets.cli.days import parse_day, parse_moment, parse_span
+from orchestration_assets.cli.deleted import say_deleted
 from orchestration_assets.cli.formats import (
     Answer,
     Format,
@@ -18,7 +18,14 @@ from orchestration_assets.cli.formats import (
     chosen_format,
     give,
 )
-from orchestration_assets.cli.names import known_decision, known_reason, known_run, meant
+from orchestration_assets.cli.names import (
+    known_decision,
+    known_read,
+    known_reason,
+    known_run,
+    known_version,
+    meant,
+)
 from orchestration_assets.cli.output import say
 from orchestration_assets.cli.place import Place
 from orchestration_assets.cli.read_counts import (
@@ -135,7 +142,7 @@ def reads(
     """
     place = Place.of(context)
     chosen = chosen_format(form, as_json=as_json, to=to)
-    first, last = _days(on)
+    first, last = parse_span(on) if on else (None, None)
     outcomes = [*(outcome or ()), *([ReadOutcome.REFUSED] if refused else ())]
     question = ReadQuestion(
         metric=_names(place, Named.METRIC, metric),
@@ -148,8 +155,8 @@ def reads(
         team=_names(place, Named.TEAM, team),
         run=run and [known_run(place, item) for item in run],
         decision=decision and [known_decision(place, item) for item in decision],
-        read=read,
-        version=version,
+        read=read and [known_read(place, item) for item in read],
+        version=version and [known_version(place, item) for item in version],
         outcome=[item.value for item in outcomes] or None,
         reason=reason and [known_reason(item) for item in reason],
         since=max(filter(None, (parse_moment(since) if since else None, first)), default=None),
@@ -166,6 +173,7 @@ def reads(
         found, next_page = _found(place, question, order, limit=limit, after=after)
         answer = _answer(found, is_why=is_why)
     give(answer, chosen, to)
+    say_deleted(place.ledger, since=question.since, until=question.until)
     if next_page:
         say(f"There are more: --after {next_page}")
     if question.without_agent and chosen is Format.TABLE:
@@ -239,15 +247,3 @@ def _what(read: Read) -> list[object]:
 
 def _moment(stamp: str | None) -> str:
     return (stamp or "")[:19].replace("T", " ")
-
-
-def _days(on: str | None) -> tuple[datetime | None, datetime | None]:
-    """The day that a text names, as its beginning and its end."""
-    if on is None:
-        return None, None
-    day = parse_day(on)
-    return _begin(day), _begin(day + timedelta(days=1))
-
-
-def _begin(day: date) -> datetime:
-    return datetime(day.year, day.month, day.day)  # noqa: DTZ001 - UTC

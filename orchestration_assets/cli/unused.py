@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from orchestration_assets.cli.columns import Holds
+from orchestration_assets.cli.deleted import say_deleted
 from orchestration_assets.cli.formats import (
     Answer,
     FormatOption,
@@ -73,6 +74,7 @@ def unused(
         ],
     )
     give(answer, chosen, to)
+    say_deleted(place.ledger, since=since)
     grants = sum(map(len, granted.values()))
     say(f"{len(found):,} of {grants:,} grants were not used in the last {days} days.")
 

@@ -34,7 +34,7 @@ def asked_queries(ledger: Ledger, *, since: datetime, without_reader: str) -> li
     """The distinct queries that were asked since then, also those that were refused; most often asked first. Those of which a value was
     erased cannot be asked again, and are left out.
     """
-    statement = sa.select(records.c.reader, records.c.acting_for, records.c.body).where(
+    asked = sa.select(records.c.reader, records.c.acting_for, records.c.body).where(
         records.c.kind.in_([kind.value for kind in _ASKED]),
         records.c.recorded_at >= as_recorded(since),
         records.c.reader != without_reader,
@@ -43,7 +43,10 @@ def asked_queries(ledger: Ledger, *, since: datetime, without_reader: str) -> li
     with ledger.reading() as connection:
         archived = ledger.archive.since(connection, as_recorded(since), _ASKED)
         others = [row for row in archived if row[0] != without_reader]
-        for rows in chain([others], connection.execute(statement).partitions(_AT_ONCE)):
+        # What was archived stands in the database too until it is taken out.
+        through = max((month.through for month in ledger.archive.months(connection)), default=0)
+        left = connection.execute(asked.where(records.c.seq > through))
+        for rows in chain([others], left.partitions(_AT_ONCE)):
             contents = restored(connection, [body for _, _, body in rows])
             for (reader, acting_for, _), content in zip(rows, contents, strict=True):
                 query = content["details"].get("query")

@@ -35,9 +35,10 @@ def period_of(stamp: str, period: Period) -> str:
 def periods_between(first: str, last: str, period: Period) -> Iterator[str]:
     """Every period from one to another, both included."""
     begin = first
-    while begin <= last:
+    while begin < last:
         yield begin
         begin = next_period(begin, period)
+    yield last
 
 
 def next_period(begin: str, period: Period) -> str:

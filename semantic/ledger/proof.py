@@ -27,8 +27,9 @@ def prove(archive: Archive, connection: sa.Connection, record_id: str) -> dict[s
         .order_by(records.c.seq)
     ).all()
     found = {row.kind: (row.seq, row.body) for row in rows}
-    for seq, _, kind, body in archive.with_ids(connection, [record_id], list(RecordKind)):
-        found.setdefault(kind, (seq, body))
+    if found.keys() <= {RecordKind.OUTCOME.value}:  # what it ended began in a month that was moved
+        for seq, _, kind, body in archive.with_ids(connection, [record_id], list(RecordKind)):
+            found.setdefault(kind, (seq, body))
     months = archive.months(connection)
     return {
         kind: _written(body, _index_of(connection, months, seq, body), tree, seal.size, seal.note)

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from enum import StrEnum
 from itertools import islice, product
 from typing import Any
@@ -11,7 +10,7 @@ import sqlalchemy as sa
 
 from semantic.errors import QuestionError, did_you_mean
 from semantic.ledger.ledger import Ledger
-from semantic.ledger.moment import as_recorded
+from semantic.ledger.moment import as_recorded, last_before
 from semantic.ledger.periods import Period, period_of, periods_between, stamp_length
 from semantic.ledger.read_index import ReadOutcome
 from semantic.ledger.read_question import ReadQuestion, conditions
@@ -64,7 +63,7 @@ def count_reads(ledger: Ledger, question: ReadQuestion, by: Sequence[Key]) -> li
     """The counts, in the order of what they are by; what is not known comes last.
 
     By a period, those without reads are there too: between the first and the last one with any, and from `since` and up to
-    `until` where the question has them. Raises `LedgerUnavailable`, and `QuestionError` where that makes too many.
+    `until` where the question has them. Raises `LedgerUnavailable`, and `QuestionError` where that makes too many, or no time is from `since` to `until`.
     """
     periods = [key for key in by if isinstance(key, Period)]
     if len(periods) > 1:
@@ -154,8 +153,7 @@ def _empty(
     if question.since is not None:
         named.append(period_of(as_recorded(question.since), period))
     if question.until is not None:
-        last = question.until - timedelta(milliseconds=1)
-        named.append(period_of(as_recorded(last), period))
+        named.append(period_of(last_before(as_recorded(question.until)), period))
     if not named:
         return {}
     others = {place[:at] + place[at + 1 :] for place in found} or ({()} if len(by) == 1 else set())

@@ -6,6 +6,7 @@ from datetime import date, datetime
 
 import sqlalchemy as sa
 
+from semantic.errors import QuestionError
 from semantic.ledger.archive import Archive
 from semantic.ledger.chain import content_of
 from semantic.ledger.moment import as_recorded
@@ -26,7 +27,7 @@ class ReadQuestion:
     `agent` is who read and `acting_for` on whose behalf; `reader` is either of the two. `relation` and `dbt_model` are what
     a read scanned, `dimension` what it grouped or filtered by. `run` is a run id or the beginning of one, of a run or of the first of its
     retries. `decision` keeps the reads that a decision rests on. `version` is a data version or the beginning of one, or a definition hash.
-    `since` is included, `until` is not. `covering` keeps the reads whose data included that day; `without_agent` leaves one agent out.
+    `since` is included, `until` is not, and comes after it. `covering` keeps the reads whose data included that day; `without_agent` leaves one agent out.
     """
 
     metric: Names = None
@@ -52,7 +53,10 @@ class ReadQuestion:
 def conditions(
     archive: Archive, connection: sa.Connection, question: ReadQuestion
 ) -> list[_Condition]:
-    """What holds for a row of the index of reads that the question means. Looks up what decisions rest on, and archived reads by id."""
+    """What holds for a row of the index of reads that the question means. Looks up what decisions rest on, and archived reads by id.
+
+    Raises `QuestionError` where no time is from `since` to `until`.
+    """
     return [
         *_of_columns(question),
         *_of_readers(question),
@@ -134,13 +138,25 @@ def _of_records(
 
 
 def _has_id(archive: Archive, connection: sa.Connection, read_ids: list[str]) -> _Condition:
-    """By the number of the record, since ids of reads are found in the records."""
+    """By the number of the record, since ids of reads are found in the records: in those of the database, and only for ids that it does
+    not have in the archive. A read that was tried again after its month was moved is found by its run too, which is that of the first try.
+    """
     kinds = [RecordKind.INTENT, RecordKind.REFUSAL]
-    in_database = sa.select(records.c.seq).where(
-        records.c.record_id.in_(read_ids), records.c.kind.in_([kind.value for kind in kinds])
+    found = connection.execute(
+        sa.select(records.c.seq, records.c.record_id, records.c.root_run_id).where(
+            records.c.record_id.in_(read_ids), records.c.kind.in_([kind.value for kind in kinds])
+        )
+    ).all()
+    missing = set(read_ids).difference(row.record_id for row in found)
+    archived = archive.with_ids(connection, missing, kinds)
+    runs = {row.root_run_id for row in found if row.root_run_id is not None}
+    first_tries = sa.select(reads.c.seq).where(
+        reads.c.root_run_id.in_(runs), reads.c.read_id.in_(read_ids)
     )
-    archived = [found[0] for found in archive.with_ids(connection, read_ids, kinds)]
-    return sa.or_(reads.c.seq.in_(in_database), reads.c.seq.in_(archived))
+    return sa.or_(
+        reads.c.seq.in_([*(row.seq for row in found), *(item[0] for item in archived)]),
+        reads.c.seq.in_(first_tries),
+    )
 
 
 def _rested_on(connection: sa.Connection, decisions: Iterable[str]) -> list[str]:
@@ -153,10 +169,17 @@ def _rested_on(connection: sa.Connection, decisions: Iterable[str]) -> list[str]
 
 
 def _of_times(question: ReadQuestion) -> Iterator[_Condition]:
-    if question.since is not None:
-        yield reads.c.at >= as_recorded(question.since)
-    if question.until is not None:
-        yield reads.c.at < as_recorded(question.until)
+    since = None if question.since is None else as_recorded(question.since)
+    until = None if question.until is None else as_recorded(question.until)
+    if since is not None and until is not None and since >= until:
+        raise QuestionError(
+            f"No time is from {since} until before {until}",
+            hint="until is not included, and comes after since: for a day, name the day after it",
+        )
+    if since is not None:
+        yield reads.c.at >= since
+    if until is not None:
+        yield reads.c.at < until
     if question.covering is not None:
         day = question.covering.isoformat()
         yield reads.c.covers_from <= day

@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from semantic.errors import LedgerUnavailable
+from semantic.errors import LedgerUnavailable, QuestionError
 from semantic.ledger.archive import Archive
 from semantic.ledger.erasable import restored
 from semantic.ledger.ledger import Ledger
@@ -91,8 +91,12 @@ def read_page(
     """At most `limit` of the reads that a question means, from the first or `after` the page that gave this token.
 
     What is recorded meanwhile moves no read to another page, unless the order is by how reads ended. Raises `LedgerUnavailable`, and `QuestionError`
-    for a token of another order.
+    for a token of another order, for a page of no reads, and where no time is from `since` to `until`.
     """
+    if limit < 1:
+        raise QuestionError(
+            f"A page of {limit} reads is none", hint="limit is 1 or more; count_reads counts them"
+        )
     place = None if after is None else place_in(after, str(order))
     with ledger.reading() as connection:
         wanted = sa.select(reads.c.seq, reads.c.metric).where(

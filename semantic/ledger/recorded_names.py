@@ -1,5 +1,6 @@
 """The names that reads on record know: of metrics, readers, teams, dimensions, tables, dbt models, runs, decisions."""
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any
 
@@ -10,6 +11,7 @@ from semantic.ledger.read_question import starts_with
 from semantic.ledger.record import RecordKind
 from semantic.ledger.schema import reads, records, scopes
 
+_Columns = Iterable[sa.ColumnElement[str]]
 _NEWEST = 1_000
 _ALIKE = 4
 
@@ -32,6 +34,8 @@ _COLUMNS = {
     Named.ACTING_FOR: reads.c.acting_for,
     Named.TEAM: reads.c.team,
 }
+_RUNS = (reads.c.run_id, reads.c.root_run_id)
+_VERSIONS = (reads.c.data_version, reads.c.definition_hash)
 
 
 def recorded_names(ledger: Ledger, what: Named) -> set[str]:
@@ -55,27 +59,34 @@ def is_recorded(ledger: Ledger, what: Named, name: str) -> bool:
 
 def is_run_recorded(ledger: Ledger, run: str) -> bool:
     """Whether a run on record has this id, or one that begins so."""
-    with ledger.reading() as connection:
-        return any(
-            connection.execute(
-                sa.select(reads.c.seq).where(starts_with(column, run)).limit(1)
-            ).first()
-            for column in (reads.c.run_id, reads.c.root_run_id)
-        )
+    return _begins_any(ledger, _RUNS, run)
 
 
 def runs_like(ledger: Ledger, run: str) -> list[str]:
     """The runs on record whose ids stand next to this one, where they begin with the same four characters."""
+    return _alike(ledger, _RUNS, run)
+
+
+def is_version_recorded(ledger: Ledger, version: str) -> bool:
+    """Whether a read on record has this data version or definition hash, or one that begins so."""
+    return _begins_any(ledger, _VERSIONS, version)
+
+
+def versions_like(ledger: Ledger, version: str) -> list[str]:
+    """The data versions and definition hashes on record that stand next to this one, where they begin with the same four characters."""
+    return _alike(ledger, _VERSIONS, version)
+
+
+def is_read_recorded(ledger: Ledger, read_id: str) -> bool:
+    """Whether a read on record has this id. Looks into the archive where none in the database has."""
+    kinds = [RecordKind.INTENT, RecordKind.REFUSAL]
+    found = sa.select(records.c.seq).where(
+        records.c.record_id == read_id, records.c.kind.in_([kind.value for kind in kinds])
+    )
     with ledger.reading() as connection:
-        found = {
-            connection.execute(statement).scalar()
-            for column in (reads.c.run_id, reads.c.root_run_id)
-            for statement in (
-                sa.select(sa.func.max(column)).where(column < run),
-                sa.select(sa.func.min(column)).where(column > run),
-            )
-        }
-    return sorted(name for name in found if name and name[:_ALIKE] == run[:_ALIKE])
+        if connection.execute(found.limit(1)).first() is not None:
+            return True
+        return bool(ledger.archive.with_ids(connection, [read_id], kinds))
 
 
 def newest_decisions(ledger: Ledger) -> list[str]:
@@ -95,6 +106,29 @@ def _decisions(ledger: Ledger, statement: sa.Select[Any]) -> list[str]:
     with ledger.reading() as connection:
         found = connection.execute(statement.where(records.c.kind == RecordKind.DECISION.value))
         return list(found.scalars())
+
+
+def _begins_any(ledger: Ledger, columns: _Columns, text: str) -> bool:
+    with ledger.reading() as connection:
+        return any(
+            connection.execute(
+                sa.select(reads.c.seq).where(starts_with(column, text)).limit(1)
+            ).first()
+            for column in columns
+        )
+
+
+def _alike(ledger: Ledger, columns: _Columns, text: str) -> list[str]:
+    with ledger.reading() as connection:
+        found = {
+            connection.execute(statement).scalar()
+            for column in columns
+            for statement in (
+                sa.select(sa.func.max(column)).where(column < text),
+                sa.select(sa.func.min(column)).where(column > text),
+            )
+        }
+    return sorted(name for name in found if name and name[:_ALIKE] == text[:_ALIKE])
 
 
 def _distinct(connection: sa.Connection, column: sa.ColumnElement[str]) -> set[str]:

@@ -12,7 +12,9 @@ import fsspec
 import pytest
 
 from benchmarks.history import write_history
+from orchestration_assets.cli import archive
 from orchestration_assets.cli.app import main
+from semantic.errors import GovernedMetricsError
 from semantic.ledger import STATE_FOLDER, Erasable, Ledger, MetricRead, Record, RecordKind
 
 VERIFIER = Path(__file__).parents[2] / "examples" / "verify_proof.py"
@@ -93,6 +95,10 @@ def test_a_checkpoint_takes_the_place_of_the_one_before_whole(
     Path("kept").write_text("what was there before, and is longer than a checkpoint " * 100)
     assert command("checkpoint", "--to", (tmp_path / "kept").as_uri()) == 0
     assert Path("kept").read_text() == capsys.readouterr().out
+    spaced = (tmp_path / "a b%20c").as_uri()
+    assert command("checkpoint", "--to", spaced) == 0
+    assert Path("a b%20c").read_text() == capsys.readouterr().out
+    assert command("verify", "--against", spaced) == 0
     assert command("verify", "--against", "kept") == 0
     assert not list(tmp_path.glob(".kept*"))
 
@@ -152,6 +158,7 @@ def test_a_proof_is_written_that_others_can_check(
         (("checkpoint", "--to", "hello.txt/under"), "error: Cannot write hello.txt/under: "),
         (("checkpoint", "--to", "/proc/under"), "error: Cannot write /proc/under: "),
         (("checkpoint", "--to", "."), "error: . is a folder"),
+        (("checkpoint", "--to", "file://kept/a"), "error: file://kept/a is on another machine"),
         (("checkpoint", "--to", "s3://bucket/today"), "error: Cannot write s3://: Install s3fs"),
         (("checkpoint", "--to", "near://today"), "error: Cannot write near://: Protocol not"),
         (("checkpoint", "--to", "data://today"), "error: Cannot write data://today: ValueError"),
@@ -272,6 +279,8 @@ def test_months_are_moved_listed_and_deleted(
     ledger.close()
     assert command("reads", "--limit", "5", "--format", "csv") == 0
     before = capsys.readouterr().out
+    assert command("reads", "--limit", "1", "--json") == 0
+    one = capsys.readouterr().out
 
     assert command("archive", "move", "2026-13") == 2
     assert "is not a month; write it like 2026-09" in capsys.readouterr().err
@@ -294,7 +303,13 @@ def test_months_are_moved_listed_and_deleted(
     }
 
     assert command("archive", "delete", "2026-10", "--reason", "old") == 1
-    assert "would be gone for good" in capsys.readouterr().err
+    assert "in 2026-10 would be gone for good" in capsys.readouterr().err
+    assert command("archive", "delete", "foo", "--reason", "old") == 2
+    assert "'foo' is not a month; write it like 2026-09" in capsys.readouterr().err
+    assert command("archive", "delete", "2026-09", "--reason", "old") == 1
+    assert "2026-09 is not archived, or was deleted" in capsys.readouterr().err
+    assert command("reads", "--read", json.loads(one)[0]["read_id"], "--json") == 0
+    assert capsys.readouterr() == (one, "")
     assert command("archive", "delete", "2026-09", "--reason", "old", "--yes") == 1
     assert "archived are 2026-10" in capsys.readouterr().err
     assert command("archive", "delete", "2026-10", "--reason", "old", "--yes") == 0
@@ -302,5 +317,32 @@ def test_months_are_moved_listed_and_deleted(
     assert command("archive", "list") == 0
     assert "2026-10" in capsys.readouterr().out
     assert command("reads", "--json") == 0
-    assert json.loads(capsys.readouterr().out) == []
+    told = capsys.readouterr()
+    assert json.loads(told.out) == []
+    assert "Records of 2026-10 were deleted: `governed-agents archive list` says when." in told.err
+    assert command("archive", "delete", "2026-10", "--reason", "old") == 1
+    assert "hint: archived are no months yet" in capsys.readouterr().err
+    for asked, is_said in [
+        (("--since", "2026-10-31T23:59"), True),
+        (("--until", "2026-10-01T00:01", "--by", "metric"), True),
+        (("--since", "2026-11-01"), False),
+        (("--until", "2026-10-01", "--by", "metric"), False),
+    ]:
+        assert command("reads", *asked) == 0
+        assert ("2026-10 were deleted" in capsys.readouterr().err) == is_said
     assert command("verify") == 0
+
+
+def test_why_a_month_could_not_be_moved_is_said_also_where_nothing_can_be_read_any_more(
+    home: Path,
+    command: Command,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def move(ledger: Ledger, month: str, *, by: str) -> None:
+        (home / STATE_FOLDER / "ledger.db").write_bytes(b"broken" * 1_000)
+        raise GovernedMetricsError(f"{month} cannot be moved by {by}")
+
+    monkeypatch.setattr(archive, "archive_until", move)
+    assert command("archive", "move", "2026-09", "--by", "ana") == 1
+    assert capsys.readouterr().err == "error: 2026-09 cannot be moved by ana\n"

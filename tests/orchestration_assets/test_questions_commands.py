@@ -84,7 +84,7 @@ def write(ledger: Ledger) -> None:
             kind=RecordKind.REFUSAL,
             reader="-ana",
             reason="not_available",
-            metrics=(MetricRead(metric=FORMULA),),
+            metrics=(MetricRead(metric=FORMULA, definition_hash="meaning-1"),),
             touches=Touched(dimensions=("metric_time__month",)),
             details={"message": NASTY},
         )
@@ -153,10 +153,13 @@ def ids(said: Said) -> list[str]:
         (["--run", RUN[:9]], ["read-2", "read-1", "read-1"]),
         (["--decision", "decision-1"], ["read-1", "read-1"]),
         (["--version", "v"], ["read-2", "read-1", "read-1", "read-0"]),
+        (["--version", "meaning-1"], ["read-9"]),
+        (["--read", "read-9", "--metric", "orders"], []),
         (["--outcome", "refused"], ["read-9"]),
         (["--refused", "--reason", "not_available"], ["read-9"]),
         (["--on", "today", "--refused"], ["read-9"]),
         (["--until", "2020-01-01"], []),
+        (["--on", "9999-12-31"], []),
         (["--sort", "-rows"], ["read-2", "read-1", "read-1", "read-0", "read-9"]),
     ],
 )
@@ -256,6 +259,11 @@ def test_every_format_gives_the_same_reads(command: Command) -> None:
     ]
 
 
+def test_a_table_is_written_to_a_file_of_any_name_by_its_format(command: Command) -> None:
+    assert command("reads", "--format", "table", "--to", "reads.txt").code == 0
+    assert Path("reads.txt").read_text().startswith("at (UTC)")
+
+
 def test_a_file_of_counts_has_what_the_terminal_shows(command: Command) -> None:
     rows = command("reads", "--by", "metric,outcome", "--json").rows
     command("reads", "--by", "metric,outcome", "--to", "counts.csv")
@@ -288,6 +296,12 @@ def test_without_pyarrow_it_is_said_what_to_install(
         (["--agent", "anna"], "There is no reader 'anna', and no read of one hint: did you mean 'ana'"),
         (["--for", "bo"], "There is no reader 'bo', and no read of one hint: did you mean 'bob'?"),
         (["--run", RUN[:-1] + "1"], f"did you mean '{RUN}'?"),
+        (["--read", "nosuch"], "No read 'nosuch' is on record hint: `governed-agents reads` shows the ids"),
+        (["--read", "read-0", "--read", "decision-1"], "No read 'decision-1' is on record"),
+        (["--version", "zzz"], "No read at a data version or definition 'zzz' is on record hint: `governed-agents reads --by"),
+        (["--version", "meaning-2"], "hint: did you mean 'meaning-1'?"),
+        (["--to", "reads.parquet"], "the end of 'reads.parquet' names no format; end it with .json, .csv, .arrow"),
+        (["--to", "reads"], "or name the format with --format"),
         (["--decision", "decision-2"], "No decision 'decision-2' is on record hint: did you mean 'decision-1'?"),
         (["--reason", "stal"], "did you mean 'stale'?"),
         (["--outcome", "fine"], "'fine' is not one of"),
@@ -297,6 +311,11 @@ def test_without_pyarrow_it_is_said_what_to_install(
         (["--by", "day,hour"], "one period"),
         (["--sort", "size"], "Reads cannot be sorted by 'size'"),
         (["--after", "x"], "is not the end of a page"),
+        (["--since", "2026-11-25", "--until", "2026-11-20"], "No time is from 2026-11-25T00:00:00.000Z until before 2026-11-20"),
+        (["--by", "day", "--since", "today", "--until", "today"], "hint: until is not included, and comes after since"),
+        (["--on", "2026-11-20", "--until", "2026-11-19"], "No time is from 2026-11-20"),
+        (["--since", "0001-01-01T00:00+10:00"], "is in no year from 1 to 9999 of UTC"),
+        (["--since", "last week"], "'last week' is not a moment or a day; write 2026-11-01T08:00, 2026-11-01, today,"),
         (["--limit", "0"], "Invalid value for '--limit'"),
         (["--json", "--format", "csv"], "do not go together"),
         (["--to", "/dev/null/reads.csv"], "Cannot write /dev/null/reads.csv"),
@@ -308,6 +327,7 @@ def test_what_is_wrong_is_said_shortly(command: Command, options: list[str], say
     assert said.code in (1, 2)
     assert says in said.err.replace("│ ", "")
     assert said.out == ""
+    assert not list(Path().iterdir())
 
 
 def test_unused_grants_need_a_policy(command: Command) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from semantic.errors import QuestionError
@@ -35,11 +35,14 @@ from semantic.ledger.read_order import SortField
 from semantic.ledger.recorded_names import (
     Named,
     is_decision_recorded,
+    is_read_recorded,
     is_recorded,
     is_run_recorded,
+    is_version_recorded,
     newest_decisions,
     recorded_names,
     runs_like,
+    versions_like,
 )
 from semantic.ledger.sqlite_store import SqliteStore
 from tests.semantic.ledger import history
@@ -114,6 +117,8 @@ def questions(draw: st.DrawFn) -> ReadQuestion:
     """A question in which few fields are set, so that most have an answer."""
     whole = draw(QUESTIONS)
     kept = draw(st.sets(st.sampled_from(FIELDS), max_size=3))
+    if {"since", "until"} <= kept and whole.since is not None and whole.until is not None:
+        assume(to_milliseconds(whole.since) < to_milliseconds(whole.until))
     return ReadQuestion(**{name: getattr(whole, name) for name in kept})
 
 
@@ -370,9 +375,43 @@ def test_a_trend_reaches_from_since_to_until(told: Told) -> None:
     assert (year.by, year.reads, year.rows, year.last_at) == ({Period.YEAR: "2025"}, 0, None, None)
 
 
+def test_a_trend_reaches_to_the_ends_of_time(told: Told) -> None:
+    def ends(period: Period, **asked: datetime) -> tuple[Any, ...]:
+        counts = count_reads(told.ledger, ReadQuestion(**asked), [period])
+        return counts[0].by[period], counts[-1].by[period], len(counts)
+
+    last = datetime.max.replace(tzinfo=UTC)
+    assert ends(Period.YEAR, until=last) == ("2026", "9999", 7_974)
+    assert ends(Period.MONTH, since=at(9999, 12, 31), until=last) == ("9999-12", "9999-12", 1)
+    for period, name in ((Period.DAY, "9999-12-31"), (Period.WEEK, "9999-12-27")):
+        assert ends(period, since=at(9999, 12, 31)) == (name, name, 1)
+    assert ends(Period.HOUR, since=at(9999, 12, 31, 22)) == ("9999-12-31T22", "9999-12-31T22", 1)
+    assert ends(Period.DAY, until=at(1, 1, 1)) == ("0001-01-01", "0001-01-01", 1)
+
+
+def until_before(since: datetime) -> ReadQuestion:
+    return ReadQuestion(since=since, until=at(2026, 11, 20))
+
+
 @pytest.mark.parametrize(
     ("ask", "says"),
     [
+        (
+            lambda ledger: count_reads(ledger, until_before(at(2026, 11, 25)), [Period.DAY]),
+            "No time is from 2026-11-25T00:00:00.000Z until before 2026-11-20T00:00:00.000Z",
+        ),
+        (
+            lambda ledger: read_page(ledger, until_before(at(2026, 11, 20))),
+            "until is not included",
+        ),
+        (lambda ledger: list(find_reads(ledger, until_before(at(2027, 1, 1)))), "No time is from"),
+        (
+            lambda ledger: read_page(
+                ledger, ReadQuestion(since=datetime.fromisoformat("0001-01-01T00:00+10:00"))
+            ),
+            "0001-01-01T00:00:00+10:00 is in no year from 1 to 9999 of UTC",
+        ),
+        (lambda ledger: read_page(ledger, ReadQuestion(), limit=0), "A page of 0 reads is none"),
         (
             lambda ledger: count_reads(ledger, ReadQuestion(), [Period.DAY, Period.HOUR]),
             "one period",
@@ -452,6 +491,11 @@ def test_the_names_on_record_are_known(told: Told) -> None:
     assert not is_run_recorded(told.ledger, "B3")
     assert runs_like(told.ledger, "a-firsd") == ["a-first"]
     assert runs_like(told.ledger, "zzzz") == []
+    assert all(is_version_recorded(told.ledger, text) for text in ("aorders", "dvisits"))
+    assert not is_version_recorded(told.ledger, "orders")
+    assert f"dorders{'1' * 60}"[:64] in versions_like(told.ledger, "dorderz")
+    assert is_read_recorded(told.ledger, "read-007")
+    assert not is_read_recorded(told.ledger, history.DECISIONS[0])
     assert is_decision_recorded(told.ledger, "decision-1")
     assert not is_decision_recorded(told.ledger, "read-001")
 

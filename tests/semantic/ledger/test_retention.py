@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from semantic.ledger import (
     Harm,
     Ledger,
     MetricRead,
+    ReadContext,
     ReadQuestion,
     Record,
     RecordKind,
@@ -193,6 +195,7 @@ def test_wherever_it_is_ended_it_goes_on(
     for step in before:
         step(prepared)
     reads = list(find_reads(prepared.ledger, ReadQuestion()))
+    before_act = prepared.everything()
     prepared.ledger.close()
     for commits in range(100):
         copy = shutil.copytree(folder, tmp_path / f"{commits}")
@@ -202,6 +205,8 @@ def test_wherever_it_is_ended_it_goes_on(
             if was_ended:
                 found = kept.ledger.verify().findings
                 assert not [item for item in found if "deletion was ended halfway" not in item.text]
+                if act is archive_two:
+                    assert kept.everything() == before_act
                 archive_two(kept)
                 act(kept)
             assert kept.ledger.verify().findings == ()
@@ -336,6 +341,49 @@ def test_reads_of_a_file_that_is_not_there_are_not_told_otherwise(kept: Kept, fo
     (folder / "archive" / "2026-07.parquet").unlink()
     with pytest.raises(LedgerUnavailable, match="which is not there"):
         list(find_reads(kept.ledger, ReadQuestion()))
+
+
+def test_what_is_in_the_database_is_told_without_the_files(kept: Kept, folder: Path) -> None:
+    """Of one read the intent is in a file and its outcome in the database."""
+    across, outcome = records_of("across", 0)
+    append(kept, across)
+    kept.store.at = "2026-11-09T00:00:00.000Z"
+    rests_on = {"reads": ["now 0", "now 1"]}
+    append(
+        kept,
+        *(outcome, *records_of("now", 0), *records_of("now", 1)),
+        Record(record_id="decided now", kind=RecordKind.DECISION, details=rests_on),
+        *others("until then", 256),
+    )
+    before = kept.everything()
+    archive_until(kept.ledger, "2026-10", by="ana")
+    path, away = folder / "archive" / "2026-07.parquet", folder / "away.parquet"
+    path.rename(away)
+    for question in (ReadQuestion(read=["now 1", "now 0"]), ReadQuestion(decision="decided now")):
+        assert [read.read_id for read in find_reads(kept.ledger, question)] == ["now 1", "now 0"]
+    assert list(kept.ledger.prove("now 0")) == ["intent", "outcome"]
+    assert list(kept.ledger.prove("decided 2026-07")) == ["decision"]
+    for read_id in ("2026-09 13", "across 0"):
+        with pytest.raises(LedgerUnavailable, match="which is not there"):
+            list(find_reads(kept.ledger, ReadQuestion(read=read_id)))
+        with pytest.raises(LedgerUnavailable, match="which is not there"):
+            kept.ledger.prove(read_id)
+    away.rename(path)
+    assert kept.everything() == before
+    assert list(kept.ledger.prove("across 0")) == ["intent", "outcome"]
+    [read] = find_reads(kept.ledger, ReadQuestion(read="across 0"))
+    assert (read.outcome, read.ended_at) == ("allowed", "2026-11-09T00:00:00.000Z")
+
+
+def test_a_read_that_was_tried_again_after_its_month_was_moved_is_told_twice(kept: Kept) -> None:
+    [first, _], [second, _] = records_of("again", 0), records_of("again", 0)
+    append(kept, replace(first, context=ReadContext(run_id="one", root_run_id="one")))
+    kept.store.at = "2026-11-09T00:00:00.000Z"
+    append(kept, *others("until then", 256))
+    archive_until(kept.ledger, "2026-10", by="ana")
+    append(kept, replace(second, context=ReadContext(run_id="two", root_run_id="one")))
+    found = list(find_reads(kept.ledger, ReadQuestion(read="again 0")))
+    assert [read.run_id for read in found] == ["two", "one"]
 
 
 @pytest.mark.parametrize(
