@@ -43,10 +43,12 @@ def sweep(
     ] = 900,
 ) -> None:
     """Closes reads that began and never ended, as indeterminate, and gives back what they reserved. Each agent run does this as well.
+    Also removes from the files what was erased while somebody was reading.
 
     Example: governed-agents sweep
     """
-    closed = Place.of(context).ledger.sweep(older_than=older_than)
+    ledger = Place.of(context).ledger
+    closed = ledger.sweep(older_than=older_than)
     for read_id in closed:
         typer.echo(read_id)
     say(
@@ -54,3 +56,4 @@ def sweep(
         if closed
         else "Nothing has been open for so long"
     )
+    ledger.finish_erasing()
