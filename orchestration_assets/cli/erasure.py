@@ -8,6 +8,7 @@ import typer
 from orchestration_assets.cli.output import say
 from orchestration_assets.cli.place import Place
 from semantic.errors import GovernedMetricsError
+from semantic.ledger.erasable import folded
 
 _SHORTEST = 3
 
@@ -27,12 +28,16 @@ def erase(
         raise GovernedMetricsError(
             f"{text!r} stands in too much", hint=f"name at least {_SHORTEST} characters"
         )
-    if text.lower() in reason.lower():
+    if folded(text) in folded(reason):
         raise GovernedMetricsError("The reason stays on record, and names what is to be erased")
     values, of_records = Place.of(context).ledger.erase(
         text, by=by or getpass.getuser(), reason=reason
     )
-    say(f"Erased {values:,} values of {of_records:,} records")
+    say(
+        f"Erased {values:,} values of {of_records:,} records"
+        if values
+        else "Erased nothing: no value that can be erased holds this text"
+    )
 
 
 def sweep(

@@ -5,6 +5,8 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
+from typing import Literal
+from unicodedata import normalize
 
 import pytest
 import sqlalchemy as sa
@@ -70,6 +72,18 @@ def test_the_body_holds_nothing_that_a_guess_can_be_checked_against(
     )
     assert first != second, "each value has a key of its own"
     assert JANE not in json.dumps(bodies)
+
+
+@pytest.mark.parametrize("kept", ["NFC", "NFD"])
+@pytest.mark.parametrize("asked", ["NFC", "NFD"])
+def test_a_name_is_found_however_its_letters_are_encoded(
+    tmp_path: Path, kept: Literal["NFC", "NFD"], asked: Literal["NFC", "NFD"]
+) -> None:
+    ledger = Ledger.open(tmp_path / "ledger.db")
+    ledger.append(refusal("a", f"for {normalize(kept, 'Zoë Müller-Ångström')}, please"))
+    assert ledger.erase("Zoe", by="x", reason="y") == (0, 0), "another name"
+    assert ledger.erase(normalize(asked, "ZOË MÜLLER-Å"), by="x", reason="y") == (1, 1)
+    ledger.close()
 
 
 def test_what_looks_like_a_digest_shows_and_forgets_no_value_of_another_record(
