@@ -8,6 +8,7 @@ import typer
 from orchestration_assets.cli.output import say
 from orchestration_assets.cli.place import Place
 from semantic.errors import GovernedMetricsError
+from semantic.ledger.erasable import folded
 
 _SHORTEST = 3
 
@@ -27,12 +28,16 @@ def erase(
         raise GovernedMetricsError(
             f"{text!r} stands in too much", hint=f"name at least {_SHORTEST} characters"
         )
-    if text.lower() in reason.lower():
+    if folded(text) in folded(reason):
         raise GovernedMetricsError("The reason stays on record, and names what is to be erased")
     values, of_records = Place.of(context).ledger.erase(
         text, by=by or getpass.getuser(), reason=reason
     )
-    say(f"Erased {values:,} values of {of_records:,} records")
+    say(
+        f"Erased {values:,} values of {of_records:,} records"
+        if values
+        else "Erased nothing: no value that can be erased holds this text"
+    )
 
 
 def sweep(
@@ -43,10 +48,12 @@ def sweep(
     ] = 900,
 ) -> None:
     """Closes reads that began and never ended, as indeterminate, and gives back what they reserved. Each agent run does this as well.
+    Also removes from the files what was erased while somebody was reading.
 
     Example: governed-agents sweep
     """
-    closed = Place.of(context).ledger.sweep(older_than=older_than)
+    ledger = Place.of(context).ledger
+    closed = ledger.sweep(older_than=older_than)
     for read_id in closed:
         typer.echo(read_id)
     say(
@@ -54,3 +61,4 @@ def sweep(
         if closed
         else "Nothing has been open for so long"
     )
+    ledger.finish_erasing()

@@ -9,9 +9,11 @@ import hmac
 import json
 import re
 import secrets
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
+from unicodedata import normalize
 
 import sqlalchemy as sa
 
@@ -22,6 +24,7 @@ from semantic.ledger.schema import erasable_values
 ERASED = "erased"
 _MARK = "erasable"
 # As it stands in canonical JSON. In a text that says the same, the quotes would be escaped.
+_BEGIN = b'{"%b":"' % _MARK.encode()
 _IN_BODY = re.compile(rb'\{"%b":"([0-9a-f]{64})"\}' % _MARK.encode())
 _AT_ONCE = 5_000
 _KEPT = sa.select(erasable_values.c.digest, erasable_values.c.value).where(
@@ -60,7 +63,10 @@ def written(said: object, record_id: str) -> tuple[bytes, list[KeptValue]]:
         kept.append(KeptValue(digest, record_id, value.key, text.decode()))
         return {_MARK: digest}
 
-    return canonical_json(said, in_place_of=in_place_of), kept
+    content = canonical_json(said, in_place_of=in_place_of)
+    if content.count(_BEGIN) != len(kept):
+        content = _IN_BODY.sub(partial(_told_apart, {item.digest for item in kept}), content)
+    return content, kept
 
 
 def restored(connection: sa.Connection, bodies: Sequence[bytes]) -> list[dict[str, Any]]:
@@ -71,21 +77,20 @@ def restored(connection: sa.Connection, bodies: Sequence[bytes]) -> list[dict[st
         rows = connection.execute(_KEPT, {"digests": digests[start : start + _AT_ONCE]})
         kept.update((row.digest, json.loads(row.value)) for row in rows)
 
-    def full(value: Any) -> Any:
+    def full(value: Any, of_body: Collection[str]) -> Any:
         match value:
-            case {"erasable": str() as digest} if len(value) == 1:
+            case {"erasable": str() as digest} if len(value) == 1 and digest in of_body:
                 return kept.get(digest, ERASED)
             case dict():
-                return {name: full(item) for name, item in value.items()}
+                return {name: full(item, of_body) for name, item in value.items()}
             case list():
-                return [full(item) for item in value]
+                return [full(item, of_body) for item in value]
             case _:
                 return value
 
-    said = map(content_of, bodies)
     return [
-        full(content) if _IN_BODY.search(body) else content
-        for body, content in zip(bodies, said, strict=True)
+        full(content_of(body), found) if (found := set(_digests(body))) else content_of(body)
+        for body in bodies
     ]
 
 
@@ -104,17 +109,22 @@ def is_value_of(digest: str, key: object, value: object) -> bool:
 
 
 def erase_all_with(connection: sa.Connection, text: str) -> tuple[int, int]:
-    """Erases every value in which a text stands, in any case of its letters. Returns how many values of how many records."""
-    wanted = canonical_json(text).decode()[1:-1].casefold()
+    """Erases every value in which a text stands, however it is cased and encoded. Returns how many values of how many records."""
+    wanted = folded(canonical_json(text).decode()[1:-1])
     kept = connection.execute(
         sa.select(erasable_values.c.digest, erasable_values.c.record_id, erasable_values.c.value)
     )
-    found = [row for row in kept if wanted in row.value.casefold()]
+    found = [row for row in kept if wanted in folded(row.value)]
     digests = [row.digest for row in found]
     for start in range(0, len(digests), _AT_ONCE):
         chosen = erasable_values.c.digest.in_(digests[start : start + _AT_ONCE])
         connection.execute(sa.delete(erasable_values).where(chosen))
     return len(found), len({row.record_id for row in found})
+
+
+def folded(text: str) -> str:
+    """A text as it is compared with others: in one case, and each letter with its accents as one character where there is one."""
+    return normalize("NFC", normalize("NFD", text).casefold())
 
 
 def forget_values_of(connection: sa.Connection, bodies: Iterable[bytes]) -> None:
@@ -128,6 +138,14 @@ def forget_values_of(connection: sa.Connection, bodies: Iterable[bytes]) -> None
 def _digest(key: bytes, value: bytes) -> str:
     """HMAC-SHA-256 of a value's canonical JSON under its own key, in hexadecimal."""
     return hmac.new(key, value, hashlib.sha256).hexdigest()
+
+
+def _told_apart(made: Collection[str], found: re.Match[bytes]) -> bytes:
+    """What a caller wrote that looks like a digest, in another way that JSON reads alike: its first digit is escaped."""
+    text = found[1].decode()
+    if text in made:
+        return found[0]
+    return b'%b\\u%04x%b"}' % (_BEGIN, ord(text[0]), text[1:].encode())
 
 
 def _digests(body: bytes) -> Iterator[str]:

@@ -258,6 +258,8 @@ class Ledger:
     def erase(self, text: str, *, by: str, reason: str) -> tuple[int, int]:
         """Erases every erasable value in which a text stands, and puts on record how many were, not which. Returns how many values of how
         many records.
+
+        Raises `LedgerUnavailable` where they are erased, and somebody reads an older state for so long that their bytes are still in the files.
         """
         with self.transaction() as transaction:
             values, of_records = erase_all_with(transaction.connection, text)
@@ -268,8 +270,16 @@ class Ledger:
                 details={"values": values, "records": of_records, "why": reason},
             )
             transaction.add(record)
+            self._store.leave_no_copies(transaction.connection)
         self._store.shred()
         return values, of_records
+
+    def finish_erasing(self) -> None:
+        """Removes from the files what was erased before, where somebody was reading then. Raises `LedgerUnavailable` where somebody still is."""
+        with self.reading() as connection:
+            has_erased = newest_content(connection, RecordKind.ERASURE) is not None
+        if has_erased:
+            self._store.shred()
 
     def spent(self, budget: Budget) -> int:
         """How much of a budget is spent or reserved now."""
@@ -320,7 +330,9 @@ class Ledger:
         return self._store.now(connection)
 
     def shred(self) -> None:
-        """Removes from the files of the database what was deleted, as far as it can."""
+        """Removes from the files of the database what was deleted, as far as it can. Raises `LedgerUnavailable` where it cannot now."""
+        with self.transaction() as transaction:
+            self._store.leave_no_copies(transaction.connection)
         self._store.shred()
 
     @contextmanager

@@ -94,6 +94,9 @@ class PostgresStore:
             _engine_for_questions, self._url.render_as_string(hide_password=False), self._schema
         )
 
+    def leave_no_copies(self, connection: sa.Connection) -> None:
+        """Nothing: Postgres removes deleted rows when it vacuums."""
+
     def shred(self) -> None:
         """Nothing: Postgres removes deleted rows when it vacuums."""
 

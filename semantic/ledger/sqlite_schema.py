@@ -17,6 +17,7 @@ from semantic.ledger.schema import (
     DELETABLE,
     SAID_OF_ARCHIVE,
     SCHEMA_VERSION,
+    erasable_values,
     metadata,
     reads,
     records,
@@ -46,6 +47,20 @@ def bring_up_to_date(connection: sa.Connection, place: str) -> None:
     for statement in (*append_only_triggers(), f"CREATE VIEW agent_reads AS {AGENT_READS}"):
         connection.exec_driver_sql(statement)
     connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def rewrite_erasable_values(connection: sa.Connection) -> None:
+    """Writes the values that are kept into pages of their own, and frees those they stood in, which SQLite overwrites.
+
+    It overwrites a row that is deleted, and not what is left of it where it stood before SQLite moved it, to even out its pages.
+    """
+    for statement in (
+        "ALTER TABLE erasable_values RENAME TO old_values",
+        CreateTable(erasable_values),
+        "INSERT INTO erasable_values SELECT * FROM old_values ORDER BY rowid",
+        "DROP TABLE old_values",
+    ):
+        connection.execute(sa.text(statement) if isinstance(statement, str) else statement)
 
 
 def append_only_triggers() -> list[str]:

@@ -26,12 +26,16 @@ from sqlalchemy.exc import SQLAlchemyError
 from semantic.durable import make_folder
 from semantic.errors import LedgerUnavailable
 from semantic.ledger.driver import execute, fetched
-from semantic.ledger.sqlite_schema import bring_up_to_date
+from semantic.ledger.sqlite_schema import bring_up_to_date, rewrite_erasable_values
 from semantic.ledger.store import LOCK_TIMEOUT_SECONDS, translated
 
 _NOW = "SELECT strftime('%Y-%m-%dT%H:%M:%fZ', 'now')"
 _HIGHEST = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'records'"
 _FAILED_SYNCS = ("SQLITE_IOERR_FSYNC", "SQLITE_IOERR_DIR_FSYNC")
+_BUSY_MILLISECONDS = 5_000
+# Nobody writes while the log waits to be emptied, so it waits for as long at once, and lets others write in between.
+_EMPTYING_MILLISECONDS = 500
+_BETWEEN_EMPTYING_SECONDS = 0.1
 
 
 class SqliteStore:
@@ -112,15 +116,27 @@ class SqliteStore:
         """How another process connects to the same file, None where it is in memory or has a driver of its own."""
         return partial(_engine_for, self.path) if self.path and not self._is_given else None
 
-    def shred(self) -> None:
-        """Writes over what was deleted: in the database it was at once, and the write-ahead log is emptied."""
+    def leave_no_copies(self, connection: sa.Connection) -> None:
+        """Removes what is left of erasable values where they stood before SQLite moved them."""
         if self.path is not None:
-            with (
-                translated(self.name),
-                self._exclusive(),
-                self._outside_transactions() as connection,
-            ):
-                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+            rewrite_erasable_values(connection)
+
+    def shred(self) -> None:
+        """Writes over what was deleted: in the database it was at once, and the write-ahead log is emptied. Raises `LedgerUnavailable` where
+        somebody reads an older state for long, which needs the log; then it can be called again.
+        """
+        if self.path is None:
+            return
+        deadline = time.monotonic() + LOCK_TIMEOUT_SECONDS
+        while not self._empties_log():
+            if time.monotonic() > deadline:
+                raise LedgerUnavailable(
+                    f"What was erased is gone from the record, and its bytes are still in {self.path} and its log: "
+                    "somebody has been reading an older state",
+                    hint="end what reads the record for so long, then run the same again; after `governed-agents erase` "
+                    "`governed-agents sweep` will do",
+                )
+            time.sleep(_BETWEEN_EMPTYING_SECONDS)
 
     def close(self) -> None:
         """Closes the file. Other processes may still have it open."""
@@ -172,6 +188,21 @@ class SqliteStore:
         """
         with self._outside_transactions() as connection:
             connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
+
+    def _empties_log(self) -> bool:
+        """Copies the log into the database and empties it, and returns whether it could: it cannot while somebody reads an older state."""
+        with (
+            translated(self.name),
+            self._exclusive(),
+            self._noticing_failed_syncs(),
+            self._outside_transactions() as connection,
+        ):
+            execute(connection, f"PRAGMA busy_timeout={_EMPTYING_MILLISECONDS}")
+            try:
+                [(is_busy, *_)] = fetched(connection, "PRAGMA wal_checkpoint(TRUNCATE)")
+            finally:
+                execute(connection, f"PRAGMA busy_timeout={_BUSY_MILLISECONDS}")
+        return not is_busy
 
     def _outside_transactions(self) -> sa.Connection:
         """A connection that begins no transaction."""
@@ -255,7 +286,7 @@ def _prepare_connection(connection: Any, _: object) -> None:
         "PRAGMA synchronous=FULL",
         "PRAGMA foreign_keys=ON",
         "PRAGMA secure_delete=ON",
-        "PRAGMA busy_timeout=5000",
+        f"PRAGMA busy_timeout={_BUSY_MILLISECONDS}",
     ):
         cursor.execute(statement)
     cursor.close()

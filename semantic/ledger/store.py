@@ -50,8 +50,12 @@ class Store(Protocol):
         """How another process connects to the same database for questions, None where none can. It can be pickled."""
         ...
 
+    def leave_no_copies(self, connection: sa.Connection) -> None:
+        """Removes what is left of erasable values where they stood before the database moved them, as far as it can."""
+        ...
+
     def shred(self) -> None:
-        """Removes from its files what was deleted, as far as the database can."""
+        """Removes from its files what was deleted, as far as the database can. Raises `LedgerUnavailable` where it cannot now."""
         ...
 
     def close(self) -> None:

@@ -45,6 +45,17 @@ def hold_lock(pipe: Connection, path: Path) -> None:
             pipe.recv()
 
 
+def read_older_state(pipe: Connection, path: Path) -> None:
+    """Reads the ledger as it is now, until it is killed or told to end."""
+    ledger = Ledger.open(path)
+    with ledger.reading() as connection:
+        connection.exec_driver_sql("SELECT count(*) FROM records").scalar_one()
+        pipe.send("reading")
+        with suppress(EOFError):
+            pipe.recv()
+    ledger.close()
+
+
 def append_skewed(pipe: Connection, path: Path, name: str, skew: timedelta, count: int) -> None:
     """Appends with a clock that is wrong, a record each time it is told to."""
     ledger = Ledger(SkewedStore(SqliteStore(path), skew))

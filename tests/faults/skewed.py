@@ -43,6 +43,9 @@ class SkewedStore:
     def elsewhere(self) -> Callable[[], sa.Engine] | None:
         return self._store.elsewhere()
 
+    def leave_no_copies(self, connection: sa.Connection) -> None:
+        self._store.leave_no_copies(connection)
+
     def shred(self) -> None:
         self._store.shred()
 

@@ -75,6 +75,13 @@ def metric(name: str) -> MetricRead:
     )
 
 
+def test_what_is_not_found_is_told_in_the_docs() -> None:
+    told = (Path(__file__).parents[2] / "docs" / "reliability.md").read_text()
+    promised, not_promised = told.split("## What is not promised")
+    assert "not of those that change" in promised
+    assert [name for name in CHANGING if f"`{name}`" not in not_promised] == []
+
+
 @dataclass(frozen=True)
 class Sealed:
     """A ledger whose newest checkpoint is kept elsewhere, and how it is written to by somebody who does not go through it."""

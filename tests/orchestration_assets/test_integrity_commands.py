@@ -254,8 +254,32 @@ def test_what_stands_of_a_person_is_erased_and_the_record_says_so(
     assert command("erase", "jane doe", "--reason", "request 17") == 0
     assert "Erased 1 values of 1 records" in capsys.readouterr().err
     assert command("erase", "jane doe", "--reason", "request 17") == 0
-    assert "Erased 0 values" in capsys.readouterr().err
+    assert "Erased nothing: no value that can be erased holds this text" in capsys.readouterr().err
+    assert command("erase", "Zoë", "--reason", "as Zoe\u0308 asked") == 1
     assert command("verify") == 0
+
+
+def test_who_erases_beside_a_reader_is_told_to_do_it_again(
+    home: Path,
+    command: Command,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("semantic.ledger.sqlite_store.LOCK_TIMEOUT_SECONDS", 1)
+    ledger = Ledger.open(home / STATE_FOLDER / "ledger.db")
+    details = {"request": Erasable("orders of Jane Doe")}
+    ledger.append(Record(record_id="jane", kind=RecordKind.REFUSAL, details=details))
+    with ledger.reading() as connection:
+        connection.exec_driver_sql("SELECT count(*) FROM records").scalar_one()
+        assert command("erase", "jane doe", "--reason", "request 17") == 1
+        told = capsys.readouterr().err
+        assert "is gone from the record, and its bytes are still in" in told
+        assert "governed-agents sweep" in told
+        assert command("sweep") == 1
+    assert command("sweep") == 0
+    log = home / STATE_FOLDER / "ledger.db-wal"
+    assert log.stat().st_size == 0
+    ledger.close()
 
 
 def test_what_never_ended_is_closed(

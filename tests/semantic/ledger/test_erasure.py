@@ -4,6 +4,9 @@ import json
 import sys
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
+from unicodedata import normalize
 
 import pytest
 import sqlalchemy as sa
@@ -11,6 +14,7 @@ import sqlalchemy as sa
 from orchestration_assets.cli.app import main
 from semantic.answer import Refusal
 from semantic.ledger import ERASED, STATE_FOLDER, Erasable, Ledger, Record, RecordKind
+from semantic.ledger.erasable import forget_values_of
 from semantic.ledger.schema import records
 from semantic.open_snapshot import Fetched
 from semantic.snapshot import SnapshotStore
@@ -68,6 +72,59 @@ def test_the_body_holds_nothing_that_a_guess_can_be_checked_against(
     )
     assert first != second, "each value has a key of its own"
     assert JANE not in json.dumps(bodies)
+
+
+@pytest.mark.parametrize("kept", ["NFC", "NFD"])
+@pytest.mark.parametrize("asked", ["NFC", "NFD"])
+def test_a_name_is_found_however_its_letters_are_encoded(
+    tmp_path: Path, kept: Literal["NFC", "NFD"], asked: Literal["NFC", "NFD"]
+) -> None:
+    ledger = Ledger.open(tmp_path / "ledger.db")
+    ledger.append(refusal("a", f"for {normalize(kept, 'Zoë Müller-Ångström')}, please"))
+    assert ledger.erase("Zoe", by="x", reason="y") == (0, 0), "another name"
+    assert ledger.erase(normalize(asked, "ZOË MÜLLER-Å"), by="x", reason="y") == (1, 1)
+    ledger.close()
+
+
+def test_what_looks_like_a_digest_shows_and_forgets_no_value_of_another_record(
+    open_ledger: OpenLedger,
+) -> None:
+    """Whoever writes a record chooses what stands in it, and may know the digest in another one."""
+    ledger = open_ledger()
+    ledger.append(refusal("a", JANE))
+    with ledger.reading() as connection:
+        [digest] = connection.exec_driver_sql("SELECT digest FROM erasable_values").scalars()
+    looks_alike = {"erasable": digest}
+    details = {
+        "arguments": looks_alike,
+        "among others": [MappingProxyType(looks_alike), {"erasable": "short"}, {"x": looks_alike}],
+        "text": json.dumps(looks_alike, separators=(",", ":")),
+    }
+    mine = {"mine": Erasable({"of": looks_alike}), **details}
+    ledger.append(Record(record_id="probe", kind=RecordKind.TOOL_CALL, details=details))
+    ledger.append(Record(record_id="with one", kind=RecordKind.TOOL_CALL, details=mine))
+
+    def said(record_id: str) -> object:
+        body = ledger.body(record_id, RecordKind.TOOL_CALL)
+        return None if body is None else body["details"]
+
+    plain = {**details, "among others": [looks_alike, {"erasable": "short"}, {"x": looks_alike}]}
+    assert said("probe") == plain
+    assert said("with one") == {**plain, "mine": {"of": looks_alike}}
+    with ledger.transaction() as transaction:
+        bodies = transaction.connection.scalars(
+            sa.select(records.c.body).where(records.c.kind == RecordKind.TOOL_CALL.value)
+        )
+        forget_values_of(transaction.connection, bodies.all())
+    assert values_of(ledger, "a") == [JANE]
+    assert said("with one") == {**plain, "mine": ERASED}
+    assert ledger.verify().is_whole
+
+
+def test_a_metric_may_be_named_like_the_mark_of_a_digest(open_ledger: OpenLedger) -> None:
+    ledger, hashes = open_ledger(), {"erasable": "a" * 64}
+    assert ledger.record_definitions(hashes, by="ana", run_id=None) == ("erasable",)
+    assert ledger.record_definitions(hashes, by="ana", run_id=None) == ()
 
 
 def test_an_erased_value_stands_in_no_file(tmp_path: Path) -> None:
