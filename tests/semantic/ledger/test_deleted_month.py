@@ -208,6 +208,8 @@ def test_a_walk_that_a_deletion_overtook_is_walked_again(kept: Kept, folder: Pat
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Archive, "digest", overtaken)
+        # On SQLite the deletion would wait for the walk.
+        patch.setattr(Ledger, "shred", lambda _: None)
         assert kept.ledger.verify().is_whole
     other.ledger.close()
 
