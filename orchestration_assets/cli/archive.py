@@ -11,7 +11,15 @@ import typer
 from orchestration_assets.cli.output import print_json, print_table, say
 from orchestration_assets.cli.place import Place
 from semantic.errors import GovernedMetricsError
-from semantic.ledger import ArchivedMonth, Ledger, archive_until, archived_months, delete_month
+from semantic.ledger import (
+    ArchivedMonth,
+    Ledger,
+    archive_until,
+    archived_months,
+    deletable_month,
+    delete_month,
+    is_taken_away,
+)
 
 app = typer.Typer(
     name="archive",
@@ -33,6 +41,7 @@ def list_months(
     """The months that were moved out of the database, and those of them that were deleted."""
     ledger = Place.of(context).ledger
     months = archived_months(ledger)
+    begun = [item for item in months if item.deleted_at and not is_taken_away(ledger, item)]
     if as_json:
         print_json(
             {
@@ -41,8 +50,9 @@ def list_months(
                 "first": item.first,
                 "through": item.through,
                 "digest": item.digest,
-                "file": None if item.deleted_at else str(ledger.archive.path(item)),
+                "file": _file(ledger, item),
                 "deleted_at": item.deleted_at,
+                "is_taken_away": item.deleted_at is not None and item not in begun,
             }
             for item in months
         )
@@ -55,12 +65,16 @@ def list_months(
                 item.records,
                 item.first,
                 item.through,
-                None if item.deleted_at else ledger.archive.path(item),
+                _file(ledger, item),
                 (item.deleted_at or "")[:19].replace("T", " "),
             )
             for item in months
         ],
     )
+    for item in begun:
+        say(
+            f"{item.month}: not all of it is gone yet: `governed-agents archive delete {item.month}` goes on"
+        )
 
 
 @app.command()
@@ -101,7 +115,7 @@ def delete(
     """
     named, ledger = _month(month), Place.of(context).ledger
     if not yes:
-        _refuse_unless_archived(ledger, named)
+        deletable_month(ledger, named)
         raise GovernedMetricsError(
             f"What was read, refused and decided in {named} would be gone for good",
             hint="--yes says that this is meant",
@@ -115,13 +129,10 @@ def _say_moved(ledger: Ledger, months: Iterable[ArchivedMonth]) -> None:
         say(f"{item.month}: {item.records:,} records are in {ledger.archive.path(item)}")
 
 
-def _refuse_unless_archived(ledger: Ledger, month: str) -> None:
-    kept = [item.month for item in archived_months(ledger) if item.deleted_at is None]
-    if month not in kept:
-        raise GovernedMetricsError(
-            f"{month} is not archived, or was deleted",
-            hint=f"archived are {', '.join(kept) or 'no months yet'}",
-        )
+def _file(ledger: Ledger, month: ArchivedMonth) -> str | None:
+    """Where it is; None where it was deleted and is gone."""
+    path = ledger.archive.path(month)
+    return str(path) if month.deleted_at is None or path.exists() else None
 
 
 def _month(text: str) -> str:

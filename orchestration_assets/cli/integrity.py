@@ -8,6 +8,7 @@ import typer
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from orchestration_assets.cli.elsewhere import read_elsewhere, write_elsewhere, write_file
+from orchestration_assets.cli.names import unknown_read
 from orchestration_assets.cli.output import print_json, say
 from orchestration_assets.cli.place import Place
 from semantic.errors import GovernedMetricsError
@@ -85,9 +86,7 @@ def prove(
     place = Place.of(context)
     proofs = place.ledger.prove(read_id)
     if not proofs:
-        raise GovernedMetricsError(
-            f"No read {read_id!r} is on record", hint="`governed-agents reads` shows the ids"
-        )
+        raise unknown_read(read_id)
     for kind, text in proofs.items():
         path = to / f"{read_id}-{kind}{PROOF}"
         write_file(path, text)

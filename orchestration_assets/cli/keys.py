@@ -6,6 +6,7 @@ import typer
 
 from orchestration_assets.cli.output import say
 from orchestration_assets.cli.place import Place
+from semantic.keys import public_hex
 
 app = typer.Typer(
     name="keys",
@@ -19,7 +20,7 @@ app = typer.Typer(
 def list_keys(context: typer.Context) -> None:
     """Prints every public key of this record that is known here, the oldest first: give the newest to whoever checks proofs."""
     for key in Place.of(context).ledger.public_keys:
-        typer.echo(key.public_bytes_raw().hex())
+        typer.echo(public_hex(key))
 
 
 @app.command()

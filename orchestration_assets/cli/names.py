@@ -78,7 +78,12 @@ def known_read(place: Place, read_id: str) -> str:
     """A read on record."""
     if is_read_recorded(place.ledger, read_id):
         return read_id
-    raise GovernedMetricsError(
+    raise unknown_read(read_id)
+
+
+def unknown_read(read_id: str) -> GovernedMetricsError:
+    """That a read is not on record."""
+    return GovernedMetricsError(
         f"No read {read_id!r} is on record", hint="`governed-agents reads` shows the ids"
     )
 

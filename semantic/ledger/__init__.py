@@ -5,7 +5,7 @@ from semantic.ledger.asked_queries import AskedQuery, asked_queries
 from semantic.ledger.backup import backup_to
 from semantic.ledger.breakers import BreakerSettings
 from semantic.ledger.budgets import Budget, Charge, Unit
-from semantic.ledger.deletion import delete_month
+from semantic.ledger.deletion import deletable_month, delete_month, is_taken_away
 from semantic.ledger.erasable import ERASED, Erasable
 from semantic.ledger.exposure import MostExposed
 from semantic.ledger.finding import Finding, Harm
@@ -71,9 +71,11 @@ __all__ = [
     "asked_queries",
     "backup_to",
     "count_reads",
+    "deletable_month",
     "delete_month",
     "derived_id",
     "find_reads",
+    "is_taken_away",
     "new_read_id",
     "open_note",
     "read_page",

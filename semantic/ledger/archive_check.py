@@ -11,7 +11,7 @@ from semantic.ledger.archive import Archive, ArchivedMonth, month_of, said_of
 from semantic.ledger.finding import Finding, Harm, edited
 from semantic.ledger.record import RecordKind
 from semantic.ledger.schema import STAYS, archives, records
-from semantic.ledger.stretch import BODY, NOT_WRITTEN_HERE, look_through
+from semantic.ledger.stretch import BODY, NOT_WRITTEN_HERE, WHOLE, look_through
 from semantic.ledger.tiles import TILE, hashes_of, tiles_from
 from semantic.ledger.tombstone import Tombstone, tombstone_of
 from semantic.ledger.tree import leaf_hash
@@ -152,12 +152,11 @@ class ArchiveCheck:
 
     def _other_copies(self, rows: Sequence[_Row]) -> list[Finding]:
         """What the database still has of archived records is the same; and it has what should stay."""
-        columns = [BODY if column.name == "body" else column for column in records.c]
         between = records.c.seq.between(self._compared + 1, rows[-1][0])
         self._compared = rows[-1][0]
         kept = {
             row.seq: tuple(row)
-            for row in self._connection.execute(sa.select(*columns).where(between))
+            for row in self._connection.execute(sa.select(*WHOLE).where(between))
         }
         found = []
         for row in rows:
@@ -174,9 +173,8 @@ class ArchiveCheck:
 
     def _compare_what_stayed(self, month: ArchivedMonth, leaves: Sequence[bytes]) -> None:
         """What the database has of a deleted month is what its tombstone says that stays, as the tree holds it."""
-        columns = [BODY if column.name == "body" else column for column in records.c]
         rows = self._connection.execute(
-            sa.select(*columns)
+            sa.select(*WHOLE)
             .where(records.c.seq.between(month.first, month.through))
             .order_by(records.c.seq)
         ).all()
@@ -193,7 +191,7 @@ class ArchiveCheck:
         text = f"it should have stayed when {month.month} was deleted, and is missing"
         self.findings += [
             Finding(harm=Harm.DELETED, seq=seq, text=text)
-            for seq in stays.difference(row.seq for row in rows)
+            for seq in sorted(stays.difference(row.seq for row in rows))
         ]
 
     def _find(self, seq: int, text: str) -> None:

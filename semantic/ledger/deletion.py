@@ -9,6 +9,7 @@ from contextlib import suppress
 import sqlalchemy as sa
 
 from semantic.errors import GovernedMetricsError, LedgerUnavailable
+from semantic.keys import public_hex
 from semantic.ledger.archive import ArchivedMonth
 from semantic.ledger.chain import content_of
 from semantic.ledger.erasable import forget_values_of
@@ -31,7 +32,7 @@ def delete_month(ledger: Ledger, month: str, *, by: str, reason: str) -> Archive
     not the one that was written: which values are to be forgotten stands in it.
     """
     with ledger.archive.alone():
-        wanted = _deletable(ledger, month)
+        wanted = deletable_month(ledger, month)
         if wanted.deleted_at is None:
             ledger.archive.refuse_another(wanted)
             _say_deleted(ledger, wanted, by=by, why=reason)
@@ -42,16 +43,8 @@ def delete_month(ledger: Ledger, month: str, *, by: str, reason: str) -> Archive
     return wanted
 
 
-def is_taken_away(ledger: Ledger, month: ArchivedMonth) -> bool:
-    """Whether nothing is left of a month that was deleted but what stays."""
-    return not (
-        ledger.archive.path(month).exists()
-        or has_rows(ledger, records, _GOES, until=month.through)
-        or has_rows(ledger, reads, sa.true(), until=month.through)
-    )
-
-
-def _deletable(ledger: Ledger, month: str) -> ArchivedMonth:
+def deletable_month(ledger: Ledger, month: str) -> ArchivedMonth:
+    """The month that `delete_month` would delete. Raises `GovernedMetricsError` where it would not."""
     with ledger.reading() as connection:
         months = ledger.archive.months(connection)
     wanted = next((item for item in months if item.month == month), None)
@@ -68,6 +61,15 @@ def _deletable(ledger: Ledger, month: str) -> ArchivedMonth:
             f"{month} cannot be deleted before {first.month}", hint="delete the oldest month first"
         )
     return wanted
+
+
+def is_taken_away(ledger: Ledger, month: ArchivedMonth) -> bool:
+    """Whether nothing is left of a month that was deleted but what stays."""
+    return not (
+        ledger.archive.path(month).exists()
+        or has_rows(ledger, records, _GOES, until=month.through)
+        or has_rows(ledger, reads, sa.true(), until=month.through)
+    )
 
 
 def _is_deleted(ledger: Ledger, month: ArchivedMonth) -> bool:
@@ -101,7 +103,7 @@ def _say_deleted(ledger: Ledger, month: ArchivedMonth, *, by: str, why: str) -> 
 
 def _refuse_without_tombstone(ledger: Ledger, month: ArchivedMonth) -> None:
     """Somebody else may have written that a month was deleted."""
-    known = {key.public_bytes_raw().hex() for key in ledger.public_keys}
+    known = set(map(public_hex, ledger.public_keys))
     with ledger.reading() as connection:
         bodies: Iterable[bytes] = connection.execute(
             sa.select(records.c.body).where(records.c.kind == RecordKind.TOMBSTONE.value)

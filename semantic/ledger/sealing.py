@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from semantic.errors import LedgerUnavailable
+from semantic.keys import hex_of
 from semantic.ledger.newest import newest_content
 from semantic.ledger.note import Checkpoint
 from semantic.ledger.record import Record, RecordKind, uuid7
@@ -108,7 +109,7 @@ def seal(
         note=checkpoint.signed(key),
         size=size,
         through=through,
-        key=key.public_key().public_bytes_raw().hex(),
+        key=hex_of(key),
         voucher=voucher.hex() if voucher else None,
     )
     details = {name: value for name, value in asdict(made).items() if value is not None}

@@ -6,6 +6,7 @@ from typing import Protocol, TypeVar
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from semantic.keys import public_hex
 from semantic.ledger.note import Checkpoint, NoteError, open_note
 from semantic.ledger.sealing import Seal
 
@@ -73,4 +74,4 @@ def _public(key: str) -> Ed25519PublicKey:
 
 
 def _promise(key: Ed25519PublicKey) -> bytes:
-    return f"governed-agents/key/1\n{key.public_bytes_raw().hex()}\n".encode()
+    return f"governed-agents/key/1\n{public_hex(key)}\n".encode()

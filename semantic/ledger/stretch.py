@@ -17,6 +17,8 @@ from semantic.ledger.schema import records
 NOT_WRITTEN_HERE = (ValueError, TypeError, KeyError, AttributeError, OverflowError)
 # A forger may have left a text where bytes belong.
 BODY = sa.cast(records.c.body, sa.LargeBinary).label("body")
+# A record as it is written, whoever wrote it.
+WHOLE = [BODY if column.name == "body" else column for column in records.c]
 # After one number and until another.
 Part = tuple[int, int]
 _REPEATED = itemgetter("id", "kind", "reader", "acting_for", "run_id", "root_run_id", "reason")
@@ -71,9 +73,8 @@ def parts_of(connection: sa.Connection, after: int | None, at_once: int) -> Iter
 def stretch_between(connection: sa.Connection, part: Part) -> Stretch:
     """Looks through the records of a part in the database."""
     after, until = part
-    columns = [BODY if column.name == "body" else column for column in records.c]
     rows = connection.execute(
-        sa.select(*columns)
+        sa.select(*WHOLE)
         .where(records.c.seq > after, records.c.seq <= until)
         .order_by(records.c.seq)
     )

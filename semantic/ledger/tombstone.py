@@ -8,6 +8,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from semantic.canonical import canonical_json
+from semantic.keys import hex_of
 from semantic.ledger.archive import ArchivedMonth, month_of, said_of
 
 
@@ -25,8 +26,7 @@ class Tombstone:
 
     def signed(self, key: Ed25519PrivateKey) -> dict[str, Any]:
         """The details of its record."""
-        public = key.public_key().public_bytes_raw().hex()
-        return self._said() | {"key": public, "signature": key.sign(self._text()).hex()}
+        return self._said() | {"key": hex_of(key), "signature": key.sign(self._text()).hex()}
 
     def _said(self) -> dict[str, Any]:
         return said_of(self.month) | {"by": self.by, "why": self.why, "stays": list(self.stays)}

@@ -331,7 +331,7 @@ def test_months_are_moved_listed_and_deleted(
     assert command("archive", "delete", "foo", "--reason", "old") == 2
     assert "'foo' is not a month; write it like 2026-09" in capsys.readouterr().err
     assert command("archive", "delete", "2026-09", "--reason", "old") == 1
-    assert "2026-09 is not archived, or was deleted" in capsys.readouterr().err
+    assert "2026-09 is not archived" in capsys.readouterr().err
     assert command("reads", "--read", json.loads(one)[0]["read_id"], "--json") == 0
     assert capsys.readouterr() == (one, "")
     assert command("archive", "delete", "2026-09", "--reason", "old", "--yes") == 1
@@ -339,13 +339,23 @@ def test_months_are_moved_listed_and_deleted(
     assert command("archive", "delete", "2026-10", "--reason", "old", "--yes") == 0
     assert "2026-10: 601 records are deleted" in capsys.readouterr().err
     assert command("archive", "list") == 0
-    assert "2026-10" in capsys.readouterr().out
+    told = capsys.readouterr()
+    assert ("2026-10" in told.out, told.err) == (True, "")
+    back = Path(shutil.copy(to / "archive" / "2026-10.parquet", listed["file"]))
+    assert command("archive", "list") == 0
+    assert "2026-10: not all of it is gone yet" in capsys.readouterr().err
+    assert command("archive", "delete", "2026-10", "--reason", "old") == 1
+    assert "in 2026-10 would be gone for good" in capsys.readouterr().err
+    assert command("archive", "delete", "2026-10", "--reason", "old", "--yes") == 0
+    assert not back.exists()
+    assert command("archive", "list", "--json") == 0
+    assert json.loads(capsys.readouterr().out)[0]["is_taken_away"]
     assert command("reads", "--json") == 0
     told = capsys.readouterr()
     assert json.loads(told.out) == []
     assert "Records of 2026-10 were deleted: `governed-agents archive list` says when." in told.err
     assert command("archive", "delete", "2026-10", "--reason", "old") == 1
-    assert "hint: archived are no months yet" in capsys.readouterr().err
+    assert "2026-10 was deleted at" in capsys.readouterr().err
     for asked, is_said in [
         (("--since", "2026-10-31T23:59"), True),
         (("--until", "2026-10-01T00:01", "--by", "metric"), True),
