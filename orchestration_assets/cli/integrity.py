@@ -15,6 +15,8 @@ from semantic.errors import GovernedMetricsError
 from semantic.ledger import Checkpoint, Verified, open_note
 
 PROOF = ".tlog-proof"
+# Another exit code than that of a command which could not look.
+NOT_WHOLE = 3
 
 
 def verify(
@@ -33,7 +35,7 @@ def verify(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One object.")] = False,
 ) -> None:
-    """Walks the whole record and says whether anything in it was changed, and where first. Exits 1 where it was.
+    """Walks the whole record and says whether anything in it was changed, and where first. Exits 3 where it was.
 
     Example: governed-agents verify --against last-month.checkpoint
     """
@@ -46,7 +48,7 @@ def verify(
     else:
         _print(found, checkpoint)
     if not found.is_whole:
-        raise typer.Exit(1)
+        raise typer.Exit(NOT_WHOLE)
 
 
 def checkpoint(
