@@ -27,7 +27,9 @@ class Usage:
 
 @dataclass(frozen=True, kw_only=True)
 class AgentRun:
-    """A finished run. `decision_id` is that of the decision's record; `seconds` is wall-clock; `is_scripted` is True where no language model took part."""
+    """A finished run. `decision_id` is that of the decision's record; `seconds` is wall-clock; `is_scripted` is True where no language
+    model took part.
+    """
 
     agent: str
     definition_hash: str

@@ -38,8 +38,8 @@ def build_governed_snapshot(
     """The snapshot asset below the dbt models that metrics are built from.
 
     It is in a group of its own: Dagster takes a dependency that nobody defines for an asset of the same name and group, and a metric may
-    have the name of its model. `warehouse` is called when the asset runs, and names the DuckDB file that dbt built. The asset publishes the policy that it
-    runs with: it belongs to those who own the policy.
+    have the name of its model. `warehouse` is called when the asset runs, and names the DuckDB file that dbt built. The asset publishes
+    the policy that it runs with: it belongs to those who own the policy.
     """
 
     @dg.asset(

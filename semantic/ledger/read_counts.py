@@ -63,7 +63,8 @@ def count_reads(ledger: Ledger, question: ReadQuestion, by: Sequence[Key]) -> li
     """The counts, in the order of what they are by; what is not known comes last.
 
     By a period, those without reads are there too: between the first and the last one with any, and from `since` and up to
-    `until` where the question has them. Raises `LedgerUnavailable`, and `QuestionError` where that makes too many, or no time is from `since` to `until`.
+    `until` where the question has them. Raises `LedgerUnavailable`, and `QuestionError` where that makes too many, or no time is from
+    `since` to `until`.
     """
     periods = [key for key in by if isinstance(key, Period)]
     if len(periods) > 1:

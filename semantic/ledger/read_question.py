@@ -27,7 +27,8 @@ class ReadQuestion:
     `agent` is who read and `acting_for` on whose behalf; `reader` is either of the two. `relation` and `dbt_model` are what
     a read scanned, `dimension` what it grouped or filtered by. `run` is a run id or the beginning of one, of a run or of the first of its
     retries. `decision` keeps the reads that a decision rests on. `version` is a data version or the beginning of one, or a definition hash.
-    `since` is included, `until` is not, and comes after it. `covering` keeps the reads whose data included that day; `without_agent` leaves one agent out.
+    `since` is included, `until` is not, and comes after it. `covering` keeps the reads whose data included that day; `without_agent`
+    leaves one agent out.
     """
 
     metric: Names = None

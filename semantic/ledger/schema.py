@@ -5,9 +5,9 @@ hashed; the other columns repeat parts of it for look-ups. `tiles` keep hashes o
 
 `archives` says which records were moved into files, and only these can be deleted.
 
-`reads` and `scopes` are an index of what bodies say, and `verify` compares them. Of a read only its end can be added. `agents` is a registry, and the newest definition of
-an agent replaces the one before. `spending`, `reservations` and `breakers` change with every transaction that concerns them, and from
-`erasable_values` what is asked for is deleted.
+`reads` and `scopes` are an index of what bodies say, and `verify` compares them. Of a read only its end can be added. `agents` is a
+registry, and the newest definition of an agent replaces the one before. `spending`, `reservations` and `breakers` change with every
+transaction that concerns them, and from `erasable_values` what is asked for is deleted.
 """
 
 from collections.abc import Iterable

@@ -58,7 +58,9 @@ def look_through(rows: Iterable[Sequence[Any]], indexed: Indexed) -> Stretch:
 
 
 def parts_of(connection: sa.Connection, after: int | None, at_once: int) -> Iterator[Part]:
-    """Parts that the records in the database with numbers after one come in, so many numbers each. Where there are none for long, neither are parts."""
+    """Parts that the records in the database with numbers after one come in, so many numbers each. Where there are none for long, neither
+    are parts.
+    """
     newest: int = connection.execute(sa.select(sa.func.max(records.c.seq))).scalar_one()
     next_one = sa.select(sa.func.min(records.c.seq))
     while True:

@@ -14,10 +14,11 @@ from semantic.ledger.transaction import Transaction
 
 
 def sweep(transaction: Transaction, *, older_than: float, through: int = 0) -> tuple[str, ...]:
-    """Gives each read that has been open for so many seconds, or began in a record `through` this one, and whatever holds a reservation that ran out, an outcome: indeterminate.
+    """Gives an outcome, indeterminate, to each read that has been open for so many seconds or began in a record `through` this one, and to
+    whatever holds a reservation that ran out.
 
-    Returns their ids, and removes what no budget counts any more. Nobody may write beside this transaction. Who comes back after this is told that another outcome is on record,
-    and releases nothing.
+    Returns their ids, and removes what no budget counts any more. Nobody may write beside this transaction. Who comes back after this is
+    told that another outcome is on record, and releases nothing.
     """
     connection = transaction.connection
     found = unfinished(connection, transaction.at, older_than, through)
@@ -38,7 +39,9 @@ def is_clean(connection: sa.Connection, at: str, older_than: float, through: int
 def unfinished(
     connection: sa.Connection, at: str, older_than: float, through: int = 0
 ) -> Sequence[sa.Row[tuple[str, bytes]]]:
-    """What began so many seconds before a moment, or in a record `through` this one, or holds a reservation that ran out, and has no outcome: ids and bodies."""
+    """Ids and bodies of what has no outcome and began so many seconds before a moment, or in a record `through` this one, or holds a
+    reservation that ran out.
+    """
     begun = sa.union(
         sa.select(reads.c.read_id).where(
             reads.c.outcome == ReadOutcome.OPEN.value,

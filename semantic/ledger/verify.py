@@ -71,7 +71,8 @@ def verify(
     at_once: int = AT_ONCE,
     look: Look | None = None,
 ) -> Verified:
-    """Walks all records, so many `at_once`, those in the archive first. `against` is a checkpoint that was kept elsewhere; its signature has been checked.
+    """Walks all records, so many `at_once`, those in the archive first. `against` is a checkpoint that was kept elsewhere; its signature
+    has been checked.
 
     `highest_number` is that of the last record ever written, 0 where it is not known. `look` looks through parts of what is in the database, by
     default one after the other on this connection.
