@@ -119,12 +119,14 @@ def _refuse_without_tombstone(ledger: Ledger, month: ArchivedMonth) -> None:
 
 
 def _take_away(ledger: Ledger, month: ArchivedMonth) -> None:
-    """Deletes what goes of a month that has a tombstone."""
+    """Deletes what goes of a month that has a tombstone. Its file goes last: which values are to be forgotten stands in it, and as long as it
+    is there the deletion has not ended.
+    """
     if ledger.archive.path(month).exists():
         for rows in ledger.archive.rows(month, AT_ONCE):
             with ledger.transaction() as transaction:
                 forget_values_of(transaction.connection, (row[BODY] for row in rows))
-        ledger.shred()
-        ledger.archive.delete(month)
     delete_rows(ledger, records, _GOES, until=month.through)
     delete_rows(ledger, reads, sa.true(), until=month.through)
+    ledger.shred()
+    ledger.archive.delete(month)

@@ -330,9 +330,10 @@ class Ledger:
         return self._store.now(connection)
 
     def shred(self) -> None:
-        """Removes from the files of the database what was deleted, as far as it can. Raises `LedgerUnavailable` where it cannot now."""
-        with self.transaction() as transaction:
-            self._store.leave_no_copies(transaction.connection)
+        """Removes from the files of the database everything that was deleted, as far as it can. Raises `LedgerUnavailable` where it cannot
+        now.
+        """
+        self._store.write_anew()
         self._store.shred()
 
     @contextmanager

@@ -97,6 +97,9 @@ class PostgresStore:
     def leave_no_copies(self, connection: sa.Connection) -> None:
         """Nothing: Postgres removes deleted rows when it vacuums."""
 
+    def write_anew(self) -> None:
+        """Nothing: Postgres removes deleted rows when it vacuums."""
+
     def shred(self) -> None:
         """Nothing: Postgres removes deleted rows when it vacuums."""
 

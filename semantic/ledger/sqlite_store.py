@@ -138,6 +138,20 @@ class SqliteStore:
                 )
             time.sleep(_BETWEEN_EMPTYING_SECONDS)
 
+    def write_anew(self) -> None:
+        """Writes the whole database anew: where SQLite moved rows to even out its pages, something of them is left that it overwrites with
+        nothing. Takes room for a second one, and nobody writes meanwhile. Raises `LedgerUnavailable`.
+        """
+        if self.path is None:
+            return
+        with (
+            translated(self.name),
+            self._exclusive(),
+            self._noticing_failed_syncs(),
+            self._outside_transactions() as connection,
+        ):
+            execute(connection, "VACUUM")
+
     def close(self) -> None:
         """Closes the file. Other processes may still have it open."""
         with self._exclusive():

@@ -58,6 +58,10 @@ class Store(Protocol):
         """Removes from its files what was deleted, as far as the database can. Raises `LedgerUnavailable` where it cannot now."""
         ...
 
+    def write_anew(self) -> None:
+        """Writes the whole database anew, with nothing in it of what was deleted, as far as the database can. Raises `LedgerUnavailable`."""
+        ...
+
     def close(self) -> None:
         """Closes the database here. Other processes may still have it open."""
         ...

@@ -1,6 +1,8 @@
 """A month that is deleted leaves a signed tombstone, and what stays of it is held to what that says."""
 
+import random
 import sqlite3
+import uuid
 from contextlib import closing
 from pathlib import Path
 
@@ -11,6 +13,8 @@ from semantic.errors import GovernedMetricsError, LedgerUnavailable
 from semantic.ledger import (
     Harm,
     Ledger,
+    MetricRead,
+    ReadContext,
     ReadQuestion,
     Record,
     RecordKind,
@@ -21,7 +25,16 @@ from semantic.ledger import (
 )
 from semantic.ledger.archive import Archive, said_of
 from semantic.ledger.tombstone import Tombstone
-from tests.semantic.ledger.months import KEY, READS, Kept, append, months_of, opened, records_of
+from tests.semantic.ledger.months import (
+    KEY,
+    READS,
+    Kept,
+    append,
+    months_of,
+    opened,
+    others,
+    records_of,
+)
 
 
 def test_a_deleted_month_leaves_a_signed_tombstone(on_each_store: Kept, folder: Path) -> None:
@@ -113,6 +126,38 @@ def test_what_was_left_unfinished_does_not_outlive_its_month(kept: Kept, folder:
         (left / "2026-07.parquet").write_text("jane of 2026-07")
         act()
         assert not left.exists()
+
+
+def test_nothing_of_a_deleted_month_is_left_on_pages_that_sqlite_evened_out(
+    kept: Kept, folder: Path
+) -> None:
+    chance = random.Random(3)
+    gone = [str(uuid.UUID(int=chance.getrandbits(128))) for _ in range(400)]
+    kept.store.at = "2026-10-02T00:00:00.000Z"
+    for start in range(0, len(gone), 20):
+        some = gone[start : start + 20]
+        append(kept, *(_read(read_id, chance) for read_id in some))
+        append(kept, *(Record(record_id=item, kind=RecordKind.OUTCOME) for item in some))
+    kept.store.at = "2026-11-20T00:00:00.000Z"
+    append(kept, *others("much later", 256))
+    archive_until(kept.ledger, "2026-10", by="ana")
+    for month in ("2026-07", "2026-08", "2026-09", "2026-10"):
+        delete_month(kept.ledger, month, by="ana", reason="it is old")
+    assert kept.ledger.verify().is_whole
+    left = b"".join(path.read_bytes() for path in folder.iterdir() if path.is_file())
+    assert [read_id for read_id in gone if read_id.encode() in left] == []
+
+
+def _read(read_id: str, chance: random.Random) -> Record:
+    return Record(
+        record_id=read_id,
+        kind=RecordKind.INTENT,
+        reader=f"agent {chance.randrange(7)}",
+        acting_for=f"person {chance.randrange(99)}",
+        context=ReadContext(run_id=str(uuid.UUID(int=chance.getrandbits(128)))),
+        metrics=(MetricRead(metric=f"metric {chance.randrange(40)}", data_version="v1"),),
+        details={"text": "x" * chance.randrange(200, 1_500)},
+    )
 
 
 def test_one_at_a_time_moves_or_deletes(kept: Kept, folder: Path) -> None:
