@@ -9,7 +9,10 @@ from semantic.pattern import matches_any
 
 
 class Per(StrEnum):
-    """Whose spending is counted together: that of each reader, team, run with its retries, or metric, or that of all."""
+    """Whose spending is counted together: that of each reader, team, run with its retries, or metric, or that of all.
+
+    A reader without a team counts by itself, and so does a read outside any run.
+    """
 
     READER = "reader"
     TEAM = "team"
@@ -47,16 +50,24 @@ class BudgetRule:
         whom = [name for name in readers if matches_any(name, self.readers)]
         if not names or not whom:
             return
-        for unit, limit in self.limits.items():
+        for unit in self.limits:
             amount = most(unit)
             if amount is None:
                 continue
             for whose in self._whose(whom, team, context, names):
-                name = f"{self.name}: {whose}" if whose else self.name
-                yield Charge(
-                    budget=Budget(name=name, unit=unit, limit=limit, seconds=self.seconds),
-                    most=amount,
-                )
+                yield self._charge(unit, amount, whose)
+
+    def _charge(self, unit: Unit, most: int, whose: str | None) -> Charge:
+        """What is taken from the share of somebody; with None, of this read alone."""
+        limit = self.limits[unit]
+        if whose is None:
+            name = f"{self.name}: a read outside any run"
+            return Charge(
+                budget=Budget(name=name, unit=unit, limit=limit), most=most, is_alone=True
+            )
+        name = f"{self.name}: {whose}" if whose else self.name
+        budget = Budget(name=name, unit=unit, limit=limit, seconds=self.seconds)
+        return Charge(budget=budget, most=most)
 
     def _whose(
         self,
@@ -64,15 +75,14 @@ class BudgetRule:
         team: str | None,
         context: ReadContext,
         metrics: Sequence[str],
-    ) -> Iterable[str]:
+    ) -> Iterable[str | None]:
         match self.per:
             case Per.READER:
                 return readers
             case Per.TEAM:
-                return [team] if team else []
+                return [team] if team else [f"{reader} without a team" for reader in readers]
             case Per.RUN:
-                run = context.root_run_id or context.run_id
-                return [run] if run else []
+                return [context.root_run_id or context.run_id or None]
             case Per.METRIC:
                 return metrics
             case Per.ALL:

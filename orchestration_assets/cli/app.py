@@ -51,5 +51,6 @@ def main() -> None:
     try:
         app()
     except GovernedMetricsError as error:
-        say(f"error: {error}")
+        for line in (f"error: {error}", *getattr(error, "__notes__", ())):
+            say(line)
         sys.exit(1)

@@ -9,11 +9,21 @@ from semantic.ledger.moment import as_recorded
 
 def say_deleted(ledger: Ledger, *, since: datetime | None, until: datetime | None = None) -> None:
     """Says which months from a time until another were deleted; nothing where none was."""
+    note = note_of_deleted(ledger, since=since, until=until)
+    if note:
+        say(note)
+
+
+def note_of_deleted(
+    ledger: Ledger, *, since: datetime | None = None, until: datetime | None = None
+) -> str | None:
+    """Which months from a time until another were deleted, as a line for people, or None where none was."""
     found = [item for item in archived_months(ledger) if _is_meant(item, since, until)]
-    if found:
-        first, last = found[0].month, found[-1].month
-        months = first if first == last else f"{first} to {last}"
-        say(f"Records of {months} were deleted: `governed-agents archive list` says when.")
+    if not found:
+        return None
+    first, last = found[0].month, found[-1].month
+    months = first if first == last else f"{first} to {last}"
+    return f"Records of {months} were deleted: `governed-agents archive list` says when."
 
 
 def _is_meant(month: ArchivedMonth, since: datetime | None, until: datetime | None) -> bool:

@@ -88,7 +88,7 @@ def prove(
     place = Place.of(context)
     proofs = place.ledger.prove(read_id)
     if not proofs:
-        raise unknown_read(read_id)
+        raise unknown_read(place, read_id)
     for kind, text in proofs.items():
         path = to / f"{read_id}-{kind}{PROOF}"
         write_file(path, text)

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
+from orchestration_assets.cli.deleted import note_of_deleted
 from orchestration_assets.cli.place import Place
 from semantic.answer import Reason
 from semantic.errors import (
@@ -56,7 +57,8 @@ def known_run(place: Place, run: str) -> str:
     if is_run_recorded(place.ledger, run):
         return run
     alike = runs_like(place.ledger, run)
-    raise GovernedMetricsError(
+    raise _not_on_record(
+        place,
         f"No read of a run {run!r} is on record",
         hint=f"did you mean {listed(alike)}?"
         if alike
@@ -68,7 +70,8 @@ def known_decision(place: Place, decision: str) -> str:
     """A decision on record."""
     if is_decision_recorded(place.ledger, decision):
         return decision
-    raise GovernedMetricsError(
+    raise _not_on_record(
+        place,
         f"No decision {decision!r} is on record",
         hint=did_you_mean(decision, newest_decisions(place.ledger)),
     )
@@ -78,13 +81,13 @@ def known_read(place: Place, read_id: str) -> str:
     """A read on record."""
     if is_read_recorded(place.ledger, read_id):
         return read_id
-    raise unknown_read(read_id)
+    raise unknown_read(place, read_id)
 
 
-def unknown_read(read_id: str) -> GovernedMetricsError:
+def unknown_read(place: Place, read_id: str) -> GovernedMetricsError:
     """That a read is not on record."""
-    return GovernedMetricsError(
-        f"No read {read_id!r} is on record", hint="`governed-agents reads` shows the ids"
+    return _not_on_record(
+        place, f"No read {read_id!r} is on record", hint="`governed-agents reads` shows the ids"
     )
 
 
@@ -95,7 +98,8 @@ def known_version(place: Place, version: str) -> str:
     if any(published.startswith(version) for published in _published_versions(place)):
         return version
     alike = versions_like(place.ledger, version)
-    raise GovernedMetricsError(
+    raise _not_on_record(
+        place,
         f"No read at a data version or definition {version!r} is on record",
         hint=f"did you mean {listed(alike)}?"
         if alike
@@ -145,10 +149,20 @@ def _meant(place: Place, what: Named, text: str) -> list[str]:
         return found or [text]
     known = on_record | exists_now
     near = {_short(name, what): name for name in known} | {name: name for name in known}
-    raise GovernedMetricsError(
+    raise _not_on_record(
+        place,
         f"There is no {_CALLED[what]} {text!r}, and no read of one",
         hint=did_you_mean(text, near) or _some_of(known),
     )
+
+
+def _not_on_record(place: Place, message: str, *, hint: str | None) -> GovernedMetricsError:
+    """The error that says so, with a note where months were deleted that may have had it."""
+    error = GovernedMetricsError(message, hint=hint)
+    note = note_of_deleted(place.ledger)
+    if note:
+        error.add_note(note)
+    return error
 
 
 def _published(place: Place, what: Named) -> set[str]:

@@ -27,11 +27,12 @@ from orchestration_assets.cli.names import (
     meant,
 )
 from orchestration_assets.cli.output import say
+from orchestration_assets.cli.pages import AfterOption, LimitOption, SortOption, most_shown, page_of
 from orchestration_assets.cli.place import Place
 from orchestration_assets.cli.read_counts import (
     MEASURES,
     count_columns,
-    counts_page,
+    default_order,
     keys_named,
     plain_count,
 )
@@ -47,7 +48,6 @@ from semantic.ledger import (
 from semantic.ledger.recorded_names import Named
 from semantic.policy import REFRESH
 
-SHOWN = 50
 COLUMNS = {
     "read_id": Holds.TEXT,
     "at": Holds.MOMENT,
@@ -120,13 +120,9 @@ def reads(
     by: Annotated[
         Several, typer.Option(help="Count them by this: metric,day. Hours to years give trends.")
     ] = None,
-    sort: Annotated[
-        str | None, typer.Option(help="By this column; -rows for the largest first.")
-    ] = None,
-    limit: Annotated[int | None, typer.Option(help="At most so many.", min=1)] = None,
-    after: Annotated[
-        str | None, typer.Option(help="The next page, by what the last one said.")
-    ] = None,
+    sort: SortOption = None,
+    limit: LimitOption = None,
+    after: AfterOption = None,
     form: FormatOption = None,
     as_json: JsonOption = False,
     to: ToOption = None,
@@ -164,7 +160,7 @@ def reads(
         covering=parse_day(covering) if covering else None,
         without_agent=None if everything or REFRESH in (agent or ()) else REFRESH,
     )
-    limit = limit or (SHOWN if chosen is Format.TABLE and to is None else None)
+    limit = most_shown(limit, chosen, to)
     if by:
         answer, next_page = _counts(place, question, by, sort=sort, limit=limit, after=after)
     else:
@@ -222,15 +218,28 @@ def _counts(
     after: str | None,
 ) -> tuple[Answer, str | None]:
     keys = keys_named(by)
-    counts = count_reads(place.ledger, question, keys)
-    shown, next_page = counts_page(counts, keys, sort=sort, limit=limit, after=after)
+    columns = count_columns(keys)
+    shown, next_page = page_of(
+        [plain_count(count) for count in count_reads(place.ledger, question, keys)],
+        columns,
+        keys,
+        sort=sort or default_order(keys),
+        limit=limit,
+        after=after,
+    )
     answer = Answer(
-        columns=count_columns(keys),
-        rows=[plain_count(count) for count in shown],
+        columns=columns,
+        rows=shown,
         heads=[*keys, *(name if name != "last_at" else "last (UTC)" for name in MEASURES)],
         lines=[
-            (*count.by.values(), count.reads, count.refused, count.rows, _moment(count.last_at))
-            for count in shown
+            (
+                *(row[key] for key in keys),
+                row["reads"],
+                row["refused"],
+                row["rows"],
+                _moment(row["last_at"]),
+            )
+            for row in shown
         ],
     )
     return answer, next_page

@@ -17,6 +17,7 @@ from orchestration_assets.cli.formats import (
 )
 from orchestration_assets.cli.names import named_readers
 from orchestration_assets.cli.output import say
+from orchestration_assets.cli.pages import AfterOption, LimitOption, SortOption, most_shown, page_of
 from orchestration_assets.cli.place import Place
 from semantic.errors import GovernedMetricsError, did_you_mean
 from semantic.ledger import unused_grants
@@ -37,44 +38,48 @@ def unused(
     agent: Annotated[
         list[str] | None, typer.Option(help="Of this reader; may be repeated.")
     ] = None,
+    sort: SortOption = None,
+    limit: LimitOption = None,
+    after: AfterOption = None,
     form: FormatOption = None,
     as_json: JsonOption = False,
     to: ToOption = None,
 ) -> None:
     """What the published policy grants each agent and named reader, and it did not read for a time: a grant that may be withdrawn.
 
-    Example: governed-agents unused --days 30
+    Example: governed-agents unused --days 30 --sort last_asked_at
     """
     place = Place.of(context)
     chosen = chosen_format(form, as_json=as_json, to=to)
     granted = _granted(place, agent or [])
     since = datetime.now(UTC) - timedelta(days=days)
     found = unused_grants(place.ledger, granted, since=since, without_agent=REFRESH)
+    shown, next_page = page_of(
+        [{name: getattr(item, name) for name in COLUMNS} for item in found],
+        COLUMNS,
+        ("reader", "metric"),
+        sort=sort,
+        limit=most_shown(limit, chosen, to),
+        after=after,
+    )
     answer = Answer(
         columns=COLUMNS,
-        rows=[
-            {
-                "reader": item.reader,
-                "metric": item.metric,
-                "is_never_read": item.is_never_read,
-                "last_read_at": item.last_read_at,
-                "last_asked_at": item.last_asked_at,
-            }
-            for item in found
-        ],
+        rows=shown,
         heads=["reader", "metric", "last read (UTC)", "last asked for (UTC)"],
         lines=[
             (
-                item.reader,
-                item.metric,
-                _moment(item.last_read_at) or "never",
-                _moment(item.last_asked_at),
+                row["reader"],
+                row["metric"],
+                _moment(row["last_read_at"]) or "never",
+                _moment(row["last_asked_at"]),
             )
-            for item in found
+            for row in shown
         ],
     )
     give(answer, chosen, to)
     say_deleted(place.ledger, since=since)
+    if next_page:
+        say(f"There are more: --after {next_page}")
     grants = sum(map(len, granted.values()))
     say(f"{len(found):,} of {grants:,} grants were not used in the last {days} days.")
 

@@ -77,10 +77,11 @@ class Budget:
 
 @dataclass(frozen=True, kw_only=True)
 class Charge:
-    """The most that something may take from a budget."""
+    """The most that something may take from a budget. One that `is_alone` in its budget is held to the limit, and nothing is kept of it."""
 
     budget: Budget
     most: int
+    is_alone: bool = False
 
 
 _SPENT = sa.select(sa.func.coalesce(sa.func.sum(spending.c.amount), 0)).where(
@@ -106,7 +107,10 @@ def reserve(
 ) -> None:
     """Takes all of these from their budgets until a moment. Raises `BudgetSpent`; what was taken before that is to be rolled back."""
     for charge in sorted(charges, key=lambda item: item.budget.line):
-        _take(connection, record_id, charge, at, until)
+        if charge.is_alone:
+            _hold(charge)
+        else:
+            _take(connection, record_id, charge, at, until)
 
 
 def settle(connection: sa.Connection, record_id: str, spent: Mapping[Unit, int]) -> None:
@@ -137,6 +141,11 @@ def spent(connection: sa.Connection, budget: Budget, at: str) -> int:
     moment = since_1970(at)
     values = {"line": budget.line, "first": budget.first_slice(moment)}
     return int(connection.execute(_SPENT, values).scalar_one())
+
+
+def _hold(charge: Charge) -> None:
+    if charge.most > charge.budget.limit:
+        raise BudgetSpent(_refusal(charge, 0), hint=_hint(charge.budget))
 
 
 def _take(connection: sa.Connection, record_id: str, charge: Charge, at: str, until: str) -> None:

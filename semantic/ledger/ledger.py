@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from semantic.canonical import canonical_json
-from semantic.errors import SourceUnavailable
+from semantic.errors import BudgetSpent, SourceUnavailable
 from semantic.keys import GivenKey, SigningKeys
 from semantic.ledger.archive import Archive
 from semantic.ledger.breakers import Breakers, BreakerSettings
@@ -108,9 +108,16 @@ class Ledger:
     def append(self, record: Record, terms: Terms | None = None) -> bool:
         """Writes a record durably, on its terms. Returns whether it did: one with the same id and kind may be there already, and stays.
 
-        Raises what its terms raise: `PolicyNotCurrent`, `BudgetSpent`, `SourceUnavailable`.
+        Raises what its terms raise: `PolicyNotCurrent`, `BudgetSpent`, `SourceUnavailable`. Before a budget refuses, what it holds for those
+        who will not come back is swept.
         """
-        is_new = self._writer.append(record, terms)
+        try:
+            is_new = self._writer.append(record, terms)
+        except BudgetSpent:
+            if self._is_clean():
+                raise
+            self.sweep()
+            is_new = self._writer.append(record, terms)
         self._bound_exposure()
         return is_new
 
@@ -249,9 +256,8 @@ class Ledger:
         """Closes what began so many seconds ago, or in a record `through` this one, and has no outcome, as indeterminate, and removes what no budget
         counts any more. Returns the ids of what it closed.
         """
-        with self.reading() as connection:
-            if is_clean(connection, self._store.now(connection), older_than, through):
-                return ()
+        if self._is_clean(older_than, through):
+            return ()
         with self.transaction() as transaction:
             return sweep(transaction, older_than=older_than, through=through)
 
@@ -342,6 +348,10 @@ class Ledger:
         with self._writer.transaction() as transaction:
             yield transaction
         self._bound_exposure()
+
+    def _is_clean(self, older_than: float = LEASE_SECONDS, through: int = 0) -> bool:
+        with self.reading() as connection:
+            return is_clean(connection, self._store.now(connection), older_than, through)
 
     def _bound_exposure(self) -> None:
         if self._writer.written is not None:

@@ -17,6 +17,12 @@ class Period(StrEnum):
 
 _LENGTHS = {Period.HOUR: 13, Period.DAY: 10, Period.WEEK: 10, Period.MONTH: 7, Period.YEAR: 4}
 
+_SPANS = {
+    Period.HOUR: timedelta(hours=1),
+    Period.DAY: timedelta(days=1),
+    Period.WEEK: timedelta(days=7),
+}
+
 
 def stamp_length(period: Period) -> int:
     """How much of the stamp of a record tells its period; of one in a week, its day."""
@@ -39,6 +45,18 @@ def periods_between(first: str, last: str, period: Period) -> Iterator[str]:
         yield begin
         begin = next_period(begin, period)
     yield last
+
+
+def number_between(first: str, last: str, period: Period) -> int:
+    """How many periods there are from one to another, both included."""
+    match period:
+        case Period.YEAR:
+            return int(last) - int(first) + 1
+        case Period.MONTH:
+            return 12 * (int(last[:4]) - int(first[:4])) + int(last[5:]) - int(first[5:]) + 1
+        case _:
+            span = datetime.fromisoformat(last) - datetime.fromisoformat(first)
+            return span // _SPANS[period] + 1
 
 
 def next_period(begin: str, period: Period) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import islice, product
+from itertools import product
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,7 +11,13 @@ import sqlalchemy as sa
 from semantic.errors import QuestionError, did_you_mean
 from semantic.ledger.ledger import Ledger
 from semantic.ledger.moment import as_recorded, last_before
-from semantic.ledger.periods import Period, period_of, periods_between, stamp_length
+from semantic.ledger.periods import (
+    Period,
+    number_between,
+    period_of,
+    periods_between,
+    stamp_length,
+)
 from semantic.ledger.read_index import ReadOutcome
 from semantic.ledger.read_question import ReadQuestion, conditions
 from semantic.ledger.schema import reads, scopes
@@ -155,15 +161,16 @@ def _empty(
         named.append(period_of(as_recorded(question.since), period))
     if question.until is not None:
         named.append(period_of(last_before(as_recorded(question.until)), period))
-    if not named:
-        return {}
     others = {place[:at] + place[at + 1 :] for place in found} or ({()} if len(by) == 1 else set())
-    names = list(islice(periods_between(min(named), max(named), period), MAX_COUNTS + 1))
-    if len(others) * len(names) > MAX_COUNTS:
+    if not named or not others:
+        return {}
+    first, last = min(named), max(named)
+    if len(others) * number_between(first, last, period) > MAX_COUNTS:
         raise QuestionError(
             f"These are more than {MAX_COUNTS:,} counts, most of them of nothing",
             hint="ask by a longer period, or for a shorter time with --since",
         )
+    names = periods_between(first, last, period)
     places = ((*other[:at], name, *other[at:]) for other, name in product(others, names))
     return {
         place: ReadCount(

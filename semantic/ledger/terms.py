@@ -47,7 +47,7 @@ class Admission:
 
     @property
     def claims(self) -> Collection[str]:
-        return [f"budget {charge.budget.line}" for charge in self.charges]
+        return _claims(self.charges)
 
     def before(self, transaction: Transaction, record: Record) -> None:
         if self.policy_hash is not None and transaction.policy_hash != self.policy_hash:
@@ -80,7 +80,7 @@ class Settlement:
 
     @property
     def claims(self) -> Collection[str]:
-        return [f"budget {charge.budget.line}" for charge in self.charges]
+        return _claims(self.charges)
 
     def before(self, transaction: Transaction, record: Record) -> None:
         pass
@@ -92,3 +92,8 @@ class Settlement:
             transaction.breakers.succeeded(self.answered)
         if self.failed:
             transaction.breakers.failed(self.failed, self.breaker)
+
+
+def _claims(charges: Collection[Charge]) -> Collection[str]:
+    """The budgets that others may take from as well."""
+    return [f"budget {charge.budget.line}" for charge in charges if not charge.is_alone]

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import resource
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -63,6 +64,19 @@ def append_skewed(pipe: Connection, path: Path, name: str, skew: timedelta, coun
         pipe.recv()
         ledger.append(_refusal(f"{name} {number}"))
         pipe.send("appended")
+    ledger.close()
+
+
+def append_for(pipe: Connection, path: Path, name: str, seconds: float) -> None:
+    """Appends one record after the other for so long, from when it is told to begin, and tells how many they were."""
+    ledger = Ledger.open(path)
+    pipe.send("opened")
+    pipe.recv()
+    count, deadline = 0, time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        ledger.append(_refusal(f"{name} {count}"))
+        count += 1
+    pipe.send(count)
     ledger.close()
 
 

@@ -282,6 +282,13 @@ def test_who_erases_beside_a_reader_is_told_to_do_it_again(
     ledger.close()
 
 
+def test_no_month_is_named_where_none_was_deleted(
+    home: Path, command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command("prove", "gone") == 1
+    assert "deleted" not in capsys.readouterr().err
+
+
 def test_what_never_ended_is_closed(
     home: Path, command: Command, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -364,6 +371,20 @@ def test_months_are_moved_listed_and_deleted(
     ]:
         assert command("reads", *asked) == 0
         assert ("2026-10 were deleted" in capsys.readouterr().err) == is_said
+    read_id = json.loads(one)[0]["read_id"]
+    for asked in (
+        ("reads", "--metric", "gone"),
+        ("reads", "--agent", "gone"),
+        ("reads", "--run", "gone"),
+        ("reads", "--version", "gone"),
+        ("reads", "--decision", "gone"),
+        ("reads", "--read", read_id, "--by", "day"),
+        ("prove", read_id),
+    ):
+        assert command(*asked) == 1
+        error, *notes = capsys.readouterr().err.splitlines()
+        assert error.startswith("error: ")
+        assert notes[-1] == "Records of 2026-10 were deleted: `governed-agents archive list` says when."  # fmt: skip
     assert command("verify") == 0
 
 

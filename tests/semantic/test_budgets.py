@@ -9,12 +9,14 @@ from pathlib import Path
 
 import duckdb
 import pytest
+import sqlalchemy as sa
 
 from semantic.answer import MetricAnswer, Reason, Refusal
 from semantic.budget_file import plain_budget
 from semantic.errors import PolicyError
 from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import Ledger, ReadContext, ReadQuestion, RecordKind, find_reads
+from semantic.ledger.schema import spending
 from semantic.ledger.sqlite_store import SqliteStore
 from semantic.open_snapshot import Fetched
 from semantic.policy import Policy, Reader
@@ -102,6 +104,42 @@ def test_a_run_and_its_retries_share_a_budget(open_door: OpenDoor) -> None:
         assert isinstance(answered, MetricAnswer if number < 3 else Refusal)
     other = ReadContext(run_id="run 4", root_run_id="run 4")
     assert isinstance(door.query({"metrics": "orders"}, reader=BOSS, context=other), MetricAnswer)
+
+
+def test_a_read_outside_any_run_is_a_run_of_its_own(open_door: OpenDoor) -> None:
+    door = open_door(
+        policy=with_budgets(
+            "budget: one run, readers: ['*'], per: run, within: 1d, rows: 20, queries: 1",
+            "budget: no run, readers: ['*'], metrics: [revenue], per: run, bytes: 1000",
+        )
+    )
+    for _ in range(3):
+        answer(door, metrics="orders", group_by="order__status", limit=20)
+    refused = refusal(door, metrics="orders", group_by="order__status", limit=21)
+    assert refused.reason is Reason.BUDGET_SPENT
+    assert refused.message == (
+        "The budget 'one run: a read outside any run' is 20 rows: 0 are spent or reserved, and this may take 21"
+    )
+    assert refused.hint == "ask for less; the owner of the policy can raise it"
+    assert "The budget 'no run: a read outside any run' is 1,000 bytes" in refusal(door, metrics="revenue", limit=1).message  # fmt: skip
+    with door.ledger.reading() as connection:
+        assert connection.execute(sa.select(spending)).all() == []
+    within = ReadContext(run_id="a read outside any run")
+    for kind in (MetricAnswer, Refusal):
+        asked = door.query({"metrics": "orders", "limit": 1}, reader=BOSS, context=within)
+        assert isinstance(asked, kind)
+
+
+def test_a_reader_without_a_team_counts_by_itself(open_door: OpenDoor) -> None:
+    policy = with_budgets(
+        "budget: team, readers: ['*'], per: team, within: 1d, queries: 1"
+    ).replace("readers:\n", "readers:\n  boss: {team: analyst_mo}\n", 1)
+    door = open_door(policy=policy)
+    answer(door, metrics="revenue")
+    answer(door, ANALYST, metrics="revenue")
+    refused = refusal(door, ANALYST, metrics="revenue")
+    assert "The budget 'team: analyst_mo without a team' is 1 queries" in refused.message
+    assert "The budget 'team: analyst_mo' is" in refusal(door, metrics="revenue").message
 
 
 def test_the_same_call_tried_again_is_charged_once(open_door: OpenDoor) -> None:

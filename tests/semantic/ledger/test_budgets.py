@@ -151,6 +151,24 @@ def test_a_reservation_that_ran_out_is_swept_before_the_age_of_others(
     assert ledger.spent(ROWS) == 10
 
 
+def test_a_reservation_that_ran_out_keeps_nobody_from_spending(open_ledger: OpenLedger) -> None:
+    ledger = open_ledger()
+    begin(ledger, "dead", Charge(budget=ROWS, most=100), lease=-1)
+    with pytest.raises(BudgetSpent, match="0 are spent or reserved, and this may take 101"):
+        begin(ledger, "too much", Charge(budget=ROWS, most=101))
+    begin(ledger, "dead again", Charge(budget=ROWS, most=100), lease=-1)
+    assert begin(open_ledger(), "next", Charge(budget=ROWS, most=60))
+    assert ledger.spent(ROWS) == 60
+    with pytest.raises(BudgetSpent, match="60 are spent or reserved"):
+        begin(ledger, "another", Charge(budget=ROWS, most=60))
+    assert [(read.read_id, read.outcome) for read in find_reads(ledger, ReadQuestion())] == [
+        ("next", "open"),
+        ("dead again", "indeterminate"),
+        ("dead", "indeterminate"),
+    ]
+    assert ledger.verify().is_whole
+
+
 @pytest.mark.parametrize("seconds", [90, 3600, 86_400])
 def test_what_no_budget_counts_any_more_is_removed_and_nothing_else(
     place: Path | str, seconds: int

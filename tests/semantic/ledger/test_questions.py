@@ -2,6 +2,7 @@
 
 import sqlite3
 import threading
+import tracemalloc
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -29,6 +30,7 @@ from semantic.ledger import (
     read_page,
     unused_grants,
 )
+from semantic.ledger.periods import number_between, period_of, periods_between
 from semantic.ledger.postgres_store import PostgresStore
 from semantic.ledger.read_counts import MAX_COUNTS, Key, key_named
 from semantic.ledger.read_order import SortField
@@ -287,6 +289,31 @@ def test_paging_meets_every_read_once_while_others_are_recorded(open_ledger: Ope
     finally:
         stop.set()
         writing.join()
+
+
+@pytest.mark.parametrize("period", Period)
+def test_periods_are_counted_as_they_are_made(period: Period) -> None:
+    stamps = ["2023-12-31T23", "2024-01-01T00", "2024-02-29T08", "2026-11-17T08"]
+    for first, last in pairwise(stamps):
+        begin, end = period_of(first, period), period_of(last, period)
+        made = list(periods_between(begin, end, period))
+        assert number_between(begin, end, period) == len(made)
+
+
+def test_too_many_counts_are_refused_before_they_are_made() -> None:
+    ledger = Ledger.in_memory()
+    since, until = datetime(1, 1, 1), datetime(9999, 12, 31)  # noqa: DTZ001 - the ledger keeps UTC
+    asked = ReadQuestion(since=since, until=until)
+    with pytest.raises(QuestionError, match="more than"):
+        count_reads(ledger, asked, [Period.HOUR])
+    tracemalloc.start()
+    with pytest.raises(QuestionError, match="more than"):
+        count_reads(ledger, asked, [Period.HOUR])
+    assert count_reads(ledger, asked, [CountBy.METRIC, Period.HOUR]) == []
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < MAX_COUNTS, "a byte for each that there may be"
+    ledger.close()
 
 
 # Hours have a test of their own: with two more keys they are too many.
