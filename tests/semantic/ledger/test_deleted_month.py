@@ -62,6 +62,17 @@ def test_a_month_whose_file_is_another_one_is_not_deleted(kept: Kept, folder: Pa
     assert months_of(kept)[0].deleted_at is None
 
 
+@pytest.mark.parametrize("reason", ["", " \n"])
+def test_a_month_is_not_deleted_without_a_reason(
+    on_each_store: Kept, folder: Path, reason: str
+) -> None:
+    archive_until(on_each_store.ledger, "2026-08", by="ana")
+    with pytest.raises(GovernedMetricsError, match="does not say why 2026-07 is deleted"):
+        delete_month(on_each_store.ledger, "2026-07", by="ana", reason=reason)
+    assert months_of(on_each_store)[0].deleted_at is None
+    assert (folder / "archive" / "2026-07.parquet").exists()
+
+
 @pytest.mark.parametrize("key", [None, Ed25519PrivateKey.generate()], ids=["unsigned", "forged"])
 def test_a_tombstone_that_was_not_signed_here_counts_for_nothing(
     kept: Kept, folder: Path, key: Ed25519PrivateKey | None
