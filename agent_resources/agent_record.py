@@ -16,7 +16,14 @@ from agent_resources.errors import ModelUnavailable
 from agent_resources.models import COMPATIBLE
 from semantic.answer import Reason
 from semantic.errors import SourceUnavailable
-from semantic.ledger import BreakerSettings, Ledger, RecordKind, Settlement, derived_id
+from semantic.ledger import (
+    BreakerSettings,
+    Erasable,
+    Ledger,
+    RecordKind,
+    Settlement,
+    derived_id,
+)
 from semantic.read_session import ReadSession
 
 _ASK_LATER = (408, 429)
@@ -115,20 +122,33 @@ def _is_of_provider(error: Exception) -> bool:
 
 
 def record_decision(
-    session: ReadSession, decision: Decision, *, definition_hash: str, read_ids: Sequence[str]
+    session: ReadSession,
+    decision: Decision,
+    *,
+    ledger: Ledger,
+    definition_hash: str,
+    read_ids: Sequence[str],
 ) -> str:
-    """Writes what an agent decided, and the reads that it made. Returns the id of the record, the same for the same decision of a step
-    that is tried again. Raises `LedgerUnavailable`.
+    """Writes what an agent decided, as a text that can be erased, and the reads that it made. Returns the id of the record, the same for
+    the same decision of a step that is tried again. Raises `LedgerUnavailable`.
+
+    The id comes from the place and the reads only, since who guesses a text could confirm it by a digest of it. Another decision at the same
+    place has the id that follows.
     """
     text, context = decision.model_dump_json(), session.context
-    place = [session.reader.name, context.root_run_id, context.step_key, definition_hash, text]
-    return session.record(
-        RecordKind.DECISION,
-        {
-            "decision": text,
-            "definition_hash": definition_hash,
-            "reads": list(read_ids),
-            "cited": sorted({figure.read_id for figure in decision.figures()}),
-        },
-        record_id=derived_id("decision", [*place, *read_ids]) if context.root_run_id else None,
-    )
+    details = {
+        "decision": Erasable(text),
+        "definition_hash": definition_hash,
+        "reads": list(read_ids),
+        "cited": sorted({figure.read_id for figure in decision.figures()}),
+    }
+    if context.root_run_id is None:
+        return session.record(RecordKind.DECISION, details)
+    place = [session.reader.name, context.root_run_id, context.step_key, definition_hash]
+    record_id = derived_id("decision", [*place, *read_ids])
+    while True:
+        session.record(RecordKind.DECISION, details, record_id=record_id)
+        recorded = ledger.body(record_id, RecordKind.DECISION)
+        if recorded is None or recorded["details"]["decision"] == text:
+            return record_id
+        record_id = derived_id("decision", [record_id])

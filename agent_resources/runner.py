@@ -76,6 +76,7 @@ def run_agent(
         decision_id = record_decision(
             session,
             result.output,
+            ledger=metrics.ledger,
             definition_hash=definition.hash,
             read_ids=[item.result.read_id for item in reader.reads if item.result.read_id],
         )

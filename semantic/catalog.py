@@ -5,8 +5,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from semantic.metric import Metric, NamedDimension, SemanticModel
+from semantic.metric import (
+    DATE_PARTS,
+    EXTRACT,
+    GRAINS,
+    METRIC_TIME,
+    WITHIN_A_SECOND,
+    Metric,
+    NamedDimension,
+    SemanticModel,
+)
 from semantic.saved_query import SavedQuery
+
+_TIMES = frozenset({*GRAINS, *WITHIN_A_SECOND, *(f"{EXTRACT}{part}" for part in DATE_PARTS)})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +39,8 @@ class Catalog:
     """What a dbt project says about its metrics. Built by `semantic.dbt_manifest.load_catalog`.
 
     `metrics` holds public metrics only; `private_metrics` are the helpers that nobody may ask for. `manifest_hash` is
-    the SHA-256 of `semantic_manifest.json`. `database` is the DuckDB catalogue that all relations live in.
+    the SHA-256 of `semantic_manifest.json`. `database` is the DuckDB catalogue that all relations live in. `custom_grains` are
+    those that the time spines declare.
     """
 
     project: str
@@ -41,11 +53,25 @@ class Catalog:
     saved_queries: Mapping[str, SavedQuery]
     semantic_models: Mapping[str, SemanticModel]
     time_spines: tuple[str, ...]
+    custom_grains: frozenset[str]
     dbt_nodes: Mapping[str, DbtNode]
 
     def find(self, name: str) -> Metric | None:
         """A metric by name, also a private one."""
         return self.metrics.get(name) or self.private_metrics.get(name)
+
+    def has_dimension(self, name: str) -> bool:
+        """Whether a name is made of nothing but entities, dimensions and grains of this catalogue. Asks no engine, so that it may be one
+        that no metric can be grouped by.
+        """
+        first, *rest = name.split("__")
+        return first in self._elements and all(
+            part in self._elements or part in _TIMES or part in self.custom_grains for part in rest
+        )
+
+    def is_personal(self, name: str) -> bool:
+        """Whether a dimension, or an entity on the way to it, is personal."""
+        return not self._personal.isdisjoint(name.split("__"))
 
     def relations(self) -> tuple[str, ...]:
         """The relations that governed reads may scan: those of the semantic models, and the time spines."""
@@ -71,6 +97,23 @@ class Catalog:
             }
         relations = {self.semantic_models[name].relation for name in found}
         return tuple(sorted(relations | set(self.time_spines)))
+
+    @cached_property
+    def _elements(self) -> frozenset[str]:
+        """Every name that dimensions and entities have."""
+        models = self.semantic_models.values()
+        return frozenset({METRIC_TIME}).union(
+            *(model.elements for model in models), *(model.primary_entities for model in models)
+        )
+
+    @cached_property
+    def _personal(self) -> frozenset[str]:
+        return frozenset(
+            name
+            for model in self.semantic_models.values()
+            for name, element in model.elements.items()
+            if element.pii
+        )
 
     @cached_property
     def element_hashes(self) -> dict[str, dict[str, str]]:

@@ -83,6 +83,7 @@ def build_catalog(
         semantic_models=models,
         saved_queries=read_saved_queries(semantic.get("saved_queries") or ()),
         time_spines=_time_spines(semantic),
+        custom_grains=_custom_grains(semantic),
         dbt_nodes=nodes,
     )
 
@@ -142,6 +143,15 @@ def _time_spines(semantic: Json) -> tuple[str, ...]:
             {spine["node_relation"]["relation_name"] for spine in spines}
             | {".".join(f'"{part}"' for part in spine["location"].split(".")) for spine in legacy}
         )
+    )
+
+
+def _custom_grains(semantic: Json) -> frozenset[str]:
+    configuration = semantic.get("project_configuration") or {}
+    return frozenset(
+        custom["name"]
+        for spine in configuration.get("time_spines") or ()
+        for custom in spine.get("custom_granularities") or ()
     )
 
 

@@ -8,6 +8,15 @@ from enum import StrEnum
 EXTRACT = "extract_"
 METRIC_TIME = "metric_time"
 GRAINS = ("second", "minute", "hour", "day", "week", "month", "quarter", "year")
+# Each with the coarsest grain of a time that has it.
+DATE_PARTS = {
+    "year": "year",
+    "quarter": "quarter",
+    "month": "month",
+    "day": "day",
+    "dow": "day",
+    "doy": "day",
+}
 WITHIN_A_SECOND = ("nanosecond", "microsecond", "millisecond")
 
 

@@ -3,6 +3,7 @@ are on record before they are returned.
 """
 
 import hashlib
+import hmac
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from types import TracebackType
@@ -11,6 +12,8 @@ from typing import Any, Protocol, Self, TypeVar
 from pydantic import ValidationError
 
 from semantic.answer import Explanation, MetricAnswer, Reason, Refusal
+from semantic.asked import MAX_METRICS
+from semantic.catalog import Catalog
 from semantic.door import Door
 from semantic.errors import LedgerUnavailable, SnapshotUnavailable
 from semantic.ledger import (
@@ -36,6 +39,7 @@ from semantic.tracing import in_current_span
 
 _LONGEST_RECORDED_REQUEST = 10_000
 _LONGEST_NAME = 300
+_UNKNOWN = "?"
 AnswerT = TypeVar("AnswerT", MetricAnswer, Explanation)
 
 
@@ -207,7 +211,7 @@ class ReadSession:
 
     def _identity(self, raw: object) -> str:
         """What a read that is tried again must share with the first try to be the same read: what was asked, of which
-        data, under which policy.
+        data, under which policy. With the key of pseudonyms: the id stays when what was asked is erased, and must not confirm a guess.
         """
         try:
             version = self._hold()[0].version
@@ -215,7 +219,7 @@ class ReadSession:
             version = "none"
         who = f"{self.reader.acting_for} {sorted(self.reader.asks or ())}"
         text = f"{version} {self._door.policy.hash} {who} {_written(raw)}"
-        return hashlib.sha256(text.encode()).hexdigest()
+        return hmac.new(self._door.mask_key.encode(), text.encode(), hashlib.sha256).hexdigest()
 
     def _refuse(
         self,
@@ -240,6 +244,8 @@ class ReadSession:
         query: MetricQuery | None,
         refused: Refused,
     ) -> Record:
+        catalog = self._door.catalog
+        named = filter(catalog.has_dimension, query.dimensions) if query else ()
         return Record(
             record_id=read_id,
             kind=RecordKind.REFUSAL,
@@ -248,11 +254,11 @@ class ReadSession:
             team=self._door.policy.team_of(self.reader),
             context=context,
             reason=refused.reason.value,
-            metrics=tuple(MetricRead(metric=name) for name in _asked_names(raw)),
-            touches=Touched(dimensions=query.dimensions if query else ()),
+            metrics=tuple(MetricRead(metric=name) for name in _asked_metrics(raw, catalog)),
+            touches=Touched(dimensions=tuple(named)),
             details={
                 "request": Erasable(_written(raw)[:_LONGEST_RECORDED_REQUEST]),
-                "query": recorded_query(query, self._door.catalog) if query else None,
+                "query": recorded_query(query, catalog) if query else None,
                 "message": Erasable(refused.message),
                 "detail": Erasable(refused.detail),
                 "policy_hash": self._door.policy.hash,
@@ -301,9 +307,9 @@ def _recordable_context(context: ReadContext) -> ReadContext:
     return replace(context, **{name: _recordable(text) for name, text in texts.items()})
 
 
-def _asked_names(raw: object) -> tuple[str, ...]:
-    """The metric names in a request of any shape, made safe and short, for the index."""
+def _asked_metrics(raw: object, catalog: Catalog) -> tuple[str, ...]:
+    """The metrics in a request of any shape, for the index; in place of a name that the catalogue does not have, `?`."""
     asked = raw.get("metrics") if isinstance(raw, Mapping) else None
     names = [asked] if isinstance(asked, str) else asked if isinstance(asked, list | tuple) else []
-    found = [_recordable(name)[:_LONGEST_NAME] for name in names if isinstance(name, str)]
-    return tuple(dict.fromkeys(found))[:20] or ("?",)
+    found = [name if catalog.find(name) else _UNKNOWN for name in names if isinstance(name, str)]
+    return tuple(dict.fromkeys(found))[:MAX_METRICS] or (_UNKNOWN,)

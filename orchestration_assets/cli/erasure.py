@@ -19,8 +19,8 @@ def erase(
     reason: Annotated[str, typer.Option(help="Why, for the record: it must not name the person.")],
     by: Annotated[str | None, typer.Option(help="Who does it; by default your user name.")] = None,
 ) -> None:
-    """Erases the values in which a text stands: what personal dimensions were compared with, and the texts of refusals. The record stays
-    whole, and says that so many were erased.
+    """Erases the values in which a text stands: what personal dimensions were compared with, names that are none of the
+    catalogue, and the texts of refusals and decisions. The record stays whole, and says that so many were erased.
 
     Example: governed-agents erase jane.doe@example.com --reason "request of 1 May"
     """

@@ -17,20 +17,19 @@ from semantic.engine import CompileRequest, ConditionText, NamedMetric, Operand,
 from semantic.engines.generalised_element import GeneralisedElement, with_elements
 from semantic.engines.time_span import with_span_parameters
 from semantic.errors import MetricCompileError
-from semantic.metric import GRAINS, WITHIN_A_SECOND, Dimension, DimensionKind, NamedDimension
+from semantic.metric import (
+    DATE_PARTS,
+    GRAINS,
+    WITHIN_A_SECOND,
+    Dimension,
+    DimensionKind,
+    NamedDimension,
+)
 from semantic.recent import Recent
 from semantic.time_range import DaySpan
 
 _KEPT_ENGINES = 8
 _LOGGERS = ("metricflow", "metricflow_semantics", "metricflow_semantic_interfaces")
-_DATE_PARTS = {
-    "year": "year",
-    "quarter": "quarter",
-    "month": "month",
-    "day": "day",
-    "dow": "day",
-    "doy": "day",
-}
 
 
 class MetricFlowCompiler:
@@ -175,7 +174,7 @@ class MetricFlowCompiler:
             grains=grains + custom,
             custom_grains=frozenset(custom),
             date_parts=tuple(
-                part for part, widest in _DATE_PARTS.items() if _is_at_most(base, widest)
+                part for part, widest in DATE_PARTS.items() if _is_at_most(base, widest)
             ),
             description=item.description or "",
             pii=self._is_pii(item.name, model),

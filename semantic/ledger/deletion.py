@@ -14,6 +14,7 @@ from semantic.ledger.archive import ArchivedMonth
 from semantic.ledger.chain import content_of
 from semantic.ledger.erasable import forget_values_of
 from semantic.ledger.ledger import Ledger
+from semantic.ledger.reason import refuse_empty
 from semantic.ledger.record import Record, RecordKind, uuid7
 from semantic.ledger.retention import AT_ONCE, BODY, delete_rows, has_rows
 from semantic.ledger.schema import STAYS_FOREVER, archives, reads, records
@@ -28,9 +29,10 @@ def delete_month(ledger: Ledger, month: str, *, by: str, reason: str) -> Archive
     """Deletes an archived month for good: its records, the index of its reads, and what was kept of erasable values. What remains is
     who deleted how many records, when and why, the hashes of these, and policies, definitions and checkpoints. One that was ended halfway goes on.
 
-    Raises `GovernedMetricsError` where the month is not archived, or one before it is not deleted, and `LedgerUnavailable` where its file is
-    not the one that was written: which values are to be forgotten stands in it.
+    Raises `GovernedMetricsError` where the reason is empty, the month is not archived, or one before it is not deleted, and
+    `LedgerUnavailable` where its file is not the one that was written: which values are to be forgotten stands in it.
     """
+    refuse_empty(reason, of=f"{month} is deleted")
     with ledger.archive.alone():
         wanted = deletable_month(ledger, month)
         if wanted.deleted_at is None:

@@ -27,6 +27,7 @@ from semantic.ledger.newest import (
 )
 from semantic.ledger.note import Checkpoint
 from semantic.ledger.postgres_store import PostgresStore
+from semantic.ledger.reason import refuse_empty
 from semantic.ledger.record import ReadContext, Record, RecordKind, uuid7
 from semantic.ledger.schema import agents, records
 from semantic.ledger.sealer import Sealer
@@ -265,8 +266,10 @@ class Ledger:
         """Erases every erasable value in which a text stands, and puts on record how many were, not which. Returns how many values of how
         many records.
 
-        Raises `LedgerUnavailable` where they are erased, and somebody reads an older state for so long that their bytes are still in the files.
+        Raises `GovernedMetricsError` where the reason is empty, and `LedgerUnavailable` where they are erased, and somebody reads an
+        older state for so long that their bytes are still in the files.
         """
+        refuse_empty(reason, of="something is erased")
         with self.transaction() as transaction:
             values, of_records = erase_all_with(transaction.connection, text)
             record = Record(

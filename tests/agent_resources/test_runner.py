@@ -21,6 +21,7 @@ from agent_resources.decision import Decision, Figure, Finding
 from agent_resources.errors import AgentRunFailed, ModelUnavailable
 from agent_resources.metric_tools import _cell
 from agent_resources.models import (
+    Script,
     ScriptedModel,
     Told,
     ToolStep,
@@ -32,7 +33,15 @@ from agent_resources.models import (
 from agent_resources.runner import run_agent
 from semantic.answer import MetricAnswer, Refusal
 from semantic.governed_metrics import GovernedMetrics
-from semantic.ledger import Ledger, ReadContext, ReadQuestion, RecordKind, find_reads
+from semantic.ledger import (
+    ERASED,
+    Ledger,
+    ReadContext,
+    ReadQuestion,
+    RecordKind,
+    derived_id,
+    find_reads,
+)
 from semantic.ledger.chain import content_of
 from semantic.ledger.schema import records
 from semantic.ledger.sqlite_store import SqliteStore
@@ -107,8 +116,53 @@ def test_the_decision_is_on_record_with_its_reads_once_however_often_it_is_tried
     assert decision["reader"] == "analyst_mo"
     assert decision["details"]["reads"] == [item.result.read_id for item in run.reads]
     assert decision["details"]["cited"] == [run.answers()[0].read_id]
-    assert Decision.model_validate_json(decision["details"]["decision"]) == run.decision
+    assert decision_text(door, run.decision_id) == run.decision.model_dump_json()
     assert len(written(door, RecordKind.MODEL_CALL)) == 2 * run.usage.requests
+
+
+def decision_text(door: GovernedMetrics, decision_id: str) -> str:
+    body = door.ledger.body(decision_id, RecordKind.DECISION)
+    assert body is not None
+    return str(body["details"]["decision"])
+
+
+def test_the_text_of_a_decision_can_be_erased(door: GovernedMetrics) -> None:
+    run = run_agent(ANALYST, ScriptedModel(about("Jane Doe")), door, CONTEXT)
+    assert "Jane Doe" in decision_text(door, run.decision_id)
+    assert "Jane Doe" not in str(written(door, RecordKind.DECISION))
+
+    assert door.ledger.erase("Jane Doe", by="owner", reason="asked") == (1, 1)
+    assert decision_text(door, run.decision_id) == ERASED
+    assert door.ledger.verify().is_whole
+    again = run_agent(ANALYST, ScriptedModel(about("Jane Doe")), door, CONTEXT)
+    assert again.decision_id != run.decision_id, "what was erased is not known any more"
+    assert "Jane Doe" in decision_text(door, again.decision_id)
+
+
+def test_another_decision_of_a_step_that_is_tried_again_has_a_record_of_its_own(
+    door: GovernedMetrics,
+) -> None:
+    """Also where it rests on the same reads; and the text of neither is in the ids."""
+    people = ("Jane Doe", "Joe Bloggs")
+    runs = [run_agent(ANALYST, ScriptedModel(about(name)), door, CONTEXT) for name in people * 2]
+    first, second, *again = [run.decision_id for run in runs]
+    assert again == [first, second]
+    assert "Jane Doe" in decision_text(door, first)
+    assert "Joe Bloggs" in decision_text(door, second)
+    assert len(written(door, RecordKind.DECISION)) == 2
+
+    [read_id] = [item.result.read_id for item in runs[0].reads]
+    place = ["analyst_mo", "run-1", CONTEXT.step_key, ANALYST.hash, read_id]
+    assert first == derived_id("decision", place)
+    assert second == derived_id("decision", [first])
+
+
+def about(person: str) -> Script:
+    def script() -> Steps:
+        yield query_metrics("orders")
+        return Decision(answer=f"{person} ordered most.", confidence=1)
+
+    return script
 
 
 def test_a_request_that_fails_is_on_record(door: GovernedMetrics) -> None:

@@ -251,6 +251,9 @@ def test_what_stands_of_a_person_is_erased_and_the_record_says_so(
     ledger.close()
     assert command("erase", "jane doe", "--reason", "as jane doe asked") == 1
     assert command("erase", "a", "--reason", "asked") == 1
+    capsys.readouterr()
+    assert command("erase", "jane doe", "--reason", " ") == 1
+    assert "' ' does not say why something is erased" in capsys.readouterr().err
     assert command("erase", "jane doe", "--reason", "request 17") == 0
     assert "Erased 1 values of 1 records" in capsys.readouterr().err
     assert command("erase", "jane doe", "--reason", "request 17") == 0
@@ -343,6 +346,8 @@ def test_months_are_moved_listed_and_deleted(
     assert capsys.readouterr() == (one, "")
     assert command("archive", "delete", "2026-09", "--reason", "old", "--yes") == 1
     assert "archived are 2026-10" in capsys.readouterr().err
+    assert command("archive", "delete", "2026-10", "--reason", "", "--yes") == 1
+    assert "'' does not say why 2026-10 is deleted" in capsys.readouterr().err
     assert command("archive", "delete", "2026-10", "--reason", "old", "--yes") == 0
     assert "2026-10: 601 records are deleted" in capsys.readouterr().err
     assert command("archive", "list") == 0

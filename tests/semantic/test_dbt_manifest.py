@@ -417,3 +417,14 @@ def test_artifacts_as_new_as_their_project_are_taken(
 
 def hashes(catalog: Catalog) -> dict[str, str]:
     return {name: metric.definition_hash for name, metric in catalog.metrics.items()}
+
+
+def test_the_grains_that_time_spines_declare_are_words_of_names(
+    changed: Callable[[Callable[[Json], None]], Catalog],
+) -> None:
+    def declare(semantic: Json) -> None:
+        spines = semantic["project_configuration"]["time_spines"]
+        spines[0]["custom_granularities"] = [{"name": "fiscal_year"}]
+
+    assert changed(declare).has_dimension("metric_time__fiscal_year")
+    assert not changed(lambda semantic: None).has_dimension("metric_time__fiscal_year")

@@ -112,9 +112,12 @@ def write(kept: Kept) -> Kept:
             append(
                 kept, *(it for number in range(10) for it in records_of(month, 10 * day + number))
             )
-        rests_on = {"reads": [f"{month} 13", f"{month} 14"]}
+        decided = {
+            "reads": [f"{month} 13", f"{month} 14"],
+            "decision": Erasable(f"refund Joan of {month}"),
+        }
         append(
-            kept, Record(record_id=f"decided {month}", kind=RecordKind.DECISION, details=rests_on)
+            kept, Record(record_id=f"decided {month}", kind=RecordKind.DECISION, details=decided)
         )
     kept.store.at = "2026-10-01T00:00:00.000Z"
     append(kept, *others("later", 256))

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from semantic.errors import GovernedMetricsError, LedgerUnavailable
 from semantic.ledger import (
+    ERASED,
     Harm,
     Ledger,
     MetricRead,
@@ -58,7 +59,7 @@ def test_a_deleted_month_leaves_a_signed_tombstone(on_each_store: Kept, folder: 
         assert list(find_reads(kept.ledger, ReadQuestion())) == others
     with kept.ledger.reading() as connection:
         left = connection.exec_driver_sql("SELECT count(*) FROM erasable_values").scalar_one()
-    assert left == READS, "of the month that is there"
+    assert left == READS + 1, "of the month that is there"
     assert kept.ledger.body("decided 2026-07", RecordKind.DECISION) is None
     assert kept.ledger.body("2026-07 13", RecordKind.INTENT) is None
     assert kept.ledger.prove("2026-09 13")
@@ -73,6 +74,32 @@ def test_a_month_whose_file_is_another_one_is_not_deleted(kept: Kept, folder: Pa
     with pytest.raises(LedgerUnavailable, match=r"2026-07\.parquet"):
         delete_month(kept.ledger, "2026-07", by="ana", reason="it is old")
     assert months_of(kept)[0].deleted_at is None
+
+
+def test_the_text_of_a_decision_can_be_erased_also_when_its_month_was_moved(
+    on_each_store: Kept,
+) -> None:
+    ledger = on_each_store.ledger
+    archive_until(ledger, "2026-07", by="ana")
+    rests_on = list(find_reads(ledger, ReadQuestion(decision="decided 2026-07")))
+
+    assert ledger.erase("Joan of 2026-07", by="data protection", reason="asked") == (1, 1)
+    decided = ledger.body("decided 2026-07", RecordKind.DECISION)
+    assert decided is not None
+    assert decided["details"]["decision"] == ERASED
+    assert list(find_reads(ledger, ReadQuestion(decision="decided 2026-07"))) == rests_on
+    assert ledger.verify().is_whole
+
+
+@pytest.mark.parametrize("reason", ["", " \n"])
+def test_a_month_is_not_deleted_without_a_reason(
+    on_each_store: Kept, folder: Path, reason: str
+) -> None:
+    archive_until(on_each_store.ledger, "2026-08", by="ana")
+    with pytest.raises(GovernedMetricsError, match="does not say why 2026-07 is deleted"):
+        delete_month(on_each_store.ledger, "2026-07", by="ana", reason=reason)
+    assert months_of(on_each_store)[0].deleted_at is None
+    assert (folder / "archive" / "2026-07.parquet").exists()
 
 
 @pytest.mark.parametrize("key", [None, Ed25519PrivateKey.generate()], ids=["unsigned", "forged"])

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from orchestration_assets.cli.app import main
 from semantic.answer import Refusal
+from semantic.errors import GovernedMetricsError
 from semantic.ledger import ERASED, STATE_FOLDER, Erasable, Ledger, Record, RecordKind
 from semantic.ledger.erasable import forget_values_of
 from semantic.ledger.schema import records
@@ -57,6 +58,15 @@ def test_a_value_is_told_until_it_is_erased_and_the_record_stays_whole(
     assert one.seal()
     assert two.verify().is_whole
     assert set(two.prove("a")) == {"refusal"}
+
+
+@pytest.mark.parametrize("reason", ["", "  ", "-", "\u200b"])
+def test_nothing_is_erased_without_a_reason(open_ledger: OpenLedger, reason: str) -> None:
+    ledger = open_ledger()
+    ledger.append(refusal("a", JANE))
+    with pytest.raises(GovernedMetricsError, match="does not say why something is erased"):
+        ledger.erase(JANE, by="data protection", reason=reason)
+    assert values_of(ledger, "a") == [JANE]
 
 
 def test_the_body_holds_nothing_that_a_guess_can_be_checked_against(
