@@ -33,6 +33,11 @@ class Signatures:
         self._known = list(known)
         self._current: Ed25519PublicKey | None = None
 
+    @property
+    def current(self) -> Ed25519PublicKey | None:
+        """The key of the last checkpoint that was opened, None before the first."""
+        return self._current
+
     def open(self, seal: Seal) -> Checkpoint:
         """The checkpoint that a seal says, the one after those that were opened before. Raises `NoteError`."""
         if seal.key is None:

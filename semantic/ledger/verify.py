@@ -116,8 +116,7 @@ class _Walk:
                 self._sealed.setdefault(seal.through, []).append((seq, seal))
         self._checkpoints = sum(map(len, self._sealed.values()))
         self._sealed_places = sorted(self._sealed)
-        signers = {seal.key for seals in self._sealed.values() for _, seal in seals if seal.key}
-        self._archive = ArchiveCheck(connection, archive, signers)
+        self._archive = ArchiveCheck(connection, archive, keys)
 
     def run(self, at_once: int, look: Look) -> None:
         tiled = tiles_from(self._connection, 0)
