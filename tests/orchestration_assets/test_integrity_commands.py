@@ -213,6 +213,30 @@ def test_a_backup_is_the_record_with_its_keys_and_tells_what_came_after(
     )
 
 
+def test_a_copy_from_before_a_change_of_the_key_is_said_to_be_rolled_back(
+    home: Path, command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state, to, kept = home / STATE_FOLDER, tmp_path / "copy", str(tmp_path / "kept")
+    assert command("backup", "--to", str(to)) == 0
+    capsys.readouterr()
+    assert command("keys", "change") == 0
+    key = capsys.readouterr().out.strip()
+    ledger = Ledger.open(state / "ledger.db")
+    ledger.append(Record(record_id="later", kind=RecordKind.REFUSAL))
+    ledger.close()
+    assert command("checkpoint", "--to", kept) == 0
+    shutil.rmtree(state)
+    shutil.copytree(to, state)
+    capsys.readouterr()
+    assert command("verify", "--against", kept) == 1
+    told = capsys.readouterr().err
+    assert "not signed with a key that is known" in told
+    assert "`governed-agents verify --key`" in told
+    assert "newer than this copy of the record (rolled back)" in told
+    assert command("verify", "--against", kept, "--key", key) == 3
+    assert "rolled back: the checkpoint covers" in capsys.readouterr().out
+
+
 def test_a_record_whose_key_is_lost_is_not_said_to_be_copied(
     home: Path, command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
