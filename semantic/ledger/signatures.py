@@ -32,6 +32,7 @@ class Signatures:
     def __init__(self, known: Sequence[Ed25519PublicKey]) -> None:
         self._known = list(known)
         self._current: Ed25519PublicKey | None = None
+        self._changed: list[Ed25519PublicKey] = []
 
     @property
     def current(self) -> Ed25519PublicKey | None:
@@ -46,6 +47,8 @@ class Signatures:
         if key != self._current and not self._follows(key, seal.voucher):
             raise NoteError("it is signed with a key that nobody vouches for")
         checkpoint = open_note(seal.note, [key])
+        if key != self._current and self._current is not None:
+            self._changed.append(self._current)
         self._current = key
         return checkpoint
 
@@ -56,10 +59,16 @@ class Signatures:
         return open_note(seal.note, self._known)
 
     def _follows(self, key: Ed25519PublicKey, voucher: str | None) -> bool:
-        """Whether a key may come after the current one: it is a newer one of those that are known, or was vouched for."""
+        """Whether a key may come after the current one: it is a newer one of those that are known, or was vouched for. One that was changed
+        never comes again.
+        """
         before = self._current
-        if key in self._known:
-            return before not in self._known or self._known.index(key) > self._known.index(before)
+        if key in self._changed:
+            return False
+        if key in self._known and (
+            before not in self._known or self._known.index(key) > self._known.index(before)
+        ):
+            return True
         return before is not None and voucher is not None and _has_vouched(before, key, voucher)
 
 

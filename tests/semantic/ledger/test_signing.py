@@ -234,6 +234,22 @@ def test_who_signs_with_a_key_of_their_own_is_found(tmp_path: Path) -> None:
         ledger.close()
 
 
+def test_who_knows_the_first_key_only_finds_that_it_signs_again(tmp_path: Path) -> None:
+    ledger = Ledger.open(tmp_path / "ledger.db", keys=tmp_path / "keys")
+    old = SigningKeys(tmp_path / "keys").current
+    append(ledger, "a")
+    ledger.seal()
+    ledger.change_signing_key()
+    append(ledger, "b")
+    with ledger._writer.transaction() as transaction:
+        seal(transaction, old, JoinedTiles())
+    ledger.close()
+    alone = Ledger.open(tmp_path / "ledger.db", keys=tmp_path / "none")
+    found = alone.verify(also=[old.public_key()])
+    assert "nobody vouches for" in found.findings[0].text
+    alone.close()
+
+
 def test_the_files_of_keys_are_for_their_owner(tmp_path: Path) -> None:
     keys = SigningKeys(tmp_path)
     first = hex_of(keys.current)
