@@ -12,6 +12,12 @@ from semantic.errors import LedgerUnavailable
 
 _KEY, _NEXT, _BEFORE = "signing.key", "signing.key.next", "signing.key.before"
 _PUBLIC, _WHAT = "signing.pub", "signing key"
+_MASKING = "masking key"
+# What to do where a key is in no backup.
+_ANOTHER = {
+    _WHAT: "move it away and run `governed-agents keys replace`",
+    _MASKING: "move it away: a new one is made, and every value has another pseudonym then",
+}
 
 
 def load_mask_key(folder: Path) -> str:
@@ -19,7 +25,7 @@ def load_mask_key(folder: Path) -> str:
 
     With another key the same value has another pseudonym. Raises `LedgerUnavailable` where it cannot be kept.
     """
-    return _load(folder, "masking.key", "masking key").hex()
+    return _load(folder, "masking.key", _MASKING).hex()
 
 
 class SigningKeys:
@@ -182,7 +188,7 @@ def _read(path: Path, what: str) -> bytes | None:
     if len(found) != 32:
         raise LedgerUnavailable(
             f"The {what} {path} is damaged",
-            hint="restore it from a backup, or remove it for a new one",
+            hint=f"restore it from a backup; where none has it, {_ANOTHER[what]}",
         )
     return found
 

@@ -184,6 +184,21 @@ def test_the_key_of_a_forger_is_never_published(tmp_path: Path) -> None:
     ledger.close()
 
 
+def test_what_is_said_of_a_damaged_key_leads_to_a_new_one(tmp_path: Path) -> None:
+    ledger = Ledger.open(tmp_path / "ledger.db")
+    append(ledger, "a")
+    ledger.seal()
+    (tmp_path / "signing.key").write_text("damaged")
+    append(ledger, "b")
+    with pytest.raises(LedgerUnavailable, match=r"signing\.key is damaged") as told:
+        ledger.seal()
+    assert "move it away and run `governed-agents keys replace`" in str(told.value.hint)
+    (tmp_path / "signing.key").rename(tmp_path / "away")
+    ledger.change_signing_key(is_lost=True)
+    assert ledger.verify().is_whole
+    ledger.close()
+
+
 def test_a_key_that_is_here_is_not_replaced_as_lost(tmp_path: Path) -> None:
     ledger = Ledger.open(tmp_path / "ledger.db")
     append(ledger, "a")
