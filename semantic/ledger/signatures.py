@@ -26,6 +26,14 @@ def vouch(key: Ed25519PrivateKey, following: Ed25519PublicKey) -> bytes:
     return key.sign(_promise(following))
 
 
+class UnvouchedKey(NoteError):
+    """A checkpoint is signed with this public key, in hexadecimal, that may not sign here."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"it is signed with the key {key[:16]}..., which nobody vouches for")
+        self.key = key
+
+
 class Signatures:
     """Follows the checkpoints of a ledger from one key to the next. `known` are public keys, the oldest first."""
 
@@ -45,7 +53,7 @@ class Signatures:
             return self._open_unnamed(seal)
         key = _public(seal.key)
         if key != self._current and not self._follows(key, seal.voucher):
-            raise NoteError("it is signed with a key that nobody vouches for")
+            raise UnvouchedKey(seal.key)
         checkpoint = open_note(seal.note, [key])
         if key != self._current and self._current is not None:
             self._changed.append(self._current)
