@@ -10,7 +10,6 @@ from typing import Any
 from semantic.engine import ConditionText, Operand, SpanCondition
 from semantic.filters import SEVERAL_VALUES, Operator
 from semantic.plan_request import Comparison, Condition, Junction, PlanRequest
-from semantic.policy import Mask
 
 _COMPARISONS = {
     Operator.EQUALS: "=",
@@ -130,5 +129,5 @@ def _names(request: PlanRequest) -> Iterator[str]:
             yield "shift"
     for restriction in request.rows:
         yield from (f"r_{restriction.element}_{i}" for i in range(len(restriction.values)))
-    if any(request.mask_of(named.dimension) is Mask.HASH for named in request.group_by):
+    if request.has_pseudonyms:
         yield "mask"

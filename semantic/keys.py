@@ -1,5 +1,6 @@
 """Keys that are made on first use and live beside the ledger, in files that only their owner can read."""
 
+import hmac
 import os
 import secrets
 from contextlib import suppress
@@ -10,8 +11,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from semantic.durable import make_folder, sync
 from semantic.errors import LedgerUnavailable
 
+_MASK_KEY, _MASKING = "masking.key", "masking key"
 _KEY, _NEXT, _BEFORE = "signing.key", "signing.key.next", "signing.key.before"
 _PUBLIC, _WHAT = "signing.pub", "signing key"
+# What to do where a key is in no backup.
+_ANOTHER = {
+    _WHAT: "move it away and run `governed-agents keys replace`",
+    _MASKING: "run `governed-agents keys change --masking`: every value has another pseudonym then",
+}
 
 
 def load_mask_key(folder: Path) -> str:
@@ -19,7 +26,28 @@ def load_mask_key(folder: Path) -> str:
 
     With another key the same value has another pseudonym. Raises `LedgerUnavailable` where it cannot be kept.
     """
-    return _load(folder, "masking.key", "masking key").hex()
+    return _load(folder, _MASK_KEY, _MASKING).hex()
+
+
+def mask_key_id(key: str) -> str:
+    """What a masking key is called on record: 16 hexadecimal digits, from which nobody learns it."""
+    return hmac.digest(key.encode(), b"governed-agents/masking-key/1", "sha256").hex()[:16]
+
+
+def change_mask_key(folder: Path) -> str:
+    """A new key for pseudonyms, in the place of the one before, of which nothing is kept: also where that is damaged, or lost.
+
+    Raises `LedgerUnavailable` where it cannot be kept. Who has loaded the one before goes on with that.
+    """
+    following = folder / f"{_MASK_KEY}.next"
+    try:
+        following.unlink(missing_ok=True)
+        made = _load(folder, following.name, _MASKING).hex()
+        following.replace(folder / _MASK_KEY)
+        sync(folder)
+    except OSError as error:
+        raise _not_kept(_MASKING, folder, error) from error
+    return made
 
 
 class SigningKeys:
@@ -182,7 +210,7 @@ def _read(path: Path, what: str) -> bytes | None:
     if len(found) != 32:
         raise LedgerUnavailable(
             f"The {what} {path} is damaged",
-            hint="restore it from a backup, or remove it for a new one",
+            hint=f"restore it from a backup; where none has it, {_ANOTHER[what]}",
         )
     return found
 

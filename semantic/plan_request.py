@@ -133,6 +133,11 @@ class PlanRequest:
             if mask is not None and not isinstance(mask, AtGrain):
                 yield named, mask
 
+    @property
+    def has_pseudonyms(self) -> bool:
+        """Whether the answer is grouped by pseudonyms."""
+        return any(self.mask_of(named.dimension) is Mask.HASH for named in self.group_by)
+
     def mask_of(self, dimension: Dimension) -> Masking | None:
         """What is done to a dimension. Where two metrics mask it in two ways, it is dropped."""
         found = {mask for permit in self.permits if (mask := permit.mask_of(dimension))}

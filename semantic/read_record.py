@@ -8,6 +8,7 @@ from semantic.answer import Notice, Reason
 from semantic.canonical import canonical_json, canonical_value
 from semantic.door import Door
 from semantic.errors import BudgetSpent, PolicyNotCurrent, SourceUnavailable
+from semantic.keys import mask_key_id
 from semantic.ledger import (
     Admission,
     Charge,
@@ -50,9 +51,15 @@ class ReadRecord:
 
     def begin(self, ready: Prepared) -> None:
         """Writes what is about to be read, in one transaction with the look at the policy that allows it and with what it may take of
-        its budgets. Raises `Refused`.
+        its budgets; before that, with which key pseudonyms are made in it. Raises `Refused`.
         """
         self._charges = self._charged(ready)
+        if ready.request.has_pseudonyms:
+            self._door.ledger.record_masking_key(
+                mask_key_id(self._door.mask_key),
+                by=self._reader.name,
+                run_id=self._context.run_id,
+            )
         try:
             self._append_intent(ready)
         except PolicyNotCurrent as error:

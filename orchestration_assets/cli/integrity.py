@@ -41,12 +41,19 @@ def verify(
     """
     place = Place.of(context)
     also = [_public_key(key)] if key else []
+    public_keys = place.state / "signing.pub"
+    is_missing = not public_keys.exists()
     checkpoint = _checkpoint(place, against, also) if against else None
     found = place.ledger.verify(against=checkpoint, also=also, processes=os.cpu_count() or 1)
     if as_json:
         print_json([_plain(found)])
     else:
         _print(found, checkpoint)
+    if is_missing and not found.is_whole:
+        say(
+            f"{public_keys} was missing, and with it the keys by which checkpoints are checked: restore it from its backup, "
+            "or name the first key that you know, --key"
+        )
     if not found.is_whole:
         raise typer.Exit(NOT_WHOLE)
 

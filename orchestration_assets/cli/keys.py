@@ -1,16 +1,17 @@
-"""`governed-agents keys`: the keys that checkpoints are signed with."""
+"""`governed-agents keys`: the keys that checkpoints are signed with, and the one that pseudonyms are made with."""
 
+import getpass
 from typing import Annotated
 
 import typer
 
 from orchestration_assets.cli.output import say
 from orchestration_assets.cli.place import Place
-from semantic.keys import public_hex
+from semantic.keys import change_mask_key, mask_key_id, public_hex
 
 app = typer.Typer(
     name="keys",
-    help="The keys that checkpoints are signed with.",
+    help="The keys that checkpoints are signed with, and the one that pseudonyms are made with.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -24,8 +25,23 @@ def list_keys(context: typer.Context) -> None:
 
 
 @app.command()
-def change(context: typer.Context) -> None:
-    """Signs with a new key from here on. The one before vouches for it and is no more; what it signed stays good."""
+def change(
+    context: typer.Context,
+    masking: Annotated[
+        bool,
+        typer.Option("--masking", help="The key that pseudonyms are made with, and not this one."),
+    ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="With --masking: no pseudonym of before comes again.")
+    ] = False,
+) -> None:
+    """Signs with a new key from here on. The one before vouches for it and is no more; what it signed stays good.
+
+    Example: governed-agents keys change --masking --yes
+    """
+    if masking:
+        _change_mask_key(Place.of(context), is_confirmed=yes)
+        return
     typer.echo(Place.of(context).ledger.change_signing_key())
 
 
@@ -43,3 +59,19 @@ def replace(
         )
         raise typer.Exit(1)
     typer.echo(Place.of(context).ledger.change_signing_key(is_lost=True))
+
+
+def _change_mask_key(place: Place, *, is_confirmed: bool) -> None:
+    if not is_confirmed:
+        say(
+            "error: with a new masking key every value has another pseudonym, and nothing leads back to those before; "
+            "--yes says that this is wanted"
+        )
+        raise typer.Exit(1)
+    ledger = place.ledger
+    key_id = mask_key_id(change_mask_key(place.state))
+    ledger.record_masking_key(key_id, by=getpass.getuser(), run_id=None)
+    say(
+        f"Pseudonyms are made with the masking key {key_id} from here on, and differ from those before; "
+        "processes that are running change with their next start"
+    )

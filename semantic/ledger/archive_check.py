@@ -1,9 +1,10 @@
 """Whether the months outside the database are those that the record tells of, and what stayed of them says the same."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import sqlalchemy as sa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pydantic_core import from_json
 
 from semantic.errors import LedgerUnavailable
@@ -13,7 +14,7 @@ from semantic.ledger.record import RecordKind
 from semantic.ledger.schema import STAYS, archives, records
 from semantic.ledger.stretch import BODY, NOT_WRITTEN_HERE, WHOLE, look_through
 from semantic.ledger.tiles import TILE, hashes_of, tiles_from
-from semantic.ledger.tombstone import Tombstone, tombstone_of
+from semantic.ledger.tombstone import Tombstone, tombstones_on_record
 from semantic.ledger.tree import leaf_hash
 
 _Row = Sequence[Any]
@@ -24,11 +25,13 @@ _STAYS = [kind.value for kind in STAYS]
 class ArchiveCheck:
     """The archived months that records tell of, the oldest first, and what is wrong with what else tells of them.
 
-    A month is deleted from the moment on that its tombstone is on record: `deleted_through` is the last record of these. `keys` are those, in
-    hexadecimal, that signed checkpoints: tombstones bear their signature as well.
+    A month is deleted from the moment on that its tombstone is on record: `deleted_through` is the last record of these. `keys` are those
+    that are known, the oldest first.
     """
 
-    def __init__(self, connection: sa.Connection, archive: Archive, keys: Collection[str]) -> None:
+    def __init__(
+        self, connection: sa.Connection, archive: Archive, keys: Sequence[Ed25519PublicKey]
+    ) -> None:
         self._connection = connection
         self._archive = archive
         self.findings: list[Finding] = []
@@ -97,7 +100,12 @@ class ArchiveCheck:
     def _read_months(self) -> None:
         """Each month begins where the one before ends."""
         through = before = 0
-        for row in self._told(RecordKind.ARCHIVE):
+        rows = self._connection.execute(
+            sa.select(records.c.seq, BODY)
+            .where(records.c.kind == RecordKind.ARCHIVE.value)
+            .order_by(records.c.seq)
+        ).all()
+        for row in rows:
             try:
                 details = from_json(row.body)["record"]["details"]
                 month = month_of(details)
@@ -112,24 +120,15 @@ class ArchiveCheck:
             self.origin = self.origin or origin
             through, before = month.through, month.before + month.records
 
-    def _read_tombstones(self, keys: Collection[str]) -> Iterator[Tombstone]:
-        for row in self._told(RecordKind.TOMBSTONE):
-            try:
-                tombstone = tombstone_of(from_json(row.body)["record"]["details"], keys)
-            except NOT_WRITTEN_HERE:
-                self._find(row.seq, "it is a tombstone, and nobody signed it")
-                continue
-            if tombstone.month in self.months:
+    def _read_tombstones(self, keys: Sequence[Ed25519PublicKey]) -> Iterator[Tombstone]:
+        for seq, tombstone in tombstones_on_record(self._connection, keys):
+            if tombstone is None:
+                text = "it is a tombstone, and not signed with the key of the checkpoint before it"
+                self._find(seq, text)
+            elif tombstone.month in self.months:
                 yield tombstone
             else:
-                self._find(row.seq, "it is the tombstone of a month that was not archived")
-
-    def _told(self, kind: RecordKind) -> Sequence[sa.Row[Any]]:
-        return self._connection.execute(
-            sa.select(records.c.seq, BODY)
-            .where(records.c.kind == kind.value)
-            .order_by(records.c.seq)
-        ).all()
+                self._find(seq, "it is the tombstone of a month that was not archived")
 
     def _compare_table(self) -> None:
         """The table of archives, by which they are found, says what the records say."""

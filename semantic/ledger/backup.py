@@ -2,6 +2,7 @@
 
 import shutil
 import sqlite3
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -23,13 +24,15 @@ def backup_to(ledger: Ledger, keys: Path, folder: Path) -> Checkpoint:
     Others may go on writing, or change the signing key; what they write meanwhile may be in the copy or not. The copy has the key of its
     own newest checkpoint. A key that was given to the ledger is kept by who gave it, and is not in the copy.
 
-    Raises `LedgerUnavailable`, also where that key is lost, and `GovernedMetricsError` where the folder has something in it.
+    Raises `LedgerUnavailable`, also where that key is lost, and `GovernedMetricsError` where the folder has something in it, or is
+    in the one of the record.
     """
     if ledger.path is None:
         raise GovernedMetricsError(
             "A record in Postgres is copied with Postgres's own tools",
             hint=f"pg_dump --schema=governed_agents, then copy {keys}: the keys and the archive are there, and in no dump",
         )
+    _refuse_within(folder, (keys, ledger.path.parent))
     note = ledger.seal()
     if note is None:
         raise GovernedMetricsError("Nothing is on record yet")
@@ -52,6 +55,16 @@ def backup_to(ledger: Ledger, keys: Path, folder: Path) -> Checkpoint:
     except (OSError, sqlite3.Error) as error:
         raise LedgerUnavailable(f"Cannot copy the record to {folder}: {error}") from error
     return open_note(note, ledger.public_keys)
+
+
+def _refuse_within(folder: Path, of_record: Sequence[Path]) -> None:
+    """A copy in the folder of the record would be lost with it, and be taken for a part of it."""
+    for place in of_record:
+        if folder.resolve().is_relative_to(place.resolve()):
+            raise GovernedMetricsError(
+                f"{folder} is in {place}, the folder of the record: the copy would be lost with it",
+                hint="name a folder outside of it, best on another machine",
+            )
 
 
 def _refuse_lost_key(ledger: Ledger, keys: Path) -> None:

@@ -3,23 +3,19 @@
 A signed tombstone is on record before anything goes. It can be ended at any point, and goes on when it is called again.
 """
 
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 
 import sqlalchemy as sa
 
 from semantic.errors import GovernedMetricsError, LedgerUnavailable
-from semantic.keys import public_hex
 from semantic.ledger.archive import ArchivedMonth
-from semantic.ledger.chain import content_of
 from semantic.ledger.erasable import forget_values_of
 from semantic.ledger.ledger import Ledger
 from semantic.ledger.reason import refuse_empty
 from semantic.ledger.record import Record, RecordKind, uuid7
 from semantic.ledger.retention import AT_ONCE, BODY, delete_rows, has_rows
 from semantic.ledger.schema import STAYS_FOREVER, archives, reads, records
-from semantic.ledger.stretch import NOT_WRITTEN_HERE
-from semantic.ledger.tombstone import Tombstone, tombstone_of
+from semantic.ledger.tombstone import Tombstone, tombstones_on_record
 
 # Of a deleted month nothing stays that says what was read or decided.
 _GOES = records.c.kind.in_([kind.value for kind in RecordKind if kind not in STAYS_FOREVER])
@@ -105,15 +101,10 @@ def _say_deleted(ledger: Ledger, month: ArchivedMonth, *, by: str, why: str) -> 
 
 def _refuse_without_tombstone(ledger: Ledger, month: ArchivedMonth) -> None:
     """Somebody else may have written that a month was deleted."""
-    known = set(map(public_hex, ledger.public_keys))
     with ledger.reading() as connection:
-        bodies: Iterable[bytes] = connection.execute(
-            sa.select(records.c.body).where(records.c.kind == RecordKind.TOMBSTONE.value)
-        ).scalars()
-        for body in bodies:
-            with suppress(*NOT_WRITTEN_HERE):
-                if tombstone_of(content_of(body)["details"], known).month.month == month.month:
-                    return
+        for _, tombstone in tombstones_on_record(connection, ledger.public_keys):
+            if tombstone is not None and tombstone.month.month == month.month:
+                return
     raise LedgerUnavailable(
         f"{month.month} is marked as deleted, and no signed tombstone says so",
         hint="run `governed-agents verify`; nothing was deleted",

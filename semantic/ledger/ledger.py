@@ -20,9 +20,11 @@ from semantic.ledger.exposure import MostExposed
 from semantic.ledger.exposure_bound import ExposureBound
 from semantic.ledger.newest import (
     AGENT,
+    MASKING_KEY,
     METRICS,
     current_policy_hash,
     definitions_on_record,
+    masking_key_on_record,
     newest_content,
 )
 from semantic.ledger.note import Checkpoint
@@ -186,6 +188,23 @@ class Ledger:
                 )
                 transaction.add(record)
         return tuple(changed)
+
+    def record_masking_key(self, key_id: str, *, by: str, run_id: str | None) -> bool:
+        """Writes with which masking key pseudonyms are made now, by its id, where that is not on record. Returns whether it was not."""
+        with self.reading() as connection:
+            if masking_key_on_record(connection) == key_id:
+                return False
+        with self.transaction() as transaction:
+            before = masking_key_on_record(transaction.connection)
+            record = Record(
+                record_id=str(uuid7()),
+                kind=RecordKind.DEFINITION,
+                reader=by,
+                context=ReadContext(run_id=run_id),
+                reason=MASKING_KEY,
+                details={"before": before, "masking_key": key_id},
+            )
+            return before != key_id and transaction.add(record)
 
     def current_policy_hash(self) -> str | None:
         """The hash of the policy that was published last, or None where none has been."""

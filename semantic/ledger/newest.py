@@ -9,7 +9,7 @@ from semantic.ledger.record import RecordKind
 from semantic.ledger.schema import records
 
 # What a record of a definition is of.
-METRICS, AGENT = "metrics", "agent"
+METRICS, AGENT, MASKING_KEY = "metrics", "agent", "masking_key"
 
 _POLICY = (
     sa.select(records.c.reason)
@@ -34,6 +34,12 @@ def definitions_on_record(connection: sa.Connection) -> dict[str, str]:
     """By metric, the hash of the definition that was put on record last."""
     content = newest_content(connection, RecordKind.DEFINITION, reason=METRICS)
     return {} if content is None else dict(content["details"]["definitions"])
+
+
+def masking_key_on_record(connection: sa.Connection) -> str | None:
+    """The id of the masking key that was put on record last, or None where none was."""
+    content = newest_content(connection, RecordKind.DEFINITION, reason=MASKING_KEY)
+    return None if content is None else str(content["details"]["masking_key"])
 
 
 def current_policy_hash(connection: sa.Connection) -> str | None:

@@ -64,7 +64,8 @@ def open_note(note: str, keys: Iterable[Ed25519PublicKey]) -> Checkpoint:
             return checkpoint
     raise NoteError(
         "The checkpoint is not signed with a key that is known",
-        hint="name the public key that it was signed with",
+        hint="name the public key that it was signed with, as `governed-agents verify --key`: where the checkpoint is newer than this copy of the record "
+        "(rolled back), its key may have come after the copy was made",
     )
 
 

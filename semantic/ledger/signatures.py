@@ -26,12 +26,26 @@ def vouch(key: Ed25519PrivateKey, following: Ed25519PublicKey) -> bytes:
     return key.sign(_promise(following))
 
 
+class UnvouchedKey(NoteError):
+    """A checkpoint is signed with this public key, in hexadecimal, that may not sign here."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"it is signed with the key {key[:16]}..., which nobody vouches for")
+        self.key = key
+
+
 class Signatures:
     """Follows the checkpoints of a ledger from one key to the next. `known` are public keys, the oldest first."""
 
     def __init__(self, known: Sequence[Ed25519PublicKey]) -> None:
         self._known = list(known)
         self._current: Ed25519PublicKey | None = None
+        self._changed: list[Ed25519PublicKey] = []
+
+    @property
+    def current(self) -> Ed25519PublicKey | None:
+        """The key of the last checkpoint that was opened, None before the first."""
+        return self._current
 
     def open(self, seal: Seal) -> Checkpoint:
         """The checkpoint that a seal says, the one after those that were opened before. Raises `NoteError`."""
@@ -39,8 +53,10 @@ class Signatures:
             return self._open_unnamed(seal)
         key = _public(seal.key)
         if key != self._current and not self._follows(key, seal.voucher):
-            raise NoteError("it is signed with a key that nobody vouches for")
+            raise UnvouchedKey(seal.key)
         checkpoint = open_note(seal.note, [key])
+        if key != self._current and self._current is not None:
+            self._changed.append(self._current)
         self._current = key
         return checkpoint
 
@@ -51,10 +67,16 @@ class Signatures:
         return open_note(seal.note, self._known)
 
     def _follows(self, key: Ed25519PublicKey, voucher: str | None) -> bool:
-        """Whether a key may come after the current one: it is a newer one of those that are known, or was vouched for."""
+        """Whether a key may come after the current one: it is a newer one of those that are known, or was vouched for. One that was changed
+        never comes again.
+        """
         before = self._current
-        if key in self._known:
-            return before not in self._known or self._known.index(key) > self._known.index(before)
+        if key in self._changed:
+            return False
+        if key in self._known and (
+            before not in self._known or self._known.index(key) > self._known.index(before)
+        ):
+            return True
         return before is not None and voucher is not None and _has_vouched(before, key, voucher)
 
 

@@ -22,7 +22,7 @@ from semantic.ledger.note import Checkpoint, NoteError
 from semantic.ledger.record import RecordKind
 from semantic.ledger.schema import records
 from semantic.ledger.sealing import Seal, origin_of_first, seal_of
-from semantic.ledger.signatures import Signatures
+from semantic.ledger.signatures import Signatures, UnvouchedKey
 from semantic.ledger.stretch import (
     BODY,
     NOT_WRITTEN_HERE,
@@ -93,6 +93,7 @@ class _Walk:
     ) -> None:
         self._connection = connection
         self._signatures = Signatures(keys)
+        self._unvouched: set[str] = set()
         self._highest = highest_number
         self._index = IndexCheck(connection)
         self._against = against
@@ -116,8 +117,7 @@ class _Walk:
                 self._sealed.setdefault(seal.through, []).append((seq, seal))
         self._checkpoints = sum(map(len, self._sealed.values()))
         self._sealed_places = sorted(self._sealed)
-        signers = {seal.key for seals in self._sealed.values() for _, seal in seals if seal.key}
-        self._archive = ArchiveCheck(connection, archive, signers)
+        self._archive = ArchiveCheck(connection, archive, keys)
 
     def run(self, at_once: int, look: Look) -> None:
         tiled = tiles_from(self._connection, 0)
@@ -282,6 +282,12 @@ class _Walk:
     def _open(self, seq: int, seal: Seal) -> Checkpoint | None:
         try:
             return self._signatures.open(seal)
+        except UnvouchedKey as error:
+            # Each one with this key would say the same.
+            if error.key not in self._unvouched:
+                self._unvouched.add(error.key)
+                self._find(Harm.EDITED, seq, f"it is a checkpoint, and {error.message}")
+            return None
         except NoteError as error:
             self._find(Harm.EDITED, seq, f"it is a checkpoint, and {error.message}")
             return None

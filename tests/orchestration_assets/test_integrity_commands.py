@@ -15,6 +15,7 @@ from benchmarks.history import write_history
 from orchestration_assets.cli import archive
 from orchestration_assets.cli.app import main
 from semantic.errors import GovernedMetricsError
+from semantic.keys import load_mask_key, mask_key_id
 from semantic.ledger import STATE_FOLDER, Erasable, Ledger, MetricRead, Record, RecordKind
 
 VERIFIER = Path(__file__).parents[2] / "examples" / "verify_proof.py"
@@ -213,6 +214,30 @@ def test_a_backup_is_the_record_with_its_keys_and_tells_what_came_after(
     )
 
 
+def test_a_copy_from_before_a_change_of_the_key_is_said_to_be_rolled_back(
+    home: Path, command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state, to, kept = home / STATE_FOLDER, tmp_path / "copy", str(tmp_path / "kept")
+    assert command("backup", "--to", str(to)) == 0
+    capsys.readouterr()
+    assert command("keys", "change") == 0
+    key = capsys.readouterr().out.strip()
+    ledger = Ledger.open(state / "ledger.db")
+    ledger.append(Record(record_id="later", kind=RecordKind.REFUSAL))
+    ledger.close()
+    assert command("checkpoint", "--to", kept) == 0
+    shutil.rmtree(state)
+    shutil.copytree(to, state)
+    capsys.readouterr()
+    assert command("verify", "--against", kept) == 1
+    told = capsys.readouterr().err
+    assert "not signed with a key that is known" in told
+    assert "`governed-agents verify --key`" in told
+    assert "newer than this copy of the record (rolled back)" in told
+    assert command("verify", "--against", kept, "--key", key) == 3
+    assert "rolled back: the checkpoint covers" in capsys.readouterr().out
+
+
 def test_a_record_whose_key_is_lost_is_not_said_to_be_copied(
     home: Path, command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -240,6 +265,51 @@ def test_keys_change_and_are_listed(
     assert command("keys", "replace", "--yes") == 1
     assert "The signing key is not lost" in capsys.readouterr().err
     assert command("verify") == 0
+
+
+def test_the_key_of_pseudonyms_is_changed_and_that_is_on_record(
+    home: Path, command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = home / STATE_FOLDER
+    first = load_mask_key(state)
+    assert command("keys", "change", "--masking") == 1
+    assert "every value has another pseudonym" in capsys.readouterr().err
+    assert load_mask_key(state) == first
+    assert command("keys", "change", "--masking", "--yes") == 0
+    key_id = mask_key_id(load_mask_key(state))
+    assert f"made with the masking key {key_id} from here on" in capsys.readouterr().err
+    assert key_id != mask_key_id(first)
+    with sqlite3.connect(state / "ledger.db") as connection:
+        [(body,)] = connection.execute("SELECT body FROM records WHERE reason = 'masking_key'")
+    connection.close()
+    assert json.loads(body)["record"]["details"]["masking_key"] == key_id
+    assert command("verify") == 0
+
+
+@pytest.mark.parametrize("lost", [("signing.pub",), ("signing.pub", "signing.key")], ids=len)
+def test_public_keys_that_are_missing_are_said_to_be_once(
+    home: Path, command: Command, capsys: pytest.CaptureFixture[str], lost: tuple[str, ...]
+) -> None:
+    state = home / STATE_FOLDER
+    assert command("checkpoint") == 0
+    assert command("keys", "list") == 0
+    first = capsys.readouterr().out.split()[-1]
+    ledger = Ledger.open(state / "ledger.db")
+    for number in range(3):
+        ledger.append(Record(record_id=f"later {number}", kind=RecordKind.REFUSAL))
+        ledger.seal()
+    ledger.close()
+    assert command("keys", "change") == 0
+    for name in lost:
+        (state / name).unlink()
+    capsys.readouterr()
+    assert command("verify") == 3
+    told = capsys.readouterr()
+    assert told.out.count(f"signed with the key {first[:16]}..., which nobody vouches for") == 1
+    assert told.err.count("signing.pub was missing") == 1
+    assert "restore it from its backup, or name the first key that you know, --key" in told.err
+    assert command("verify", "--key", first) == 0
+    assert "missing" not in capsys.readouterr().err
 
 
 def test_what_stands_of_a_person_is_erased_and_the_record_says_so(

@@ -21,6 +21,7 @@ from semantic.catalog import Catalog
 from semantic.dbt_manifest import build_catalog
 from semantic.engine import CompileRequest, MetricEngine
 from semantic.governed_metrics import GovernedMetrics
+from semantic.keys import mask_key_id
 from semantic.ledger import (
     Ledger,
     ReadContext,
@@ -494,6 +495,34 @@ def test_masked_values_are_pseudonyms_that_keep_groups_apart(door: GovernedMetri
         assert not any(
             hashlib.sha256(name.encode()).hexdigest().startswith(digest) for name in names
         )
+
+
+def test_which_key_made_pseudonyms_is_on_record_before_they_are(
+    door: GovernedMetrics,
+) -> None:
+    def told() -> list[tuple[str, object, object]]:
+        with door.ledger.reading() as connection:
+            rows = connection.exec_driver_sql(
+                "SELECT body FROM records WHERE reason = 'masking_key' ORDER BY seq"
+            ).scalars()
+            said = [content_of(body) for body in rows]
+        return [
+            (it["reader"], it["details"]["before"], it["details"]["masking_key"]) for it in said
+        ]
+
+    query = {"metrics": "orders", "group_by": "customer__full_name"}
+    answer(door, BOSS, **query)
+    assert told() == [], "no pseudonym was made"
+    answer(door, NORTH, **query)
+    answer(door, NORTH, **query)
+    first = mask_key_id(door.mask_key)
+    assert told() == [(NORTH.name, None, first)]
+    door.mask_key = "another key"
+    answer(door, NORTH, **query)
+    second = mask_key_id("another key")
+    assert told() == [(NORTH.name, None, first), (NORTH.name, first, second)]
+    assert len(first) == 16
+    assert door.ledger.verify().is_whole
 
 
 def test_another_key_gives_other_pseudonyms(door: GovernedMetrics, open_door: OpenDoor) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from semantic.errors import LedgerUnavailable
-from semantic.keys import load_mask_key
+from semantic.keys import change_mask_key, load_mask_key, mask_key_id
 
 ROOT = Path(__file__).parents[2]
 LOADS = """
@@ -62,9 +62,26 @@ def test_a_damaged_key_is_named_and_never_made_anew(tmp_path: Path, content: str
     """A new key would give every person a new pseudonym, without a word."""
     load_mask_key(tmp_path)
     (tmp_path / "masking.key").write_text(content)
-    with pytest.raises(LedgerUnavailable, match=r"masking\.key is damaged"):
+    with pytest.raises(LedgerUnavailable, match=r"masking\.key is damaged") as told:
         load_mask_key(tmp_path)
+    assert "`governed-agents keys change --masking`" in str(told.value.hint)
     assert (tmp_path / "masking.key").read_text() == content
+
+
+@pytest.mark.parametrize("before", ["whole", "damaged", "lost"])
+def test_a_key_that_is_changed_leaves_nothing_of_the_one_before(
+    tmp_path: Path, before: str
+) -> None:
+    first = load_mask_key(tmp_path)
+    if before == "damaged":
+        (tmp_path / "masking.key").write_text("short")
+    if before == "lost":
+        (tmp_path / "masking.key").unlink()
+    second = change_mask_key(tmp_path)
+    assert second == load_mask_key(tmp_path) != first
+    assert mask_key_id(second) != mask_key_id(first)
+    [file] = tmp_path.iterdir()
+    assert file.stat().st_mode & 0o777 == 0o600
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:

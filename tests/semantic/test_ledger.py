@@ -445,3 +445,14 @@ def test_a_definition_that_changed_is_on_record_once(ledger: Ledger) -> None:
         "revenue": ["1", None],
     }
     assert ledger.verify().is_whole
+
+
+def test_a_masking_key_is_on_record_once_until_another_one_is(ledger: Ledger) -> None:
+    for key_id, is_new in (("a", True), ("a", False), ("b", True), ("b", False), ("a", True)):
+        assert ledger.record_masking_key(key_id, by="ana", run_id="run") == is_new
+    with ledger.reading() as connection:
+        newest = newest_content(connection, RecordKind.DEFINITION)
+    assert newest is not None
+    assert (newest["reason"], newest["reader"]) == ("masking_key", "ana")
+    assert newest["details"] == {"before": "b", "masking_key": "a"}
+    assert ledger.verify().is_whole

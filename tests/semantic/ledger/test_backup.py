@@ -37,6 +37,17 @@ def test_after_a_change_that_died_the_key_that_counts_is_in_the_copy(tmp_path: P
     ledger.close()
 
 
+@pytest.mark.parametrize("to", [".", "copy", "archive/in", "../state/copy"])
+def test_a_copy_in_the_folder_of_the_record_is_refused(tmp_path: Path, to: str) -> None:
+    state = tmp_path / "state"
+    ledger = Ledger.open(state / "ledger.db")
+    append(ledger, "a")
+    with pytest.raises(GovernedMetricsError, match=r"is in .*state, the folder of the record"):
+        backup_to(ledger, state, state / to)
+    assert not (state / "archive").exists()
+    ledger.close()
+
+
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_key_that_changes_while_the_record_is_copied(
     tmp_path: Path, when: str, monkeypatch: pytest.MonkeyPatch

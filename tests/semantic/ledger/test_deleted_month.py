@@ -3,7 +3,7 @@
 import random
 import sqlite3
 import uuid
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -25,6 +25,8 @@ from semantic.ledger import (
     open_note,
 )
 from semantic.ledger.archive import Archive, said_of
+from semantic.ledger.sealing import seal
+from semantic.ledger.tiles import JoinedTiles
 from semantic.ledger.tombstone import Tombstone
 from tests.semantic.ledger.months import (
     KEY,
@@ -36,6 +38,8 @@ from tests.semantic.ledger.months import (
     others,
     records_of,
 )
+
+NOT_SIGNED = "it is a tombstone, and not signed with the key of the checkpoint before it"
 
 
 def test_a_deleted_month_leaves_a_signed_tombstone(on_each_store: Kept, folder: Path) -> None:
@@ -114,10 +118,52 @@ def test_a_tombstone_that_was_not_signed_here_counts_for_nothing(
     kept.ledger.seal()
     archive_until(kept.ledger, "2026-08", by="ana")
     assert (folder / "archive" / "2026-07.parquet").exists()
-    assert "it is a tombstone, and nobody signed it" in told(kept.ledger)
+    assert NOT_SIGNED in told(kept.ledger)
     (folder / "archive" / "2026-07.parquet").unlink()
     found = kept.ledger.verify().findings
     assert (found[0].harm, found[0].seq) == (Harm.DELETED, 1)
+
+
+@pytest.mark.parametrize("also_seals", [False, True], ids=["tombstone", "checkpoint, tombstone"])
+def test_a_key_that_was_changed_deletes_no_month(
+    on_each_store: Kept, folder: Path, also_seals: bool
+) -> None:
+    kept = with_key_in(folder, on_each_store)
+    [month] = archive_until(kept.ledger, "2026-07", by="ana")
+    kept.ledger.change_signing_key()
+    with kept.ledger.transaction() as transaction:
+        if also_seals:
+            transaction.add(Record(record_id="sealed", kind=RecordKind.MODEL_CALL))
+            seal(transaction, KEY, JoinedTiles())
+        forged = Tombstone(month=month, by="eve", why="it is old", stays=()).signed(KEY)
+        transaction.add(Record(record_id="forged", kind=RecordKind.TOMBSTONE, details=forged))
+        transaction.connection.exec_driver_sql("UPDATE archives SET deleted_at = '2026'")
+    assert NOT_SIGNED in told(kept.ledger)
+    with pytest.raises(LedgerUnavailable, match="no signed tombstone says so"):
+        delete_month(kept.ledger, "2026-07", by="ana", reason="it is old")
+    with suppress(LedgerUnavailable):
+        archive_until(kept.ledger, "2026-08", by="ana")
+    assert (folder / "archive" / "2026-07.parquet").exists()
+    (folder / "archive" / "2026-07.parquet").unlink()
+    assert (Harm.DELETED, 1) in {(item.harm, item.seq) for item in kept.ledger.verify().findings}
+
+
+def test_what_was_deleted_before_the_key_changed_stays_deleted(
+    on_each_store: Kept, folder: Path
+) -> None:
+    kept = with_key_in(folder, on_each_store)
+    archive_until(kept.ledger, "2026-08", by="ana")
+    delete_month(kept.ledger, "2026-07", by="ana", reason="it is old")
+    kept.ledger.change_signing_key()
+    assert kept.ledger.verify().is_whole
+    kept.store.left = 2
+    with pytest.raises(LedgerUnavailable, match="power"):
+        delete_month(kept.ledger, "2026-08", by="ana", reason="it is old")
+    kept.store.left = None
+    kept.ledger.change_signing_key()
+    delete_month(kept.ledger, "2026-08", by="ana", reason="it is old")
+    assert not (folder / "archive" / "2026-08.parquet").exists()
+    assert kept.ledger.verify().is_whole
 
 
 def test_what_is_marked_as_deleted_without_a_tombstone_stays(kept: Kept, folder: Path) -> None:
@@ -301,6 +347,12 @@ def test_an_open_read_from_the_future_is_closed_before_it_moves(kept: Kept) -> N
     assert moved[-1].through > through + 1
     [read] = find_reads(kept.ledger, ReadQuestion(read=["ahead 1"]))
     assert read.outcome == "indeterminate"
+
+
+def with_key_in(folder: Path, kept: Kept) -> Kept:
+    """The same ledger, with its key in a folder, where it can be changed."""
+    (folder / "signing.key").write_text(KEY.private_bytes_raw().hex())
+    return Kept(Ledger(kept.store, keys=folder, archive=folder / "archive"), kept.store)
 
 
 def told(ledger: Ledger) -> str:

@@ -184,6 +184,21 @@ def test_the_key_of_a_forger_is_never_published(tmp_path: Path) -> None:
     ledger.close()
 
 
+def test_what_is_said_of_a_damaged_key_leads_to_a_new_one(tmp_path: Path) -> None:
+    ledger = Ledger.open(tmp_path / "ledger.db")
+    append(ledger, "a")
+    ledger.seal()
+    (tmp_path / "signing.key").write_text("damaged")
+    append(ledger, "b")
+    with pytest.raises(LedgerUnavailable, match=r"signing\.key is damaged") as told:
+        ledger.seal()
+    assert "move it away and run `governed-agents keys replace`" in str(told.value.hint)
+    (tmp_path / "signing.key").rename(tmp_path / "away")
+    ledger.change_signing_key(is_lost=True)
+    assert ledger.verify().is_whole
+    ledger.close()
+
+
 def test_a_key_that_is_here_is_not_replaced_as_lost(tmp_path: Path) -> None:
     ledger = Ledger.open(tmp_path / "ledger.db")
     append(ledger, "a")
@@ -232,6 +247,22 @@ def test_who_signs_with_a_key_of_their_own_is_found(tmp_path: Path) -> None:
         found = ledger.verify()
         assert "nobody vouches for" in found.findings[0].text
         ledger.close()
+
+
+def test_who_knows_the_first_key_only_finds_that_it_signs_again(tmp_path: Path) -> None:
+    ledger = Ledger.open(tmp_path / "ledger.db", keys=tmp_path / "keys")
+    old = SigningKeys(tmp_path / "keys").current
+    append(ledger, "a")
+    ledger.seal()
+    ledger.change_signing_key()
+    append(ledger, "b")
+    with ledger._writer.transaction() as transaction:
+        seal(transaction, old, JoinedTiles())
+    ledger.close()
+    alone = Ledger.open(tmp_path / "ledger.db", keys=tmp_path / "none")
+    found = alone.verify(also=[old.public_key()])
+    assert "nobody vouches for" in found.findings[0].text
+    alone.close()
 
 
 def test_the_files_of_keys_are_for_their_owner(tmp_path: Path) -> None:
