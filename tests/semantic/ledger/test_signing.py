@@ -265,6 +265,19 @@ def test_who_knows_the_first_key_only_finds_that_it_signs_again(tmp_path: Path) 
     alone.close()
 
 
+def test_promises_are_followed_in_whatever_order_keys_are_known(tmp_path: Path) -> None:
+    ledger = Ledger.open(tmp_path / "ledger.db", keys=tmp_path / "keys")
+    append(ledger, "a")
+    ledger.seal()
+    ledger.change_signing_key()
+    first, second = ledger.public_keys
+    ledger.close()
+    alone = Ledger.open(tmp_path / "ledger.db", keys=tmp_path / "none")
+    assert alone.verify(also=[second, first]).is_whole
+    assert not alone.verify(also=[second]).is_whole, "nobody knows who made the first checkpoint"
+    alone.close()
+
+
 def test_the_files_of_keys_are_for_their_owner(tmp_path: Path) -> None:
     keys = SigningKeys(tmp_path)
     first = hex_of(keys.current)
