@@ -262,6 +262,7 @@ class ReadSession:
                 "message": Erasable(refused.message),
                 "detail": Erasable(refused.detail),
                 "policy_hash": self._door.policy.hash,
+                "rules": list(refused.rules),
                 "snapshot": self._snapshot.version if self._snapshot else None,
             },
         )

@@ -4,7 +4,9 @@ from semantic.answer import Reason
 
 
 class Refused(Exception):
-    """No data, and why. `detail` goes to the record, never to the reader. `is_recorded` says that it is there already."""
+    """No data, and why. `detail` and the names of the `rules` that decided go to the record, never to the reader. `is_recorded` says
+    that it is there already.
+    """
 
     def __init__(
         self,
@@ -13,6 +15,7 @@ class Refused(Exception):
         *,
         hint: str | None = None,
         detail: str | None = None,
+        rules: tuple[str, ...] = (),
         is_recorded: bool = False,
     ) -> None:
         super().__init__(message)
@@ -20,4 +23,5 @@ class Refused(Exception):
         self.message = message
         self.hint = hint
         self.detail = detail
+        self.rules = rules
         self.is_recorded = is_recorded

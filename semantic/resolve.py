@@ -112,8 +112,8 @@ class Resolver:
 
     def _metric_unavailable(self, name: str, decided: Permit | Denial | None) -> Refused:
         visible = [name for name in self._catalog.metrics if self._is_readable(name)]
-        why = _why(decided) if isinstance(decided, Denial) else "no such metric; rules: none"
-        return self._unavailable("Metric", name, visible, why)
+        denial = decided if isinstance(decided, Denial) else None
+        return self._unavailable("Metric", name, visible, denial)
 
     def _legal(self, metrics: Sequence[str]) -> Legal:
         try:
@@ -129,8 +129,7 @@ class Resolver:
     def _named(self, name: str, legal: Legal, metrics: Sequence[str]) -> NamedDimension:
         found = named_in(legal, name)
         if found is None:
-            why = "no such dimension; rules: none"
-            raise self._dimension_unavailable(name, legal, metrics, why)
+            raise self._dimension_unavailable(name, legal, metrics, None)
         return found
 
     def _used(
@@ -142,11 +141,11 @@ class Resolver:
             use = Use(dimension=found.dimension, clause=clause)
             decided = self._policy.decide(self._reader, self._catalog.metrics[metric], [use])
             if isinstance(decided, Denial):
-                raise self._dimension_unavailable(name, legal, metrics, _why(decided))
+                raise self._dimension_unavailable(name, legal, metrics, decided)
         return found
 
     def _dimension_unavailable(
-        self, name: str, legal: Legal, metrics: Sequence[str], why: str
+        self, name: str, legal: Legal, metrics: Sequence[str], denial: Denial | None
     ) -> Refused:
         asked = [self._catalog.metrics[metric] for metric in metrics]
         visible = [
@@ -155,10 +154,14 @@ class Resolver:
             if all(self._policy.may_use(self._reader, metric, item) for metric in asked)
             for written in ([f"{item.name}__{grain}" for grain in item.grains] or [item.name])
         ]
-        return self._unavailable("Dimension", name, visible, why)
+        return self._unavailable("Dimension", name, visible, denial)
 
-    def _unavailable(self, kind: str, name: str, visible: list[str], why: str) -> Refused:
-        """The same refusal for what does not exist and for what is not granted."""
+    def _unavailable(
+        self, kind: str, name: str, visible: list[str], denial: Denial | None
+    ) -> Refused:
+        """The same refusal for what does not exist, without a denial, and for what is not granted."""
+        rules = denial.rules if denial else ()
+        why = denial.why if denial else f"no such {kind.lower()}"
         shown = (
             f"available: {', '.join(visible[:_SHOWN_NAMES])}" if visible else "nothing is granted"
         )
@@ -166,7 +169,8 @@ class Resolver:
             Reason.NOT_AVAILABLE,
             f"{kind} {name!r} is not available to '{self._reader.name}'",
             hint=did_you_mean(name, visible) or shown,
-            detail=why,
+            detail=f"{why}; rules: {', '.join(rules) or 'none'}",
+            rules=rules,
         )
 
     def _condition(self, item: object, legal: Legal) -> Condition:
@@ -286,7 +290,7 @@ class Resolver:
             raise self._metric_unavailable(metric.name, decided)
         legal = self._legal([metric.name])
         asked = self._as_asked(decided.what)
-        raise self._dimension_unavailable(asked, legal, [metric.name], _why(decided))
+        raise self._dimension_unavailable(asked, legal, [metric.name], decided)
 
     def _as_asked(self, dimension: str) -> str:
         """A dimension as the query wrote it, so that a refusal says nothing that the reader did not."""
@@ -410,7 +414,3 @@ def _previous_period(span: DaySpan, request: PlanRequest) -> PreviousPeriod:
             Reason.INVALID_QUERY, "compare_to cannot set weeks or days and months side by side"
         )
     return PreviousPeriod(span=span.days_before(), unit="days", count=span.days)
-
-
-def _why(denial: Denial) -> str:
-    return f"{denial.why}; rules: {', '.join(denial.rules) or 'none'}"

@@ -976,7 +976,18 @@ def test_why_a_name_was_refused_is_in_the_record_and_not_in_the_refusal(
     assert record["reason"] == "not_available"
     assert record["metrics"][0]["metric"] == "customers"
     assert record["details"]["detail"] == "no rule permits it; rules: none"
+    assert record["details"]["rules"] == []
     assert "permits" not in str(refused)
+
+
+def test_the_rule_that_refused_a_read_is_on_record(open_door: OpenDoor, ledger: Ledger) -> None:
+    """Also where the text of the refusal was erased."""
+    barred = POLICY + "  - {forbid: no orders for mo, readers: analyst_mo, metrics: orders}\n"
+    refused = refusal(open_door(policy=barred, ledger=ledger), ANALYST, metrics="orders")
+    record = ledger.body(str(refused.read_id), RecordKind.REFUSAL)
+    assert record is not None
+    assert record["details"]["rules"] == ["no orders for mo"]
+    assert "no orders for mo" not in str(refused)
 
 
 def test_a_session_reads_one_snapshot_to_its_end(
