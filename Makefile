@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 BENCH_VENV := .venv-bench
 BENCH ?=
 DEMO := .demo
+# The one that a Python brings may take twice as long to find what fits together.
+NEWER_PIP := python -m pip install --quiet --disable-pip-version-check --upgrade pip
 export DAGSTER_DISABLE_TELEMETRY := 1
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 export DO_NOT_TRACK := 1
@@ -46,6 +48,7 @@ clean: ## Removes the environment, the demonstration and all caches
 $(BENCH_VENV)/.installed: pyproject.toml constraints.txt benchmarks/requirements.txt
 	@echo "Installing into $(BENCH_VENV): some minutes, once."
 	@$(PYTHON) -m venv $(BENCH_VENV)
+	@$(BENCH_VENV)/bin/$(NEWER_PIP)
 	@$(BENCH_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
 		--editable '.[demo,dev]' --requirement benchmarks/requirements.txt
 	@touch $@
@@ -54,5 +57,6 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
 	@echo "Installing into $(VENV): a minute or two, once."
 	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/$(NEWER_PIP)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[demo,dev]'
 	@touch $@
