@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -25,9 +24,6 @@ from semantic.ledger import (
     RecordKind,
     Touched,
 )
-from semantic.policy_file import parse_policy, policy_text
-from semantic.snapshot import SnapshotStore
-from tests.semantic.door import POLICY
 
 FORMULA = '=HYPERLINK("http://example.com")'
 NASTY = "\x1b[31mred\x9b1m \u202e\nnew line"
@@ -332,35 +328,6 @@ def test_what_is_wrong_is_said_shortly(command: Command, options: list[str], say
     assert says in said.err.replace("│ ", "")
     assert said.out == ""
     assert not list(Path().iterdir())
-
-
-def test_unused_grants_have_pages_and_an_order(
-    command: Command, published: SnapshotStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    home = tmp_path / "with_policy"
-    shutil.copytree(published.root, home / STATE_FOLDER / "snapshots")
-    ledger = Ledger.open(home / STATE_FOLDER / "ledger.db")
-    policy = parse_policy(POLICY)
-    ledger.publish_policy(policy.hash, policy_text(policy), by="ana", run_id=None)
-    ledger.close()
-    monkeypatch.setenv("DAGSTER_HOME", str(home))
-
-    whole = command("unused", "--json").rows
-    assert len(whole) > 4
-    for options in ([], ["--sort", "-metric"]):
-        found, more = [], []
-        while True:
-            said = command("unused", "--json", "--limit", "3", *options, *more)
-            found += said.rows
-            assert f"{len(whole)} of " in said.err
-            if "--after" not in said.err:
-                break
-            more = said.err[said.err.index("--after") :].split()[:2]
-        by_metric = sorted(whole, key=lambda row: row["metric"], reverse=True)
-        assert found == (by_metric if options else whole)
-    said = command("unused", "--sort", "last_read")
-    assert (said.code, "did you mean 'last_read_at'" in said.err) == (1, True)
-    assert "That page was sorted by -metric" in command("unused", *more).err
 
 
 def test_unused_grants_need_a_policy(command: Command) -> None:

@@ -167,7 +167,7 @@ def test_four_processes_append_at_once_and_nothing_is_lost(tmp_path: Path) -> No
     path = tmp_path / "ledger.db"
     processes = [run(APPENDS_FIFTY, path, name) for name in "abcd"]
     for process in processes:
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=300)
         assert process.returncode == 0, errors
 
     with sqlite3.connect(path) as reader:

@@ -168,6 +168,9 @@ def test_a_grant_is_unused_that_no_read_was_released_under(command: Command) -> 
     used = {(row["agent"], row["metric"]) for row in allowed}
     expected = {(row["agent"], metric) for row in agents for metric in row["is_given"]} - used
     rows = command("unused", "--json").rows
+    first = command("unused", "--json", "--limit", "1", "--sort", "-metric")
+    assert first.rows[0]["metric"] == max(row["metric"] for row in rows)
+    assert len(rows) == 1 or "There are more: --after" in first.err
     names = {row["agent"] for row in agents}
     assert {(row["reader"], row["metric"]) for row in rows if row["reader"] in names} == expected
     assert ("operations_watch", "average_departure_delay") in expected
