@@ -97,7 +97,7 @@ class Resolver:
             if found.name == name:
                 return found
         names = [found.name for found in visible]
-        raise self._unavailable("Saved query", name, names, "not granted or not there")
+        raise self._unavailable("Saved query", name, names, None)
 
     def _is_readable(self, name: str) -> bool:
         metric = self._catalog.metrics.get(name)
