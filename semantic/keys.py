@@ -17,7 +17,7 @@ _PUBLIC, _WHAT = "signing.pub", "signing key"
 # What to do where a key is in no backup.
 _ANOTHER = {
     _WHAT: "move it away and run `governed-agents keys replace`",
-    _MASKING: "run `governed-agents keys change --masking`: every value has another pseudonym then",
+    _MASKING: "run `governed-agents keys change-masking --yes`: every value has another pseudonym then",
 }
 
 

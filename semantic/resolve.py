@@ -97,7 +97,8 @@ class Resolver:
             if found.name == name:
                 return found
         names = [found.name for found in visible]
-        raise self._unavailable("Saved query", name, names, None)
+        denial = Denial(what=name, rules=(), why="not granted or not there")
+        raise self._unavailable("Saved query", name, names, denial)
 
     def _is_readable(self, name: str) -> bool:
         metric = self._catalog.metrics.get(name)
@@ -112,7 +113,7 @@ class Resolver:
 
     def _metric_unavailable(self, name: str, decided: Permit | Denial | None) -> Refused:
         visible = [name for name in self._catalog.metrics if self._is_readable(name)]
-        denial = decided if isinstance(decided, Denial) else None
+        denial = decided if isinstance(decided, Denial) else _missing("metric", name)
         return self._unavailable("Metric", name, visible, denial)
 
     def _legal(self, metrics: Sequence[str]) -> Legal:
@@ -129,7 +130,8 @@ class Resolver:
     def _named(self, name: str, legal: Legal, metrics: Sequence[str]) -> NamedDimension:
         found = named_in(legal, name)
         if found is None:
-            raise self._dimension_unavailable(name, legal, metrics, None)
+            missing = _missing("dimension", name)
+            raise self._dimension_unavailable(name, legal, metrics, missing)
         return found
 
     def _used(
@@ -145,7 +147,7 @@ class Resolver:
         return found
 
     def _dimension_unavailable(
-        self, name: str, legal: Legal, metrics: Sequence[str], denial: Denial | None
+        self, name: str, legal: Legal, metrics: Sequence[str], denial: Denial
     ) -> Refused:
         asked = [self._catalog.metrics[metric] for metric in metrics]
         visible = [
@@ -156,12 +158,8 @@ class Resolver:
         ]
         return self._unavailable("Dimension", name, visible, denial)
 
-    def _unavailable(
-        self, kind: str, name: str, visible: list[str], denial: Denial | None
-    ) -> Refused:
-        """The same refusal for what does not exist, without a denial, and for what is not granted."""
-        rules = denial.rules if denial else ()
-        why = denial.why if denial else f"no such {kind.lower()}"
+    def _unavailable(self, kind: str, name: str, visible: list[str], denial: Denial) -> Refused:
+        """The same refusal for what does not exist and for what is not granted."""
         shown = (
             f"available: {', '.join(visible[:_SHOWN_NAMES])}" if visible else "nothing is granted"
         )
@@ -169,8 +167,8 @@ class Resolver:
             Reason.NOT_AVAILABLE,
             f"{kind} {name!r} is not available to '{self._reader.name}'",
             hint=did_you_mean(name, visible) or shown,
-            detail=f"{why}; rules: {', '.join(rules) or 'none'}",
-            rules=rules,
+            detail=f"{denial.why}; rules: {', '.join(denial.rules) or 'none'}",
+            rules=denial.rules,
         )
 
     def _condition(self, item: object, legal: Legal) -> Condition:
@@ -414,3 +412,8 @@ def _previous_period(span: DaySpan, request: PlanRequest) -> PreviousPeriod:
             Reason.INVALID_QUERY, "compare_to cannot set weeks or days and months side by side"
         )
     return PreviousPeriod(span=span.days_before(), unit="days", count=span.days)
+
+
+def _missing(kind: str, name: str) -> Denial:
+    """What no rule decided, because there is nothing to decide on."""
+    return Denial(what=name, rules=(), why=f"no such {kind}")

@@ -25,23 +25,8 @@ def list_keys(context: typer.Context) -> None:
 
 
 @app.command()
-def change(
-    context: typer.Context,
-    masking: Annotated[
-        bool,
-        typer.Option("--masking", help="The key that pseudonyms are made with, and not this one."),
-    ] = False,
-    yes: Annotated[
-        bool, typer.Option("--yes", help="With --masking: no pseudonym of before comes again.")
-    ] = False,
-) -> None:
-    """Signs with a new key from here on. The one before vouches for it and is no more; what it signed stays good.
-
-    Example: governed-agents keys change --masking --yes
-    """
-    if masking:
-        _change_mask_key(Place.of(context), is_confirmed=yes)
-        return
+def change(context: typer.Context) -> None:
+    """Signs with a new key from here on. The one before vouches for it and is no more; what it signed stays good."""
     typer.echo(Place.of(context).ledger.change_signing_key())
 
 
@@ -61,13 +46,19 @@ def replace(
     typer.echo(Place.of(context).ledger.change_signing_key(is_lost=True))
 
 
-def _change_mask_key(place: Place, *, is_confirmed: bool) -> None:
-    if not is_confirmed:
+@app.command("change-masking")
+def change_masking(
+    context: typer.Context,
+    yes: Annotated[bool, typer.Option("--yes", help="No pseudonym of before comes again.")] = False,
+) -> None:
+    """Makes pseudonyms with a new key from here on. Nothing of the one before is kept."""
+    if not yes:
         say(
             "error: with a new masking key every value has another pseudonym, and nothing leads back to those before; "
             "--yes says that this is wanted"
         )
         raise typer.Exit(1)
+    place = Place.of(context)
     ledger = place.ledger
     key_id = mask_key_id(change_mask_key(place.state))
     ledger.record_masking_key(key_id, by=getpass.getuser(), run_id=None)

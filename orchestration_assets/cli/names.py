@@ -56,13 +56,11 @@ def known_run(place: Place, run: str) -> str:
     """A run on record, or the beginning of one."""
     if is_run_recorded(place.ledger, run):
         return run
-    alike = runs_like(place.ledger, run)
     raise _not_on_record(
         place,
         f"No read of a run {run!r} is on record",
-        hint=f"did you mean {listed(alike)}?"
-        if alike
-        else "the runs of an agent stand on its page in the Dagster UI, and in `governed-agents agents --json`",
+        hint="the runs of an agent stand on its page in the Dagster UI, and in `governed-agents agents --json`",
+        alike=runs_like(place.ledger, run),
     )
 
 
@@ -97,13 +95,11 @@ def known_version(place: Place, version: str) -> str:
         return version
     if any(published.startswith(version) for published in _published_versions(place)):
         return version
-    alike = versions_like(place.ledger, version)
     raise _not_on_record(
         place,
         f"No read at a data version or definition {version!r} is on record",
-        hint=f"did you mean {listed(alike)}?"
-        if alike
-        else "`governed-agents reads --by metric,data_version,definition_hash` shows them",
+        hint="`governed-agents reads --by metric,data_version,definition_hash` shows them",
+        alike=versions_like(place.ledger, version),
     )
 
 
@@ -156,9 +152,11 @@ def _meant(place: Place, what: Named, text: str) -> list[str]:
     )
 
 
-def _not_on_record(place: Place, message: str, *, hint: str | None) -> GovernedMetricsError:
-    """The error that says so, with a note where months were deleted that may have had it."""
-    error = GovernedMetricsError(message, hint=hint)
+def _not_on_record(
+    place: Place, message: str, *, hint: str | None, alike: Sequence[str] = ()
+) -> GovernedMetricsError:
+    """The error that says so, with what is `alike` in place of the hint, and a note where months were deleted that may have had it."""
+    error = GovernedMetricsError(message, hint=f"did you mean {listed(alike)}?" if alike else hint)
     note = note_of_deleted(place.ledger)
     if note:
         error.add_note(note)

@@ -178,15 +178,8 @@ class Ledger:
         with self.transaction() as transaction:
             changed = _changed(definitions_on_record(transaction.connection), hashes)
             if changed:
-                record = Record(
-                    record_id=str(uuid7()),
-                    kind=RecordKind.DEFINITION,
-                    reader=by,
-                    context=ReadContext(run_id=run_id),
-                    reason=METRICS,
-                    details={"changed": changed, "definitions": dict(hashes)},
-                )
-                transaction.add(record)
+                details = {"changed": changed, "definitions": dict(hashes)}
+                transaction.add(_definition(METRICS, details, by=by, run_id=run_id))
         return tuple(changed)
 
     def record_masking_key(self, key_id: str, *, by: str, run_id: str | None) -> bool:
@@ -196,15 +189,10 @@ class Ledger:
                 return False
         with self.transaction() as transaction:
             before = masking_key_on_record(transaction.connection)
-            record = Record(
-                record_id=str(uuid7()),
-                kind=RecordKind.DEFINITION,
-                reader=by,
-                context=ReadContext(run_id=run_id),
-                reason=MASKING_KEY,
-                details={"before": before, "masking_key": key_id},
+            details = {"before": before, "masking_key": key_id}
+            return before != key_id and transaction.add(
+                _definition(MASKING_KEY, details, by=by, run_id=run_id)
             )
-            return before != key_id and transaction.add(record)
 
     def current_policy_hash(self) -> str | None:
         """The hash of the policy that was published last, or None where none has been."""
@@ -238,14 +226,8 @@ class Ledger:
             connection = transaction.connection
             connection.execute(sa.delete(agents).where(agents.c.name == name))
             connection.execute(sa.insert(agents).values(name=name, **row))
-            changed = Record(
-                record_id=str(uuid7()),
-                kind=RecordKind.DEFINITION,
-                reader=name,
-                reason=AGENT,
-                details={"definition_hash": definition_hash, "definition": body.decode()},
-            )
-            transaction.add(changed)
+            details = {"definition_hash": definition_hash, "definition": body.decode()}
+            transaction.add(_definition(AGENT, details, by=name, run_id=None))
 
     def registered_agents(self) -> dict[str, dict[str, Any]]:
         """The newest definition of every agent that has been seen, by name."""
@@ -386,6 +368,18 @@ class Ledger:
     def close(self) -> None:
         """Closes the file. Other processes may still have it open."""
         self._store.close()
+
+
+def _definition(of: str, details: Mapping[str, Any], *, by: str, run_id: str | None) -> Record:
+    """The record that something is defined in another way from here on."""
+    return Record(
+        record_id=str(uuid7()),
+        kind=RecordKind.DEFINITION,
+        reader=by,
+        context=ReadContext(run_id=run_id),
+        reason=of,
+        details=details,
+    )
 
 
 def _changed(before: Mapping[str, str], now: Mapping[str, str]) -> dict[str, list[str | None]]:

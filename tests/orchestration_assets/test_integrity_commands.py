@@ -272,10 +272,10 @@ def test_the_key_of_pseudonyms_is_changed_and_that_is_on_record(
 ) -> None:
     state = home / STATE_FOLDER
     first = load_mask_key(state)
-    assert command("keys", "change", "--masking") == 1
+    assert command("keys", "change-masking") == 1
     assert "every value has another pseudonym" in capsys.readouterr().err
     assert load_mask_key(state) == first
-    assert command("keys", "change", "--masking", "--yes") == 0
+    assert command("keys", "change-masking", "--yes") == 0
     key_id = mask_key_id(load_mask_key(state))
     assert f"made with the masking key {key_id} from here on" in capsys.readouterr().err
     assert key_id != mask_key_id(first)

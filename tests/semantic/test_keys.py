@@ -64,7 +64,7 @@ def test_a_damaged_key_is_named_and_never_made_anew(tmp_path: Path, content: str
     (tmp_path / "masking.key").write_text(content)
     with pytest.raises(LedgerUnavailable, match=r"masking\.key is damaged") as told:
         load_mask_key(tmp_path)
-    assert "`governed-agents keys change --masking`" in str(told.value.hint)
+    assert "`governed-agents keys change-masking --yes`" in str(told.value.hint)
     assert (tmp_path / "masking.key").read_text() == content
 
 
