@@ -11,6 +11,8 @@ NEWER_PIP := python -m pip install --quiet --disable-pip-version-check --upgrade
 export DAGSTER_DISABLE_TELEMETRY := 1
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 export DO_NOT_TRACK := 1
+# Compiled modules are kept, so that the processes of the tests do not each compile them again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test test-clients soak ui check bench clean
 

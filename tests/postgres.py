@@ -44,7 +44,7 @@ class PostgresServer:
         """Gives a setting of the server another value, and waits until it has it."""
         self.run(f"ALTER SYSTEM SET {setting} = {value}")
         self.run("SELECT pg_reload_conf()")
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             with self._admin.connect() as connection:
                 if connection.exec_driver_sql(f"SHOW {setting}").scalar_one() == value:

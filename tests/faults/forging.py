@@ -1,16 +1,18 @@
-"""What somebody does who may write to the file of a ledger, and knows how it is made."""
+"""What somebody does who may write to the database of a ledger, past all of its triggers, and knows how it is made."""
 
 import json
 import re
-import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
+import sqlalchemy as sa
+
 from semantic.canonical import canonical_json
 from semantic.ledger.chain import content_of
 from semantic.ledger.read_index import ReadRow, ScopeRow, end_of, rows_of, scope_rows
+from semantic.ledger.schema import reads, scopes, tiles
 from semantic.ledger.tiles import TILE
 from semantic.ledger.tree import Leaves, leaf_hash, root_hash
 
@@ -18,14 +20,16 @@ Path = tuple[str | int, ...]
 _SAME = ("reader", "acting_for", "run_id", "root_run_id", "reason")
 _COLUMNS = ("record_id", "kind", "recorded_at", "stream", "position", *_SAME)
 _NEW = "somebody else"
+# What a database says to a value that a column cannot hold.
+REFUSED = (sa.exc.IntegrityError, sa.exc.DataError, sa.exc.ProgrammingError)
 
 
-def body_of(connection: sqlite3.Connection, seq: int) -> bytes:
-    return bytes(connection.execute("SELECT body FROM records WHERE seq = ?", [seq]).fetchone()[0])
+def write_body(connection: sa.Connection, seq: int, body: bytes) -> None:
+    run(connection, "UPDATE records SET body = :body WHERE seq = :seq", body=body, seq=seq)
 
 
-def write_body(connection: sqlite3.Connection, seq: int, body: bytes) -> None:
-    connection.execute("UPDATE records SET body = ? WHERE seq = ?", [body, seq])
+def run(connection: sa.Connection, statement: str, **values: Any) -> sa.CursorResult[Any]:
+    return connection.execute(sa.text(statement), values)
 
 
 def changed_values(body: bytes) -> Iterator[tuple[str, bytes]]:
@@ -43,12 +47,12 @@ def _changes(said: Any) -> Iterator[tuple[str, bytes]]:
             yield f"{name} put in again", _with(said, (*path[:-1], f"{path[-1]}_too"), _NEW)
 
 
-def agree(connection: sqlite3.Connection) -> None:
+def agree(connection: sa.Connection) -> None:
     """Has all columns and the index of reads say what the bodies say."""
     index = _Index()
-    for seq, body, *standing in connection.execute(
-        f"SELECT seq, body, {', '.join(_COLUMNS)} FROM records ORDER BY seq"
-    ).fetchall():
+    for seq, body, *standing in run(
+        connection, f"SELECT seq, body, {', '.join(_COLUMNS)} FROM records ORDER BY seq"
+    ).all():
         try:
             written, said = _read(body)
         except (TypeError, ValueError, KeyError):
@@ -61,18 +65,18 @@ def agree(connection: sqlite3.Connection) -> None:
             "position": written.get("position"),
         } | {name: said.get(name) for name in _SAME}
         if [columns[name] for name in _COLUMNS] != standing:
-            _set(connection, "records", columns, seq)
+            _set(connection, columns, seq)
         with suppress(AttributeError, KeyError, TypeError, ValueError):
             index.add(seq, said)
-    _replace(connection, "reads", [row for rows in index.reads.values() for row in rows])
-    _replace(connection, "scopes", list(index.scopes))
+    _replace(connection, reads, [row for rows in index.reads.values() for row in rows])
+    _replace(connection, scopes, list(index.scopes))
 
 
-def rehash(connection: sqlite3.Connection) -> None:
+def rehash(connection: sa.Connection) -> None:
     """Gives all records new places and hashes, one after the other, and the tiles too."""
     ends: dict[str, tuple[int, str]] = {}
     hashes = []
-    found = connection.execute("SELECT seq, stream, body FROM records ORDER BY seq").fetchall()
+    found = run(connection, "SELECT seq, stream, body FROM records ORDER BY seq").all()
     for seq, stream, body in found:
         position, previous = ends.get(stream, (0, ""))
         new = re.sub(
@@ -83,29 +87,34 @@ def rehash(connection: sqlite3.Connection) -> None:
         )
         ends[stream] = position + 1, leaf_hash(new).hex()
         hashes.append((seq, leaf_hash(new)))
-        _set(connection, "records", {"body": new, "position": -position - 1}, seq)
-    connection.execute("UPDATE records SET position = -position")
-    connection.execute("DELETE FROM tiles")
+        _set(connection, {"body": new, "position": -position - 1}, seq)
+    run(connection, "UPDATE records SET position = -position")
+    run(connection, "DELETE FROM tiles")
     for number in range(len(hashes) // TILE):
         part = hashes[number * TILE : (number + 1) * TILE]
         leaves = [leaf for _, leaf in part]
-        connection.execute(
-            "INSERT INTO tiles (number, through, root, hashes) VALUES (?, ?, ?, ?)",
-            [number, part[-1][0], root_hash(Leaves(leaves), TILE), b"".join(leaves)],
-        )
+        tile = {
+            "number": number,
+            "through": part[-1][0],
+            "root": root_hash(Leaves(leaves), TILE),
+            "hashes": b"".join(leaves),
+        }
+        connection.execute(sa.insert(tiles).values(tile))
 
 
-def forget_the_end(connection: sqlite3.Connection) -> None:
-    """Has the database take the last record that there is for the last that there was."""
-    connection.execute("UPDATE sqlite_sequence SET seq = (SELECT max(seq) FROM records)")
+def forget_the_end(connection: sa.Connection) -> None:
+    """Has the database take the last record that there is for the last that there was. Postgres does not tell the one from the other."""
+    if connection.dialect.name == "sqlite":
+        run(connection, "UPDATE sqlite_sequence SET seq = (SELECT max(seq) FROM records)")
 
 
-def swap(connection: sqlite3.Connection, one: int, two: int) -> None:
+def swap(connection: sa.Connection, one: int, two: int) -> None:
     for table in ("records", "reads"):
-        connection.execute(
-            f"UPDATE {table} SET seq = CASE seq WHEN {one} THEN -{two} ELSE -{one} END WHERE seq IN ({one}, {two})"
+        run(
+            connection,
+            f"UPDATE {table} SET seq = CASE seq WHEN {one} THEN -{two} ELSE -{one} END WHERE seq IN ({one}, {two})",
         )
-        connection.execute(f"UPDATE {table} SET seq = -seq WHERE seq < 0")
+        run(connection, f"UPDATE {table} SET seq = -seq WHERE seq < 0")
 
 
 class _Index:
@@ -135,23 +144,48 @@ def _read(body: bytes) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
 
 
 def _replace(
-    connection: sqlite3.Connection, table: str, rows: Sequence[ReadRow | ScopeRow]
+    connection: sa.Connection, table: sa.Table, rows: Sequence[ReadRow | ScopeRow]
 ) -> None:
-    connection.execute(f"DELETE FROM {table}")
-    if rows:
-        columns = rows[0]._fields
-        connection.executemany(
-            f"INSERT OR IGNORE INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})",
-            [tuple(map(_plain, row)) for row in rows],
-        )
+    connection.execute(sa.delete(table))
+    key = [column.name for column in table.primary_key]
+    new = {tuple(_plain(getattr(row, name)) for name in key): row for row in reversed(rows)}
+    if not _puts_in(connection, table, list(new.values())):
+        for row in new.values():
+            _puts_in(connection, table, [row])
 
 
-def _set(connection: sqlite3.Connection, table: str, row: Mapping[str, Any], seq: int) -> None:
-    """Sets what the column takes: a forger puts in nothing that the database refuses."""
-    for name, value in row.items():
-        connection.execute(
-            f"UPDATE OR IGNORE {table} SET {name} = ? WHERE seq = ?", [_plain(value), seq]
-        )
+def _puts_in(
+    connection: sa.Connection, table: sa.Table, rows: Sequence[ReadRow | ScopeRow]
+) -> bool:
+    if not rows:
+        return True
+    columns = rows[0]._fields
+    statement = f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES (:{', :'.join(columns)})"
+    values = [{name: _plain(value) for name, value in row._asdict().items()} for row in rows]
+    try:
+        with connection.begin_nested():
+            connection.execute(sa.text(statement), values)
+    except REFUSED:
+        return False
+    return True
+
+
+def _set(connection: sa.Connection, row: Mapping[str, Any], seq: int) -> None:
+    """Sets what the columns of a record take: a forger puts in nothing that the database refuses."""
+    if not _takes(connection, row, seq):
+        for name, value in row.items():
+            _takes(connection, {name: value}, seq)
+
+
+def _takes(connection: sa.Connection, row: Mapping[str, Any], seq: int) -> bool:
+    columns = ", ".join(f"{name} = :{name}" for name in row)
+    values = {name: _plain(value) for name, value in row.items()}
+    try:
+        with connection.begin_nested():
+            run(connection, f"UPDATE records SET {columns} WHERE seq = :seq", **values, seq=seq)
+    except REFUSED:
+        return False
+    return True
 
 
 def _plain(value: Any) -> str | int | bytes | None:

@@ -87,7 +87,7 @@ class Reader:
         telling.close()
 
     def wait_until_ready(self) -> None:
-        assert self._told.poll(60)
+        assert self._told.poll(300)
         assert self._told.recv() == "ready"
 
     def kill(self) -> None:
@@ -97,11 +97,11 @@ class Reader:
         """All that it told until its end."""
         found = []
         try:
-            while self._told.poll(60):
+            while self._told.poll(300):
                 found.append(self._told.recv())
         except EOFError:
             pass
-        self._process.join(60)
+        self._process.join(300)
         assert self._process.exitcode in (0, -signal.SIGKILL)
         self._process.close()
         self._told.close()

@@ -29,7 +29,7 @@ def process(act: Any, *arguments: Any) -> Iterator[Connection]:
     theirs.close()
     try:
         yield ours
-        running.join(60)
+        running.join(300)
     finally:
         running.kill()
         running.join()

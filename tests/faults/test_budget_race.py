@@ -11,13 +11,14 @@ import sqlalchemy as sa
 
 from semantic.ledger import Ledger
 from semantic.ledger.schema import spending as spending_table
+from tests.faults.figures import figures
 from tests.faults.spenders import BUDGET, read_history
 from tests.faults.spending_history import Spending, possible_ends, violations
 from tests.postgres import PostgresServer
 
 ROOT = Path(__file__).parents[2]
 PROCESSES = 16
-SECONDS = 120
+SECONDS = 600
 
 
 def race(place: Path | str, folder: Path, seed: int, operations: int) -> list[Spending]:
@@ -38,20 +39,39 @@ def race(place: Path | str, folder: Path, seed: int, operations: int) -> list[Sp
     return read_history(folder)
 
 
+@pytest.mark.parametrize(
+    ("races", "operations"),
+    [
+        pytest.param(1, 25, id="once"),
+        pytest.param(10, 60, id="ten times", marks=pytest.mark.soak),
+    ],
+)
 @pytest.mark.parametrize("store", ["sqlite", "postgres"])
 def test_a_budget_is_not_overspent(
-    store: str, tmp_path: Path, request: pytest.FixtureRequest
+    store: str, races: int, operations: int, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    place: Path | str = tmp_path / "ledger.db"
-    if store == "postgres":
-        server: PostgresServer = request.getfixturevalue("postgres")
-        place = server.new_ledger()
-    history = race(place, tmp_path / "logs", seed=1, operations=25)
+    with figures(f"{PROCESSES} processes at one budget, {store}") as counts:
+        counts |= dict.fromkeys(("races", "reserved", "refused", "unheard", "violations"), 0)
+        for seed in range(1, races + 1):
+            place: Path | str = tmp_path / f"{seed}" / "ledger.db"
+            if store == "postgres":
+                server: PostgresServer = request.getfixturevalue("postgres")
+                place = server.new_ledger()
+            history = race(place, tmp_path / f"{seed}", seed, operations)
+            counts["races"] += 1
+            counts["reserved"] += sum(item.is_reserved is True for item in history)
+            counts["refused"] += sum(item.is_reserved is False for item in history)
+            counts["unheard"] += sum(item.is_reserved is None for item in history)
+            counts["violations"] += len(list(violations(history, BUDGET.limit)))
+            assert_it_ends_as_it_can(place, tmp_path / f"{seed}", history)
+    assert counts["violations"] == 0
+    assert counts["reserved"] > 20 * races
+    assert counts["refused"], "the budget was reached"
 
-    assert list(violations(history, BUDGET.limit)) == []
-    assert sum(item.is_reserved is True for item in history) > 20
-    assert any(item.is_reserved is False for item in history), "the budget was reached"
-    ledger = Ledger.open(place, keys=tmp_path)
+
+def assert_it_ends_as_it_can(place: Path | str, keys: Path, history: list[Spending]) -> None:
+    """What is left when everything open was swept is what the history allows, and the record is whole."""
+    ledger = Ledger.open(place, keys=keys)
     with ledger.reading() as connection:
         lines = connection.execute(sa.select(spending_table.c.line)).scalars().all()
     assert BUDGET.line in lines

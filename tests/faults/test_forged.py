@@ -1,9 +1,8 @@
-"""Whatever is changed in the file of a ledger, a checkpoint that is kept elsewhere tells."""
+"""Whatever is changed in the database of a ledger, a checkpoint that is kept elsewhere tells."""
 
 import itertools
 import random
-import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
@@ -16,17 +15,21 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from semantic.ledger import Ledger, MetricRead, ReadContext, Record, RecordKind, Touched, open_note
 from semantic.ledger.note import Checkpoint
+from semantic.ledger.postgres_schema import SCHEMA
 from semantic.ledger.schema import metadata
 from semantic.ledger.verify import verify
 from tests.faults.figures import figures
 from tests.faults.forging import (
+    REFUSED,
     agree,
     changed_values,
     forget_the_end,
     rehash,
+    run,
     swap,
     write_body,
 )
+from tests.postgres import PostgresServer
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 # What is no part of the record: the newest definitions of agents, what was spent, and what failed. Of erasable values what is kept is
@@ -35,7 +38,7 @@ CHANGING = ("agents", "spending", "reservations", "breakers", "erasable_values")
 # What the product writes of checkpoints and archives is no free text; archives are forged in their own tests.
 MADE_BY_THE_PRODUCT = (RecordKind.CHECKPOINT, RecordKind.ARCHIVE, RecordKind.TOMBSTONE)
 TABLES = [table for table in metadata.sorted_tables if table.name not in (*CHANGING, "archives")]
-Change = Callable[[sqlite3.Connection], object]
+Change = Callable[[sa.Connection], object]
 
 
 def record(number: int) -> Record:
@@ -89,52 +92,69 @@ class Sealed:
     engine: sa.Engine
     anchor: Checkpoint
 
+    @property
+    def name(self) -> str:
+        return "SQLite" if self.engine.dialect.name == "sqlite" else "Postgres"
+
+    def every(self, share: int) -> int:
+        """Of how many trials one is made: on Postgres a walk takes ten times as long."""
+        return share if self.name == "SQLite" else share * 10
+
     def is_found(self, *changes: Change) -> bool:
         """Whether a walk finds these changes, which are undone then."""
         with self.engine.connect() as connection:
-            raw = connection.connection.driver_connection
-            raw.execute("BEGIN")
-            try:
-                for change in changes:
-                    change(raw)
-                [(highest,)] = raw.execute("SELECT seq FROM sqlite_sequence").fetchall()
-                found = verify(
-                    connection,
-                    [KEY.public_key()],
-                    highest_number=highest or 0,
-                    against=self.anchor,
-                )
-            finally:
-                raw.execute("ROLLBACK")
+            for change in changes:
+                change(connection)
+            highest = self._highest_number(connection)
+            keys = [KEY.public_key()]
+            found = verify(connection, keys, highest_number=highest, against=self.anchor)
+            connection.rollback()
         return not found.is_whole
 
-    def rows(self, statement: str, *parameters: Any) -> list[Any]:
+    def rows(self, statement: str, **values: Any) -> list[Any]:
         with self.engine.connect() as connection:
-            return list(connection.exec_driver_sql(statement, parameters))
+            return list(run(connection, statement, **values))
+
+    def body(self, seq: int) -> bytes:
+        [(body,)] = self.rows("SELECT body FROM records WHERE seq = :seq", seq=seq)
+        return bytes(body)
 
     def of_each_kind(self) -> dict[str, int]:
         """The number of one record of each kind, all of them before the checkpoint that is kept elsewhere."""
         found = self.rows("SELECT kind, min(seq) FROM records GROUP BY kind")
         return {kind: seq for kind, seq in found if seq <= self.anchor.size}
 
+    def _highest_number(self, connection: sa.Connection) -> int:
+        if self.name == "Postgres":
+            return 0
+        return run(connection, "SELECT seq FROM sqlite_sequence").scalar_one() or 0
 
-@pytest.fixture(scope="module")
-def sealed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sealed]:
+
+@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgres", marks=pytest.mark.soak)])
+def sealed(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Sealed]:
     """With so many records that their hashes are kept in a tile."""
-    with _sealed(tmp_path_factory.mktemp("forged") / "ledger.db", 260) as made:
+    with _sealed(request, tmp_path_factory.mktemp("forged") / "ledger.db", 260) as made:
         yield made
 
 
-@pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sealed]:
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def small(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Sealed]:
     """With some records of each kind, for what is tried thousands of times."""
-    with _sealed(tmp_path_factory.mktemp("small") / "ledger.db", 30) as made:
+    with _sealed(request, tmp_path_factory.mktemp("small") / "ledger.db", 30) as made:
         yield made
 
 
 @contextmanager
-def _sealed(path: Path, count: int) -> Iterator[Sealed]:
-    ledger, other = Ledger.open(path, key=KEY), Ledger.open(path, key=KEY)
+def _sealed(request: pytest.FixtureRequest, path: Path, count: int) -> Iterator[Sealed]:
+    place: Path | str = path
+    if request.param == "postgres":
+        server: PostgresServer = request.getfixturevalue("postgres")
+        place = server.new_ledger()
+    ledger, other = Ledger.open(place, key=KEY), Ledger.open(place, key=KEY)
     for number in range(count):
         (other if number % 3 else ledger).append(record(number))
         if number == count // 2:
@@ -143,14 +163,24 @@ def _sealed(path: Path, count: int) -> Iterator[Sealed]:
     ledger.close()
     other.close()
     assert note is not None
-    engine = sa.create_engine(f"sqlite:///{path}", poolclass=sa.pool.StaticPool)
-    sa.event.listen(engine, "connect", _by_hand)
+    engine = _by_hand(place)
     yield Sealed(engine, open_note(note, [KEY.public_key()]))
     engine.dispose()
 
 
-def _by_hand(connection: Any, _: object) -> None:
-    """Transactions begin where BEGIN is executed, and no trigger is in the way."""
+def _by_hand(place: Path | str) -> sa.Engine:
+    """Connections for which no trigger is in the way."""
+    if isinstance(place, str):
+        past_triggers = f"-c search_path={SCHEMA} -c session_replication_role=replica"
+        return sa.create_engine(place, connect_args={"options": past_triggers})
+    engine = sa.create_engine(f"sqlite:///{place}", poolclass=sa.pool.StaticPool)
+    sa.event.listen(engine, "connect", _drop_triggers)
+    sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
+    return engine
+
+
+def _drop_triggers(connection: Any, _: object) -> None:
+    """And has SQLAlchemy, not the driver, begin transactions, in which savepoints work."""
     connection.isolation_level = None
     triggers = connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")
     for (name,) in triggers.fetchall():
@@ -161,8 +191,8 @@ def writing(seq: int, body: bytes) -> Change:
     return lambda connection: write_body(connection, seq, body)
 
 
-def execute(statement: str, *parameters: Any) -> Change:
-    return lambda connection: connection.execute(statement, parameters)
+def execute(statement: str, **values: Any) -> Change:
+    return lambda connection: run(connection, statement, **values)
 
 
 def test_what_nobody_touched_is_whole(sealed: Sealed) -> None:
@@ -182,17 +212,17 @@ def test_what_nobody_touched_is_whole(sealed: Sealed) -> None:
     ],
 )
 @pytest.mark.parametrize(
-    "share", [pytest.param(25, id="some"), pytest.param(1, id="all", marks=pytest.mark.soak)]
+    "share", [pytest.param(60, id="some"), pytest.param(1, id="all", marks=pytest.mark.soak)]
 )
 def test_every_value_of_every_kind_of_record(
     small: Sealed, afterwards: list[Change], share: int
 ) -> None:
     missed, tried = [], 0
-    with figures(f"values of bodies forged, {len(afterwards)} steps after") as counts:
+    every = small.every(share)
+    with figures(f"values of bodies forged, {len(afterwards)} steps after, {small.name}") as counts:
         for place, (kind, seq) in enumerate(small.of_each_kind().items()):
-            [(body,)] = small.rows("SELECT body FROM records WHERE seq = ?", seq)
-            for number, (name, forged) in enumerate(changed_values(body)):
-                if number % share == place % share and not is_undone(name, afterwards):
+            for number, (name, forged) in enumerate(changed_values(small.body(seq))):
+                if number % every == place % every and not is_undone(name, afterwards):
                     tried += 1
                     if not small.is_found(writing(seq, forged), *afterwards):
                         missed.append(f"{kind}: {name}")
@@ -206,14 +236,15 @@ def is_undone(name: str, afterwards: list[Change]) -> bool:
 
 
 @pytest.mark.parametrize(
-    "every", [pytest.param(90), pytest.param(1, marks=pytest.mark.soak)], ids="every {}".format
+    "every", [pytest.param(180), pytest.param(1, marks=pytest.mark.soak)], ids="every {}".format
 )
 def test_every_byte_of_every_kind_of_record(small: Sealed, every: int) -> None:
     chance = random.Random(1)
     missed, tried = [], 0
-    with figures("bytes of bodies flipped") as counts:
+    every = small.every(every)
+    with figures(f"bytes of bodies flipped, {small.name}") as counts:
         for kind, seq in small.of_each_kind().items():
-            [(body,)] = small.rows("SELECT body FROM records WHERE seq = ?", seq)
+            body = small.body(seq)
             for place in range(chance.randrange(every), len(body), every):
                 forged = bytearray(body)
                 forged[place] ^= 1 << chance.randrange(8)
@@ -224,11 +255,21 @@ def test_every_byte_of_every_kind_of_record(small: Sealed, every: int) -> None:
     assert missed == []
 
 
-def samples(sealed: Sealed, table: sa.Table) -> list[int]:
-    """Rows of a table that differ in kind."""
+Row = Mapping[str, Any]
+
+
+def samples(sealed: Sealed, table: sa.Table) -> list[Row]:
+    """The keys of rows of a table that differ in kind."""
     groups = {"records": "kind", "reads": "outcome, metric", "scopes": "what", "tiles": "number"}
-    rows = sealed.rows(f"SELECT min(rowid) FROM {table.name} GROUP BY {groups[table.name]}")
-    return [row[0] for row in rows]
+    key = ", ".join(column.name for column in table.primary_key)
+    numbered = f"SELECT {key}, row_number() OVER (PARTITION BY {groups[table.name]} ORDER BY {key}) AS place FROM {table.name}"
+    found = sealed.rows(f"SELECT {key} FROM ({numbered}) AS numbered WHERE place = 1")
+    return [row._asdict() for row in found]
+
+
+def is_row(row: Row) -> str:
+    """The condition that holds for this row."""
+    return " AND ".join(f"{name} = :{name}" for name in row)
 
 
 @pytest.mark.parametrize(
@@ -236,7 +277,7 @@ def samples(sealed: Sealed, table: sa.Table) -> list[int]:
 )
 def test_every_column_of_every_table(sealed: Sealed, rows: int) -> None:
     missed, tried = [], 0
-    with figures("columns forged") as counts:
+    with figures(f"columns forged, {sealed.name}") as counts:
         for table in TABLES:
             for place, column in enumerate(table.columns.keys()):
                 of_each_kind = samples(sealed, table)
@@ -251,14 +292,14 @@ def test_every_column_of_every_table(sealed: Sealed, rows: int) -> None:
     assert missed == []
 
 
-def in_column(sealed: Sealed, table: str, column: str, row: int) -> dict[Any, bool]:
+def in_column(sealed: Sealed, table: str, column: str, row: Row) -> dict[Any, bool]:
     """By what is put into a column of a row, whether it is found. What the database refuses is left out."""
-    [(value,)] = sealed.rows(f"SELECT {column} FROM {table} WHERE rowid = ?", row)
+    [(value,)] = sealed.rows(f"SELECT {column} FROM {table} WHERE {is_row(row)}", **row)
+    statement = f"UPDATE {table} SET {column} = :other WHERE {is_row(row)}"
     found = {}
     for other in (item for item in others(value) if item != value):
-        change = execute(f"UPDATE {table} SET {column} = ? WHERE rowid = ?", other, row)
-        with suppress(sqlite3.IntegrityError):
-            found[other] = sealed.is_found(change)
+        with suppress(*REFUSED):
+            found[other] = sealed.is_found(execute(statement, other=other, **row))
     return found
 
 
@@ -289,13 +330,10 @@ def test_a_row_of_every_kind_deleted_or_put_in_twice(sealed: Sealed, table: sa.T
     )
     put_in = ", ".join(copied.get(name, name) for name in columns)
     for row in samples(sealed, table):
-        assert sealed.is_found(execute(f"DELETE FROM {table.name} WHERE rowid = ?", row))
-        assert sealed.is_found(
-            execute(
-                f"INSERT INTO {table.name} ({', '.join(columns)}) SELECT {put_in} FROM {table.name} WHERE rowid = ?",
-                row,
-            )
-        )
+        these = f"FROM {table.name} WHERE {is_row(row)}"
+        assert sealed.is_found(execute(f"DELETE {these}", **row))
+        doubled = f"INSERT INTO {table.name} ({', '.join(columns)}) SELECT {put_in} {these}"
+        assert sealed.is_found(execute(doubled, **row))
 
 
 CAREFULLY: list[Change] = [agree, rehash, forget_the_end]
@@ -304,7 +342,7 @@ CAREFULLY: list[Change] = [agree, rehash, forget_the_end]
 @pytest.mark.parametrize("afterwards", [[], CAREFULLY], ids=["plainly", "carefully"])
 def test_a_record_of_every_kind_deleted(sealed: Sealed, afterwards: list[Change]) -> None:
     for kind, seq in sealed.of_each_kind().items():
-        change = execute("DELETE FROM records WHERE seq = ?", seq)
+        change = execute("DELETE FROM records WHERE seq = :seq", seq=seq)
         assert sealed.is_found(change, *afterwards), kind
 
 
@@ -324,17 +362,18 @@ def test_records_of_any_two_kinds_in_another_order(
 def test_an_end_of_any_length_cut_off(sealed: Sealed, afterwards: list[Change], every: int) -> None:
     """All but the last record, which is the checkpoint itself: nothing is kept elsewhere of what comes after."""
     missed = []
-    with figures("ends cut off") as counts:
-        for first in range(1, sealed.anchor.size + 1, every):
-            change = execute("DELETE FROM records WHERE seq >= ?", first)
+    ends = range(1, sealed.anchor.size + 1, sealed.every(every))
+    with figures(f"ends cut off, {sealed.name}") as counts:
+        for first in ends:
+            change = execute("DELETE FROM records WHERE seq >= :first", first=first)
             if not sealed.is_found(change, *afterwards):
                 missed.append(first)
-        counts |= {"changes": len(range(1, sealed.anchor.size + 1, every)), "missed": len(missed)}
+        counts |= {"changes": len(ends), "missed": len(missed)}
     assert missed == []
 
 
 def test_a_record_of_another_place_instead_of_one(sealed: Sealed) -> None:
     for seq in sealed.of_each_kind().values():
-        [(body,)] = sealed.rows("SELECT body FROM records WHERE seq = ?", seq + 20)
+        body = sealed.body(seq + 20)
         assert sealed.is_found(writing(seq, body))
         assert sealed.is_found(writing(seq, body), rehash)

@@ -9,6 +9,14 @@ from tests.dbt_build import build_once
 from tests.orchestration_assets import flights_demo, scripts
 from tests.orchestration_assets.corner_shop import build_definitions, prepare, warehouse_of
 from tests.orchestration_assets.location import SNAPSHOT, Location, fork, make_quick_home
+from tests.quick_dbt import load_no_adapter
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _quick_dbt() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        load_no_adapter(patch)
+        yield
 
 
 @pytest.fixture(autouse=True)

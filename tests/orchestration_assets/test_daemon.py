@@ -21,11 +21,11 @@ from tests.orchestration_assets.location import (
 )
 from tests.orchestration_assets.test_sensors import SOUTH_PAYS_LESS, SOUTH_PAYS_MORE
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1800)
 
 SIGN_UPS_MOVE = "UPDATE till_analytics.customers SET signed_up_on = signed_up_on + 1"
 ROOT = Path(__file__).parents[2]
-PATIENCE_SECONDS = 90
+PATIENCE_SECONDS = 300
 RUN_QUEUE = """\
 run_coordinator:
   module: dagster.core.run_coordinator
@@ -80,7 +80,7 @@ class Daemon:
         """Ends the daemon without a chance to tidy up."""
         assert self._process is not None
         self._process.kill()
-        self._process.wait(timeout=30)
+        self._process.wait(timeout=120)
 
     def end(self) -> None:
         """Ends the daemon and every process that it started."""
@@ -92,7 +92,7 @@ class Daemon:
                     break
                 time.sleep(1)
         if self._process is not None:
-            self._process.wait(timeout=30)
+            self._process.wait(timeout=120)
 
     def runs(self, agent: str) -> list[dg.DagsterRun]:
         """The runs of an agent that the daemon launched, oldest first."""

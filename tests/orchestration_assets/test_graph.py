@@ -197,6 +197,7 @@ def test_the_refresh_is_a_reader_on_record_and_shows_no_rows_of_the_restricted(
         assert all(item.data_version not in shown for item in versions.values())
 
 
+@pytest.mark.soak
 def test_a_move_between_carriers_changes_their_versions_and_no_total(
     changing_flights: Location,
 ) -> None:
@@ -225,6 +226,7 @@ def test_a_move_between_carriers_changes_their_versions_and_no_total(
     assert flights.tick().agents == ["analyst_dl", "analyst_ua", "operations_watch"]
 
 
+@pytest.mark.soak
 def test_a_broken_test_closes_its_own_metrics_and_those_who_read_them(
     changing_flights: Location,
 ) -> None:

@@ -17,6 +17,6 @@ def test_the_dialect_is_whole_before_two_threads_can_ask_for_it() -> None:
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=300,
     )
     assert found.stdout.strip() == "True"

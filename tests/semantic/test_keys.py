@@ -51,7 +51,7 @@ def test_processes_that_start_together_get_the_same_key(tmp_path: Path) -> None:
         assert process.stdin is not None
         process.stdin.write("go\n")
         process.stdin.flush()
-    found = [process.communicate(timeout=60) for process in processes]
+    found = [process.communicate(timeout=300) for process in processes]
     assert [errors for _, errors in found] == [""] * 3
     assert len({keys for keys, _ in found}) == 1
     assert len(set(found[0][0].split())) == 200

@@ -71,7 +71,7 @@ def process(script: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
         yield child
         assert child.stdin is not None
         child.stdin.close()
-        child.wait(timeout=60)
+        child.wait(timeout=300)
 
 
 def test_the_governed_relations_are_in_it_with_all_their_rows_and_no_other(

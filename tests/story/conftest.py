@@ -19,7 +19,9 @@ from tests.dbt_build import build_once
 
 ROOT = Path(__file__).parents[2]
 TELLS = """
-import runpy, sys
+import pytest, runpy, sys
+from tests.quick_dbt import load_no_adapter
+load_no_adapter(pytest.MonkeyPatch())
 sys.executable = sys.argv.pop(1)
 runpy.run_module("orchestration_assets.defs.story", run_name="__main__", alter_sys=True)
 """

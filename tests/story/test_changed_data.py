@@ -45,6 +45,7 @@ def parsed(shared_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return shutil.copytree(built.folder, project, ignore=shutil.ignore_patterns("*.duckdb*"))
 
 
+@pytest.mark.soak
 def test_other_parquet_files_tell_another_story(
     parsed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

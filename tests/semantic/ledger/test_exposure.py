@@ -194,7 +194,7 @@ def test_processes_do_not_seal_the_same_twice(place: Path | str) -> None:
         )
         for number in range(3)
     ]
-    assert [process.wait(timeout=120) for process in started] == [0, 0, 0]
+    assert [process.wait(timeout=300) for process in started] == [0, 0, 0]
     found = sizes(ledger)
     assert found == sorted(set(found)), "each covers more than the one before"
     verified = ledger.verify()

@@ -169,7 +169,7 @@ def test_processes_write_beside_each_other_and_nothing_is_lost_or_there_twice(
     while any(process.is_alive() for process in processes):
         sealed += ledger.seal() is not None
     for process in processes:
-        process.join(60)
+        process.join(300)
         assert process.exitcode == 0
 
     found = [read_id for read_id, _ in outcomes(ledger)]
