@@ -177,3 +177,12 @@ def postgres() -> Iterator[PostgresServer]:
     """A Postgres server of this worker."""
     with running_postgres() as server:
         yield server
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
+    """Where a ledger is, empty: a file or a URL."""
+    if request.param == "sqlite":
+        return tmp_path / "ledger.db"
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.new_ledger()

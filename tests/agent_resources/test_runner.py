@@ -44,7 +44,6 @@ from semantic.ledger import (
 )
 from semantic.ledger.chain import content_of
 from semantic.ledger.schema import records
-from semantic.ledger.sqlite_store import SqliteStore
 from tests.agent_resources.openai_server import openai_server, tool_call
 from tests.conftest import OpenDoor
 from tests.faults.skewed import SkewedStore
@@ -314,7 +313,7 @@ def test_a_provider_that_fails_again_and_again_is_left_alone_by_all_agents(
     open_door: OpenDoor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(models, "ALLOW_MODEL_REQUESTS", True)
-    store = SkewedStore(SqliteStore(tmp_path / "ledger.db"))
+    store = SkewedStore(tmp_path / "ledger.db")
     door = open_door(policy=BREAKER, ledger=Ledger(store, keys=tmp_path))
     other = open_door(policy=BREAKER, ledger=Ledger.open(tmp_path / "ledger.db"))
     replies: list[int] = [500, 429, 503]

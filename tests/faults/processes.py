@@ -13,7 +13,6 @@ from typing import Any
 
 from semantic.errors import LedgerUnavailable
 from semantic.ledger import Ledger, MetricRead, Record, RecordKind
-from semantic.ledger.sqlite_store import SqliteStore
 from tests.faults.forks import FORKS
 from tests.faults.skewed import SkewedStore
 
@@ -57,9 +56,11 @@ def read_older_state(pipe: Connection, path: Path) -> None:
     ledger.close()
 
 
-def append_skewed(pipe: Connection, path: Path, name: str, skew: timedelta, count: int) -> None:
+def append_skewed(
+    pipe: Connection, place: Path | str, name: str, skew: timedelta, count: int
+) -> None:
     """Appends with a clock that is wrong, a record each time it is told to."""
-    ledger = Ledger(SkewedStore(SqliteStore(path), skew))
+    ledger = Ledger(SkewedStore(place, skew))
     for number in range(count):
         pipe.recv()
         ledger.append(_refusal(f"{name} {number}"))

@@ -7,14 +7,16 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from semantic.ledger.postgres_store import PostgresStore
+from semantic.ledger.sqlite_store import SqliteStore
 from semantic.ledger.store import Store
 
 
 class SkewedStore:
-    """A `Store` like another one, with a clock that is wrong by `skew`, which may be set at any time."""
+    """The `Store` at a place, with a clock that is wrong by `skew`, which may be set at any time."""
 
-    def __init__(self, store: Store, skew: timedelta = timedelta()) -> None:
-        self._store = store
+    def __init__(self, place: Path | str, skew: timedelta = timedelta()) -> None:
+        self._store: Store = PostgresStore(place) if isinstance(place, str) else SqliteStore(place)
         self.skew = skew
 
     @property
@@ -45,6 +47,9 @@ class SkewedStore:
 
     def leave_no_copies(self, connection: sa.Connection) -> None:
         self._store.leave_no_copies(connection)
+
+    def write_anew(self) -> None:
+        self._store.write_anew()
 
     def shred(self) -> None:
         self._store.shred()

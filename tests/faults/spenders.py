@@ -22,8 +22,6 @@ from semantic.ledger import (
     Settlement,
     Unit,
 )
-from semantic.ledger.postgres_store import PostgresStore
-from semantic.ledger.sqlite_store import SqliteStore
 from tests.faults.skewed import SkewedStore
 from tests.faults.spending_history import Spending
 
@@ -57,8 +55,7 @@ class Spender:
     """One process."""
 
     def __init__(self, place: Path | str, log: int, name: str, seed: int) -> None:
-        store = PostgresStore(place) if isinstance(place, str) else SqliteStore(place)
-        self._store = SkewedStore(store)
+        self._store = SkewedStore(place)
         self._ledger = Ledger(self._store)
         self._log = log
         self._name = name

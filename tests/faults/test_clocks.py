@@ -9,15 +9,16 @@ import sqlalchemy as sa
 from semantic.answer import MetricAnswer
 from semantic.ledger import Ledger, ReadQuestion, find_reads
 from semantic.ledger.schema import reads, records
-from semantic.ledger.sqlite_store import SqliteStore
 from tests.conftest import OpenDoor
 from tests.faults.processes import append_skewed, process
 from tests.faults.skewed import SkewedStore
 from tests.semantic.door import BOSS
 
 
-def test_reads_go_on_where_the_clock_is_set_back(tmp_path: Path, open_door: OpenDoor) -> None:
-    store = SkewedStore(SqliteStore(tmp_path / "ledger.db"))
+def test_reads_go_on_where_the_clock_is_set_back(
+    place: Path | str, tmp_path: Path, open_door: OpenDoor
+) -> None:
+    store = SkewedStore(place)
     ledger = Ledger(store, keys=tmp_path)
     door = open_door(ledger=ledger)
     asked = []
@@ -39,9 +40,9 @@ def test_reads_go_on_where_the_clock_is_set_back(tmp_path: Path, open_door: Open
 
 
 def test_the_policy_that_was_published_last_stands_where_the_clock_is_set_back(
-    tmp_path: Path,
+    place: Path | str, tmp_path: Path
 ) -> None:
-    store = SkewedStore(SqliteStore(tmp_path / "ledger.db"))
+    store = SkewedStore(place)
     ledger = Ledger(store, keys=tmp_path)
     ledger.publish_policy("first", "text", by="ana", run_id=None)
     store.skew = timedelta(hours=-3)
@@ -50,19 +51,19 @@ def test_the_policy_that_was_published_last_stands_where_the_clock_is_set_back(
     ledger.close()
 
 
-def test_hosts_whose_clocks_differ_write_one_order(tmp_path: Path) -> None:
-    path, count = tmp_path / "ledger.db", 20
-    Ledger.open(path).close()
+def test_hosts_whose_clocks_differ_write_one_order(place: Path | str, tmp_path: Path) -> None:
+    count = 20
+    Ledger.open(place, keys=tmp_path).close()
     early, late = timedelta(hours=-26), timedelta(hours=5)
     with (
-        process(append_skewed, path, "early", early, count) as one,
-        process(append_skewed, path, "late", late, count) as other,
+        process(append_skewed, place, "early", early, count) as one,
+        process(append_skewed, place, "late", late, count) as other,
     ):
         for host in (one, other) * count:
             host.send("go")
             assert host.recv() == "appended"
 
-    ledger = Ledger.open(path)
+    ledger = Ledger.open(place, keys=tmp_path)
     with ledger.reading() as connection:
         rows = connection.execute(
             sa.select(records.c.seq, records.c.record_id, records.c.recorded_at).order_by(

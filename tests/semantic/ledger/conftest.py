@@ -8,19 +8,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from semantic.ledger import Ledger
-from tests.postgres import PostgresServer
 from tests.semantic.ledger.months import Kept, opened, write
 
 OpenLedger = Callable[[], Ledger]
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
-    """Where a ledger is, empty: a file or a URL."""
-    if request.param == "sqlite":
-        return tmp_path / "ledger.db"
-    server: PostgresServer = request.getfixturevalue("postgres")
-    return server.new_ledger()
 
 
 @pytest.fixture

@@ -173,8 +173,7 @@ def test_a_reservation_that_ran_out_keeps_nobody_from_spending(open_ledger: Open
 def test_what_no_budget_counts_any_more_is_removed_and_nothing_else(
     place: Path | str, seconds: int
 ) -> None:
-    plain = SqliteStore(place) if isinstance(place, Path) else PostgresStore(place)
-    store = SkewedStore(plain)
+    store = SkewedStore(place)
     ledger = Ledger(store)
     budget = Budget(name="team", unit=Unit.QUERIES, limit=1_000, seconds=seconds)
     most_rows = 0

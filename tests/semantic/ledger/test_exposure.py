@@ -14,11 +14,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from semantic.ledger import Ledger, MetricRead, MostExposed, Record, RecordKind
 from semantic.ledger.chain import content_of
-from semantic.ledger.postgres_store import PostgresStore
 from semantic.ledger.schema import records
 from semantic.ledger.sealing import seal_of
-from semantic.ledger.sqlite_store import SqliteStore
-from semantic.ledger.store import Store
 from tests.faults.skewed import SkewedStore
 
 ROOT = Path(__file__).parents[3]
@@ -40,10 +37,6 @@ def sizes(ledger: Ledger) -> list[int]:
             .order_by(records.c.seq)
         )
         return [seal_of(content_of(body)["details"]).size for body in bodies]
-
-
-def store_of(place: Path | str) -> Store:
-    return SqliteStore(place) if isinstance(place, Path) else PostgresStore(place)
 
 
 def exposed(ledger: Ledger) -> int:
@@ -74,7 +67,7 @@ def test_what_many_threads_write_is_sealed_once_by_one_of_them(place: Path | str
 
 
 def test_a_record_that_is_too_old_is_sealed_by_who_writes_the_next(place: Path | str) -> None:
-    store = SkewedStore(store_of(place))
+    store = SkewedStore(place)
     ledger = Ledger(store, key=KEY, most_exposed=SHORT)
     ledger.append(refusal("a"))
     store.skew = timedelta(seconds=50)
@@ -95,7 +88,7 @@ def test_a_record_that_is_too_old_is_sealed_by_who_writes_the_next(place: Path |
 def test_what_a_process_that_is_gone_left_exposed_is_sealed_by_the_next(
     place: Path | str,
 ) -> None:
-    store = SkewedStore(store_of(place))
+    store = SkewedStore(place)
     one = Ledger(store, key=KEY, most_exposed=SHORT)
     one.append(refusal("a"))
     two = Ledger(store, key=KEY, most_exposed=SHORT)
@@ -106,7 +99,7 @@ def test_what_a_process_that_is_gone_left_exposed_is_sealed_by_the_next(
 
 
 def test_records_of_a_clock_that_was_set_back_are_sealed_too(tmp_path: Path) -> None:
-    store = SkewedStore(SqliteStore(tmp_path / "ledger.db"))
+    store = SkewedStore(tmp_path / "ledger.db")
     ledger = Ledger(store, key=KEY, most_exposed=SHORT)
     store.skew = timedelta(days=300)
     ledger.append(refusal("a"))
@@ -150,7 +143,9 @@ def test_who_has_not_the_key_writes_and_seals_nothing(
         other.seal()
         other.close()
     before = sizes(signing)
-    ledger = Ledger(store_of(place), keys=None if keys == "none" else elsewhere, most_exposed=FEW)
+    ledger = Ledger(
+        SkewedStore(place), keys=None if keys == "none" else elsewhere, most_exposed=FEW
+    )
     for number in range(25):
         ledger.append(refusal(f"read {number}"))
     if keys == "empty" and isinstance(place, Path):

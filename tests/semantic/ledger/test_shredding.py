@@ -13,7 +13,6 @@ from semantic.errors import LedgerUnavailable
 from semantic.ledger import Erasable, Ledger, Record, RecordKind
 from semantic.ledger.deletion import delete_month
 from semantic.ledger.retention import archive_until
-from semantic.ledger.sqlite_store import SqliteStore
 from tests.faults.processes import process, read_older_state
 from tests.faults.skewed import SkewedStore
 
@@ -117,7 +116,7 @@ def test_nobody_waits_to_finish_where_nothing_was_erased(ledger: Ledger, tmp_pat
 def test_a_month_that_is_deleted_beside_a_reader_is_deleted_when_it_is_done_again(
     tmp_path: Path,
 ) -> None:
-    store = SkewedStore(SqliteStore(tmp_path / "ledger.db"), -timedelta(days=62))
+    store = SkewedStore(tmp_path / "ledger.db", -timedelta(days=62))
     ledger = Ledger(store, keys=tmp_path, archive=tmp_path / "archive")
     ledger.append(refusal("jane", JANE.decode()))
     month = month_of(store)

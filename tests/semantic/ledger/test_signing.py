@@ -11,7 +11,6 @@ from semantic.ledger import Harm, Ledger, MetricRead, Record, RecordKind
 from semantic.ledger.note import open_note
 from semantic.ledger.sealing import seal
 from semantic.ledger.tiles import JoinedTiles
-from tests.postgres import PostgresServer
 
 
 def append(ledger: Ledger, *names: str) -> None:
@@ -19,14 +18,6 @@ def append(ledger: Ledger, *names: str) -> None:
         ledger.append(
             Record(record_id=name, kind=RecordKind.REFUSAL, metrics=(MetricRead(metric="orders"),))
         )
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
-    if request.param == "sqlite":
-        return tmp_path / "ledger.db"
-    server: PostgresServer = request.getfixturevalue("postgres")
-    return server.new_ledger()
 
 
 def public(key: str) -> Ed25519PublicKey:
