@@ -20,7 +20,7 @@ demo: $(VENV)/.installed ## Lands the flights, lets agents run, and tells who re
 	@$(BIN)/python -m orchestration_assets.defs.story $(DEMO)
 
 test: $(VENV)/.installed ## Runs every test
-	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-clients: $(VENV)/.installed ## Runs the tests that make environments of their own
 	@$(BIN)/python -m pytest -m clients

@@ -263,10 +263,16 @@ def _be_quiet() -> None:
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
 
 
-if __name__ == "__main__":
+def main(folder: str = ".demo") -> int:
+    """Tells the story in a folder. Returns 1, with the error, where it cannot be told to its end."""
     _be_quiet()
     try:
-        tell(Path(sys.argv[1] if len(sys.argv) > 1 else ".demo").resolve())
+        tell(Path(folder).resolve())
     except GovernedMetricsError as error:
         Console(stderr=True).print(f"error: {error}", markup=False)
-        sys.exit(1)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:2]))

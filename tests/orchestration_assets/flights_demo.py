@@ -8,7 +8,7 @@ import duckdb
 
 from orchestration_assets.definitions import DBT_PROJECT, build_demo
 from tests.dbt_build import copy_dbt_project, run_dbt
-from tests.orchestration_assets.location import SNAPSHOT, Location, Ran, make_home
+from tests.orchestration_assets.location import SNAPSHOT, Location, Ran, make_quick_home
 
 FIRST, LAST, NEXT = "2013-01-01", "2013-01-12", "2013-01-13"
 ARRIVALS = dg.AssetKey("arrivals")
@@ -22,7 +22,7 @@ def prepare(folder: Path) -> None:
     """The dbt project with its artifacts, in `folder`. Runs dbt once, to parse."""
     copy_dbt_project(DBT_PROJECT, project_of(folder))
     run_dbt("parse", project_of(folder))
-    make_home(folder)
+    make_quick_home(folder)
 
 
 def open_flights(folder: Path) -> Location:

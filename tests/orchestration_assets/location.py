@@ -292,7 +292,12 @@ def make_quick_home(folder: Path) -> None:
     four processes that copy the output, takes longer than most of these runs.
     """
     make_home(folder)
-    yaml_of(folder).write_text(DAGSTER_YAML + QUICK % (home_of(folder) / "history"))
+    yaml_of(folder).write_text(DAGSTER_YAML + quick(home_of(folder) / "history"))
+
+
+def quick(history: Path | str) -> str:
+    """What a dagster.yaml says for that, with the folder of the file."""
+    return QUICK % history
 
 
 def yaml_of(folder: Path) -> Path:

@@ -21,11 +21,11 @@ from tests.orchestration_assets.location import (
 )
 from tests.orchestration_assets.test_sensors import SOUTH_PAYS_LESS, SOUTH_PAYS_MORE
 
-pytestmark = pytest.mark.timeout(1800)
+pytestmark = pytest.mark.timeout(3600)
 
 SIGN_UPS_MOVE = "UPDATE till_analytics.customers SET signed_up_on = signed_up_on + 1"
 ROOT = Path(__file__).parents[2]
-PATIENCE_SECONDS = 300
+PATIENCE_SECONDS = 900
 RUN_QUEUE = """\
 run_coordinator:
   module: dagster.core.run_coordinator
@@ -215,6 +215,7 @@ def test_an_agent_that_fails_does_not_loop_and_runs_on_the_next_change(daemon: D
     assert runs[-1].status is dg.DagsterRunStatus.SUCCESS
 
 
+@pytest.mark.soak
 def test_a_change_while_the_daemon_was_killed_is_not_lost(daemon: Daemon) -> None:
     before = len(daemon.runs("greeter"))
     daemon.wait_for_ticks(1)

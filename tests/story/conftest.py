@@ -19,11 +19,14 @@ from tests.dbt_build import build_once
 
 ROOT = Path(__file__).parents[2]
 TELLS = """
-import pytest, runpy, sys
+import pytest, sys
+from orchestration_assets.defs import story
+from tests.orchestration_assets.location import quick
 from tests.quick_dbt import load_no_adapter
 load_no_adapter(pytest.MonkeyPatch())
-sys.executable = sys.argv.pop(1)
-runpy.run_module("orchestration_assets.defs.story", run_name="__main__", alter_sys=True)
+sys.executable, folder = sys.argv[1:]
+story.DAGSTER_YAML += quick(folder + "/history")
+sys.exit(story.main(folder))
 """
 
 
