@@ -30,7 +30,7 @@ from semantic.ledger.sqlite_store import SqliteStore
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 MONTHS = ("2026-07", "2026-08", "2026-09")
-READS = 150
+READS = 60
 
 
 class Clock:

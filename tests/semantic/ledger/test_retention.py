@@ -75,6 +75,9 @@ def test_what_was_moved_is_found_as_before(on_each_store: Kept, folder: Path) ->
             assert json.loads(body)["record"]["id"] == read_id
 
 
+@pytest.mark.parametrize(
+    "on_each_store", ["sqlite", pytest.param("postgres", marks=pytest.mark.soak)], indirect=True
+)
 def test_several_processes_find_what_one_finds(
     on_each_store: Kept, monkeypatch: pytest.MonkeyPatch
 ) -> None:
