@@ -82,7 +82,11 @@ def test_these_are_the_writes_of_a_run_with_one_read(watched: Location) -> None:
     assert len(watched.observations(ran.run_id)) == 2
 
 
-TRIED = [(of, step) for of, step in WRITES if "model call" not in of or step == "commit"]
+TRIED = [
+    pytest.param(of, step, marks=[] if step == "commit" else pytest.mark.soak)
+    for of, step in WRITES
+    if "model call" not in of or step == "commit"
+]
 
 
 @pytest.mark.parametrize(("of", "step"), TRIED)
@@ -119,7 +123,11 @@ def test_where_a_write_fails_the_model_is_given_nothing(
     assert not scripts.heard[0].is_refused
 
 
-@pytest.mark.parametrize("place", [2, 5, 6, 7, 8], ids=lambda place: " ".join(AFTERWARDS[place]))
+@pytest.mark.parametrize(
+    "place",
+    [*(pytest.param(it, marks=pytest.mark.soak) for it in (2, 6, 7)), 5, 8],
+    ids=lambda place: " ".join(AFTERWARDS[place]),
+)
 def test_where_what_comes_after_cannot_be_written_nothing_is_decided(
     watched: Location, place: int
 ) -> None:

@@ -87,6 +87,7 @@ def test_where_nothing_passes_everything_is_closed_and_the_last_good_data_is_kep
     assert "'customers' may not be read" in agent.failures["agents__greeter"]
 
 
+@pytest.mark.soak
 def test_it_waits_while_dbt_or_the_snapshot_is_at_work(shop: Location) -> None:
     built_again(shop)
     for keys in ([MODEL], [SNAPSHOT], None):
@@ -95,6 +96,7 @@ def test_it_waits_while_dbt_or_the_snapshot_is_at_work(shop: Location) -> None:
     assert len(shop.tick(REFRESH_SENSOR).requests) == 1
 
 
+@pytest.mark.soak
 def test_what_dbt_builds_while_a_snapshot_is_measured_is_in_the_next_one(shop: Location) -> None:
     eventful = with_events(shop)
     with eventful:
@@ -127,6 +129,7 @@ def test_a_snapshot_that_cannot_be_taken_leaves_the_last_one(shop: Location) -> 
     assert shop.run(shop.metric_keys).success
 
 
+@pytest.mark.soak
 def test_a_snapshot_that_cannot_be_taken_publishes_no_policy(shop: Location) -> None:
     other = shop.folder / "other_policy.yaml"
     rule = "rules:\n  - {forbid: strangers, readers: [stranger], metrics: [orders]}"
@@ -162,6 +165,7 @@ def test_what_dbt_built_in_a_shell_is_closed_until_dagster_builds_it(shop: Locat
         results.unlink()
 
 
+@pytest.mark.soak
 def test_metrics_load_where_nobody_defines_the_dbt_models(shop: Location) -> None:
     """A metric has the name of its model, and Dagster looks for what is not defined among the names of a group."""
     running = dg.DefaultSensorStatus.RUNNING

@@ -148,6 +148,7 @@ def test_not_while_a_run_of_it_goes_on(settled: Location) -> None:
     assert settled.tick().agents == ["boss", "north"]
 
 
+@pytest.mark.soak
 def test_not_while_the_snapshot_or_a_metric_is_refreshed(settled: Location) -> None:
     settled.change(SOUTH_PAYS_MORE)
     settled.publish()
@@ -157,6 +158,7 @@ def test_not_while_the_snapshot_or_a_metric_is_refreshed(settled: Location) -> N
     assert settled.tick().agents == ["boss"]
 
 
+@pytest.mark.soak
 def test_the_run_of_a_whole_job_counts_for_all_that_it_makes(settled: Location) -> None:
     settled.change(SOUTH_PAYS_MORE)
     settled.publish()
@@ -165,6 +167,7 @@ def test_the_run_of_a_whole_job_counts_for_all_that_it_makes(settled: Location) 
     assert settled.tick().agents == ["boss"]
 
 
+@pytest.mark.soak
 def test_the_same_standing_values_have_one_key_and_those_that_came_back_another(
     settled: Location,
 ) -> None:
@@ -241,6 +244,7 @@ def test_a_change_while_the_sensor_looks_is_seen_by_the_next_tick(
     assert settled.tick().agents == []
 
 
+@pytest.mark.soak
 def test_a_run_reads_the_snapshot_whose_gates_it_passed(settled: Location) -> None:
     metrics = load_shop(settled.folder, resource=ChangingMetrics)
     before = settled.current
@@ -273,6 +277,7 @@ def test_a_change_while_the_agent_runs_brings_another_run(settled: Location) -> 
     assert settled.tick().agents == []
 
 
+@pytest.mark.soak
 def test_a_question_by_hand_does_not_stand_for_the_task(settled: Location) -> None:
     question = {"ops": {"agents__boss": {"config": {"question": "How many?"}}}}
     assert settled.run([agent_key("boss")], config=question).success
@@ -300,6 +305,7 @@ def test_under_a_policy_that_is_not_published_nobody_runs(
         assert edited.tick().of("boss").tags["governed_agents/because"] == ("customers_revenue")
 
 
+@pytest.mark.soak
 def test_a_metric_that_dbt_no_longer_has_is_a_reason_and_not_a_crash(
     settled: Location, shop_metrics: MetricsProject
 ) -> None:
