@@ -17,7 +17,6 @@ from semantic.errors import PolicyError
 from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import Ledger, ReadContext, ReadQuestion, RecordKind, find_reads
 from semantic.ledger.schema import spending
-from semantic.ledger.sqlite_store import SqliteStore
 from semantic.open_snapshot import Fetched
 from semantic.policy import Policy, Reader
 from semantic.policy_file import parse_policy, policy_text
@@ -231,7 +230,7 @@ def test_a_metric_that_fails_again_and_again_is_left_alone(
 def test_a_warehouse_that_fails_is_left_alone_with_all_its_metrics(
     open_door: OpenDoor, data: BrokenSnapshot, tmp_path: Path
 ) -> None:
-    store = SkewedStore(SqliteStore(tmp_path / "ledger.db"))
+    store = SkewedStore(tmp_path / "ledger.db")
     door = open_door(policy=BREAKER, ledger=Ledger(store, keys=tmp_path))
     data.failure = duckdb.IOException
     failed = [ask(door, data, metric) for metric in ("orders", "revenue", "orders")]

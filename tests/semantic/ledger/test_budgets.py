@@ -22,9 +22,7 @@ from semantic.ledger import (
     Unit,
     find_reads,
 )
-from semantic.ledger.postgres_store import PostgresStore
 from semantic.ledger.schema import reservations, spending
-from semantic.ledger.sqlite_store import SqliteStore
 from tests.faults.skewed import SkewedStore
 from tests.semantic.ledger.conftest import OpenLedger
 
@@ -196,7 +194,7 @@ def test_what_no_budget_counts_any_more_is_removed_and_nothing_else(
 
 
 def test_a_clock_that_was_ahead_for_a_while_lets_nobody_spend_twice(place: Path | str) -> None:
-    store = SkewedStore(SqliteStore(place) if isinstance(place, Path) else PostgresStore(place))
+    store = SkewedStore(place)
     ledger = Ledger(store)
     budget = Budget(name="team", unit=Unit.QUERIES, limit=3, seconds=3600)
     begin(ledger, "a", Charge(budget=budget, most=3), lease=10**6)
@@ -209,7 +207,7 @@ def test_a_clock_that_was_ahead_for_a_while_lets_nobody_spend_twice(place: Path 
 
 
 def test_what_a_run_spent_counts_for_a_year_after_it_spent_last(place: Path | str) -> None:
-    store = SkewedStore(SqliteStore(place) if isinstance(place, Path) else PostgresStore(place))
+    store = SkewedStore(place)
     ledger = Ledger(store)
     for days in (0, 300, 600):
         store.skew = timedelta(days=days)

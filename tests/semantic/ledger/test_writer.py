@@ -70,13 +70,13 @@ def test_those_who_wait_are_written_together(
     def slow(self: Writer, handed_in: list[object]) -> None:
         committed.append(len(handed_in))
         inside.set()
-        go_on.wait(10)
+        go_on.wait(60)
         commit(self, handed_in)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Writer, "_commit", slow)
     with ThreadPoolExecutor(waiting + 1) as pool:
         first = pool.submit(ledger.append, refusal("first"))
-        inside.wait(10)
+        inside.wait(60)
         others = [
             pool.submit(ledger.append, refusal(str(number % (waiting - 2))))
             for number in range(waiting)
@@ -99,7 +99,7 @@ def test_who_gives_up_while_it_is_written_for_keeps_nobody_waiting(
     def slow(self: Writer, handed_in: list[object]) -> None:
         is_first = not inside.is_set()
         inside.set()
-        (go_on if is_first else gave_up).wait(10)
+        (go_on if is_first else gave_up).wait(60)
         commit(self, handed_in)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Writer, "_commit", slow)
@@ -114,13 +114,13 @@ def test_who_gives_up_while_it_is_written_for_keeps_nobody_waiting(
 
     with ThreadPoolExecutor(4) as pool:
         first = queued("first", 30)
-        inside.wait(10)
+        inside.wait(60)
         second, impatient, last = queued("a", 30), queued("b", 0.5), queued("c", 30)
         go_on.set()
         with pytest.raises(LedgerUnavailable, match="busy"):
             impatient.result()
         gave_up.set()
-        assert [item.result(10) for item in (first, second, last)] == [True] * 3
+        assert [item.result(60) for item in (first, second, last)] == [True] * 3
 
 
 class InterruptedSignal:
@@ -149,7 +149,7 @@ def test_who_is_interrupted_keeps_nobody_waiting(
 
     def slow(self: Writer, handed_in: list[object]) -> None:
         inside.set()
-        go_on.wait(10)
+        go_on.wait(60)
         commit(self, handed_in)  # type: ignore[arg-type]
 
     def interrupted(**given: object) -> object:
@@ -160,7 +160,7 @@ def test_who_is_interrupted_keeps_nobody_waiting(
     monkeypatch.setattr(Writer, "_commit", slow)
     with ThreadPoolExecutor(3) as pool:
         first = pool.submit(ledger.append, refusal("first"))
-        inside.wait(10)
+        inside.wait(60)
         with monkeypatch.context() as patch:
             patch.setattr(writer, "_Waiting", interrupted)
             second = pool.submit(ledger.append, refusal("second"))
