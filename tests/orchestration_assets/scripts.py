@@ -13,7 +13,7 @@ from agent_resources.decision import Decision, Finding
 from agent_resources.errors import ModelUnavailable
 from agent_resources.models import Told, ToolStep, list_metrics, query_metrics
 
-LONGEST_WAIT_SECONDS = 60.0
+LONGEST_WAIT_SECONDS = 600.0
 heard: list[Told] = []
 before_the_read: list[Callable[[], None]] = []
 after_the_read: list[Callable[[], None]] = []

@@ -157,7 +157,7 @@ def test_the_connection_itself_is_locked(data: OpenSnapshot) -> None:
 def test_a_query_that_takes_too_long_is_interrupted_and_the_next_is_answered(
     store: SnapshotStore, first: SnapshotRecord
 ) -> None:
-    data = OpenSnapshot(snapshot_file(store, first), limits=QueryLimits(seconds=0.1))
+    data = OpenSnapshot(snapshot_file(store, first), limits=QueryLimits(seconds=1))
     with pytest.raises(duckdb.InterruptException):
         rows(data, "SELECT count(*) FROM range(1_000_000) a, range(1_000_000) b WHERE a <> b")
     assert rows(data, COUNT_ORDERS) == [(9,)]
