@@ -20,7 +20,7 @@ from semantic.snapshot import SnapshotStore
 from tests.dbt_build import BuiltProject, build_once
 from tests.dbt_server import in_use, write_dbt
 from tests.postgres import PostgresServer, running_postgres
-from tests.semantic.door import POLICY, RememberingEngine, build_door, publish
+from tests.semantic.door import PATIENT, POLICY, RememberingEngine, build_door, publish
 from tests.semantic.shop import build_shop
 
 settings.register_profile(
@@ -118,7 +118,7 @@ def published(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> SnapshotStore:
     """One measured version of the shop, for tests that only read it."""
-    store = SnapshotStore(tmp_path_factory.mktemp("published"))
+    store = SnapshotStore(tmp_path_factory.mktemp("published"), limits=PATIENT)
     ledger = Ledger.in_memory()
     publish(build_door(shop_catalog, engine, store, ledger), shop.warehouse)
     ledger.close()

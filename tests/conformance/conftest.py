@@ -20,7 +20,7 @@ from semantic.snapshot import SnapshotStore
 from semantic.snapshot_record import ModelState, State
 from tests.conformance.flights_year import build_flights_year, parquet_views
 from tests.dbt_build import BuiltProject
-from tests.semantic.door import RememberingEngine
+from tests.semantic.door import PATIENT, RememberingEngine
 
 
 @pytest.fixture(scope="session")
@@ -57,7 +57,7 @@ def flights_door(
         catalog=flights_catalog,
         policy=flights_policy,
         ledger=Ledger.in_memory(),
-        snapshots=SnapshotStore(tmp_path_factory.mktemp("flights_published")),
+        snapshots=SnapshotStore(tmp_path_factory.mktemp("flights_published"), limits=PATIENT),
         engine=lambda _: flights_engine,
         mask_key="a key of the tests",
     )

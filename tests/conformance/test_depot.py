@@ -20,7 +20,7 @@ from semantic.policy import Reader
 from semantic.snapshot import SnapshotStore
 from tests.conformance.depot import build_depot
 from tests.dbt_build import BuiltProject
-from tests.semantic.door import RememberingEngine, all_passing, build_door, publish
+from tests.semantic.door import PATIENT, RememberingEngine, all_passing, build_door, publish
 
 CASES: list[dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "depot.yaml").read_text())
 GENERALISED: list[dict[str, Any]] = yaml.safe_load(
@@ -73,7 +73,7 @@ def store(
     engine: RememberingEngine,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> SnapshotStore:
-    store = SnapshotStore(tmp_path_factory.mktemp("depot"))
+    store = SnapshotStore(tmp_path_factory.mktemp("depot"), limits=PATIENT)
     with build_door(catalog, engine, store, Ledger.in_memory(), policy=POLICY) as door:
         publish(door, depot.warehouse)
     return store
@@ -213,7 +213,7 @@ def test_a_restricted_answer_is_that_of_a_database_without_the_other_rows(
             values = ", ".join(map(str, visible))
             column = table.rpartition(" ")[2]
             warehouse.execute(f"DELETE FROM {table} NOT IN ({values}) OR {column} IS NULL")
-    others = SnapshotStore(tmp_path / "snapshots")
+    others = SnapshotStore(tmp_path / "snapshots", limits=PATIENT)
     with build_door(catalog, engine, others, Ledger.in_memory(), policy=POLICY) as without:
         with others.stage(catalog, kept) as staged:
             states = store.current().metrics
@@ -256,7 +256,7 @@ def test_a_generalised_answer_groups_by_the_coarser_value(
     with duckdb.connect(str(kept)) as warehouse:
         expected = warehouse.execute(case["sql"] if "sql" in case else case["updated"]).fetchall()
     if "updated" in case:
-        others = SnapshotStore(tmp_path / "snapshots")
+        others = SnapshotStore(tmp_path / "snapshots", limits=PATIENT)
         with build_door(catalog, engine, others, Ledger.in_memory(), policy=POLICY) as coarse:
             with others.stage(catalog, kept) as staged:
                 staged.publish(

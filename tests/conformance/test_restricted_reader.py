@@ -16,7 +16,7 @@ from semantic.policy_file import parse_policy, policy_text
 from semantic.snapshot import SnapshotStore
 from tests.conformance.conftest import publish_year
 from tests.dbt_build import BuiltProject
-from tests.semantic.door import RememberingEngine
+from tests.semantic.door import PATIENT, RememberingEngine
 
 CARRIER = "DL"
 RESTRICTED = Reader(name="delta")
@@ -49,7 +49,7 @@ def _door(
         catalog=catalog,
         policy=policy,
         ledger=Ledger.in_memory(),
-        snapshots=SnapshotStore(folder),
+        snapshots=SnapshotStore(folder, limits=PATIENT),
         engine=lambda _: engine,
         mask_key="a key of the tests",
     )

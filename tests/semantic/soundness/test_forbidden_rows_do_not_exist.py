@@ -26,7 +26,13 @@ from semantic.ledger import Ledger
 from semantic.policy import Reader
 from semantic.snapshot import SnapshotStore
 from tests.dbt_build import BuiltProject
-from tests.semantic.door import BOSS, RememberingEngine, build_door, publish_unmeasured
+from tests.semantic.door import (
+    BOSS,
+    PATIENT,
+    RememberingEngine,
+    build_door,
+    publish_unmeasured,
+)
 from tests.semantic.shop import CUSTOMERS, ORDERS
 
 Json = dict[str, Any]
@@ -168,7 +174,7 @@ def door(
     catalog: Catalog, engine: RememberingEngine, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[GovernedMetrics]:
     """A door with a boss who sees all rows, a reader per restriction, and two who see some rows in common."""
-    store = SnapshotStore(tmp_path_factory.mktemp("snapshots"), keep=100)
+    store = SnapshotStore(tmp_path_factory.mktemp("snapshots"), keep=100, limits=PATIENT)
     readers = {f"reader_{turn}": rows for turn, rows in enumerate(RESTRICTIONS)}
     readers |= {"one": {"customer": [1, 2, 3, 4, 5]}, "two": {"customer": [4, 5, 6, 7]}}
     everybody = ["boss", *readers]

@@ -19,6 +19,7 @@ from semantic.snapshot import SnapshotStore
 from tests.dbt_build import BuiltProject
 from tests.semantic.door import (
     BOSS,
+    PATIENT,
     RememberingEngine,
     WatchedSnapshot,
     build_door,
@@ -105,7 +106,7 @@ def door(
             f"INSERT INTO {ORDERS} VALUES (?, ?, ?, ?, 1)",
             [(row.number, row.number, row.day, row.status) for row in ROWS],
         )
-    store = SnapshotStore(folder / "snapshots")
+    store = SnapshotStore(folder / "snapshots", limits=PATIENT)
     publish_unmeasured(store, shop_catalog, warehouse)
     ledger = Ledger.in_memory()
     yield build_door(shop_catalog, engine, store, ledger)
