@@ -7,6 +7,7 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
+import psycopg
 import sqlalchemy as sa
 
 from semantic.canonical import canonical_json
@@ -20,8 +21,10 @@ Path = tuple[str | int, ...]
 _SAME = ("reader", "acting_for", "run_id", "root_run_id", "reason")
 _COLUMNS = ("record_id", "kind", "recorded_at", "stream", "position", *_SAME)
 _NEW = "somebody else"
-# What a database says to a value that a column cannot hold.
-REFUSED = (sa.exc.IntegrityError, sa.exc.DataError, sa.exc.ProgrammingError)
+
+
+class Refused(Exception):
+    """The database does not take a value: it is of another type, too long, there already, or missing. No mistake in a statement is this."""
 
 
 def write_body(connection: sa.Connection, seq: int, body: bytes) -> None:
@@ -29,7 +32,18 @@ def write_body(connection: sa.Connection, seq: int, body: bytes) -> None:
 
 
 def run(connection: sa.Connection, statement: str, **values: Any) -> sa.CursorResult[Any]:
-    return connection.execute(sa.text(statement), values)
+    """Executes a statement. Raises `Refused`."""
+    return _run(connection, statement, values)
+
+
+def _run(connection: sa.Connection, statement: str, values: Any) -> sa.CursorResult[Any]:
+    try:
+        return connection.execute(sa.text(statement), values)
+    except sa.exc.DBAPIError as error:
+        is_of_another_type = isinstance(error.orig, psycopg.errors.DatatypeMismatch)
+        if is_of_another_type or isinstance(error, sa.exc.IntegrityError | sa.exc.DataError):
+            raise Refused from error
+        raise
 
 
 def changed_values(body: bytes) -> Iterator[tuple[str, bytes]]:
@@ -164,8 +178,8 @@ def _puts_in(
     values = [{name: _plain(value) for name, value in row._asdict().items()} for row in rows]
     try:
         with connection.begin_nested():
-            connection.execute(sa.text(statement), values)
-    except REFUSED:
+            _run(connection, statement, values)
+    except Refused:
         return False
     return True
 
@@ -183,7 +197,7 @@ def _takes(connection: sa.Connection, row: Mapping[str, Any], seq: int) -> bool:
     try:
         with connection.begin_nested():
             run(connection, f"UPDATE records SET {columns} WHERE seq = :seq", **values, seq=seq)
-    except REFUSED:
+    except Refused:
         return False
     return True
 

@@ -90,6 +90,12 @@ class Reader:
         assert self._told.poll(300)
         assert self._told.recv() == "ready"
 
+    def wait_until_released(self) -> "Released":
+        """Its first answer."""
+        assert self._told.poll(300)
+        first: Released = self._told.recv()
+        return first
+
     def kill(self) -> None:
         self._process.kill()
 

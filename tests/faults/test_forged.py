@@ -20,7 +20,7 @@ from semantic.ledger.schema import metadata
 from semantic.ledger.verify import verify
 from tests.faults.figures import figures
 from tests.faults.forging import (
-    REFUSED,
+    Refused,
     agree,
     changed_values,
     forget_the_end,
@@ -298,7 +298,7 @@ def in_column(sealed: Sealed, table: str, column: str, row: Row) -> dict[Any, bo
     statement = f"UPDATE {table} SET {column} = :other WHERE {is_row(row)}"
     found = {}
     for other in (item for item in others(value) if item != value):
-        with suppress(*REFUSED):
+        with suppress(Refused):
             found[other] = sealed.is_found(execute(statement, other=other, **row))
     return found
 

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from semantic.answer import MetricAnswer, Reason, Refusal
+from semantic.answer import MetricAnswer
 from semantic.errors import LedgerUnavailable
 from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import Harm, Ledger, ReadQuestion, find_reads, open_note
 from tests.conftest import OpenDoor
+from tests.faults.asking import ask, assert_unavailable
 from tests.faults.processes import (
     append_unprivileged,
     append_with_little_room,
@@ -20,16 +21,6 @@ from tests.faults.processes import (
     process,
 )
 from tests.faults.watched_sqlite import KEY
-from tests.semantic.door import BOSS
-
-
-def ask(door: GovernedMetrics) -> MetricAnswer | Refusal:
-    return door.query({"metrics": "orders"}, reader=BOSS)
-
-
-def assert_unavailable(answered: MetricAnswer | Refusal) -> None:
-    assert isinstance(answered, Refusal)
-    assert answered.reason is Reason.LEDGER_UNAVAILABLE
 
 
 @pytest.fixture

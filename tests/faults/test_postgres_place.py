@@ -1,30 +1,22 @@
 """A database that may not be written, whose lock is held, or whose tables are gone lets nothing out, and an old copy is found."""
 
-import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
-from semantic.answer import MetricAnswer, Reason, Refusal
-from semantic.governed_metrics import GovernedMetrics
+from semantic.answer import MetricAnswer
 from semantic.ledger import Harm, Ledger, ReadQuestion, find_reads, open_note
 from semantic.ledger.postgres_schema import SCHEMA
 from tests.conftest import OpenDoor
+from tests.faults.asking import ask, assert_unavailable
 from tests.faults.watched_sqlite import KEY
 from tests.postgres import PostgresServer
-from tests.semantic.door import BOSS
 
-
-def ask(door: GovernedMetrics) -> MetricAnswer | Refusal:
-    return door.query({"metrics": "orders"}, reader=BOSS)
-
-
-def assert_unavailable(answered: MetricAnswer | Refusal) -> None:
-    assert isinstance(answered, Refusal)
-    assert answered.reason is Reason.LEDGER_UNAVAILABLE
+WAITING = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
 
 
 @pytest.fixture
@@ -76,12 +68,13 @@ def test_a_read_waits_for_a_lock_and_goes_on_when_its_holder_is_ended(
     postgres: PostgresServer, in_postgres: Ledger, open_door: OpenDoor
 ) -> None:
     door = open_door(ledger=in_postgres)
-    with lock_held(in_postgres) as holder:
+    with lock_held(in_postgres) as holder, ThreadPoolExecutor(1) as pool:
         number = holder.execute(sa.text("SELECT pg_backend_pid()")).scalar_one()
-        ending = threading.Timer(0.5, postgres.run, [f"SELECT pg_terminate_backend({number})"])
-        ending.start()
-        assert isinstance(ask(door), MetricAnswer)
-        ending.join()
+        asked = pool.submit(ask, door)
+        while not holder.execute(sa.text(WAITING)).scalar_one():
+            assert not asked.done()
+        postgres.run(f"SELECT pg_terminate_backend({number})")
+        assert isinstance(asked.result(), MetricAnswer)
         holder.invalidate()
 
 
