@@ -54,6 +54,11 @@ class OpenSnapshot:
         try:
             self._connection = duckdb.connect(str(path), read_only=True, config=config)
             _fix_settings(self._connection)
+        except duckdb.ConnectionException as error:
+            raise SnapshotUnavailable(
+                f"The snapshot {path.parent.name} is open in this process with other limits",
+                hint="give all that read it in one process the same limits",
+            ) from error
         except duckdb.Error as error:
             raise SnapshotUnavailable(
                 f"Cannot open the snapshot {path.parent.name}",

@@ -21,7 +21,7 @@ from tests.faults.disk import Disk
 from tests.faults.figures import figures
 from tests.faults.lives import bodies, refusal
 from tests.faults.watched_sqlite import KEY, Faults, ledger_on
-from tests.semantic.door import BOSS, snapshot_file
+from tests.semantic.door import BOSS, PATIENT, snapshot_file
 
 LOG = ("-wal",)
 DATABASE = ("ledger.db",)
@@ -59,7 +59,7 @@ class FailingWhenRead(OpenSnapshot):
     """A snapshot that lets something fail once it has been read."""
 
     def __init__(self, path: Path, fail: Callable[[], None]) -> None:
-        super().__init__(path)
+        super().__init__(path, limits=PATIENT)
         self._fail = fail
         self.times_read = 0
 

@@ -72,7 +72,7 @@ class WatchedSnapshot(OpenSnapshot):
     """A snapshot that notes each statement it is asked to run, with its parameters."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(path)
+        super().__init__(path, limits=PATIENT)
         self.executed: list[tuple[str, dict[str, Any]]] = []
 
     def execute(self, sql: str, parameters: Mapping[str, Any], limit: int) -> Fetched:

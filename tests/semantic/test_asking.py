@@ -25,7 +25,7 @@ from semantic.ledger import (
     find_reads,
 )
 from semantic.metric import Dimension, DimensionKind, NamedDimension
-from semantic.open_snapshot import Fetched, OpenSnapshot
+from semantic.open_snapshot import Fetched
 from semantic.policy import Reader
 from semantic.result_cache import ResultCache
 from tests.conftest import OpenDoor
@@ -99,7 +99,7 @@ def test_what_adds_up_says_which_value_of_a_period_it_gives(door: GovernedMetric
 def test_days_of_moments_are_those_of_utc_wherever_the_process_is(
     door: GovernedMetrics,
 ) -> None:
-    data = OpenSnapshot(snapshot_file(door.snapshots, door.snapshots.current()))
+    data = door.snapshots.open(door.snapshots.current())
     [(zone,)] = data.execute("SELECT current_setting('TimeZone')", {}, 1).rows
     assert zone == "UTC"
 

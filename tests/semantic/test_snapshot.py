@@ -164,6 +164,15 @@ def test_a_query_that_takes_too_long_is_interrupted_and_the_next_is_answered(
     data.close()
 
 
+def test_a_process_opens_a_version_with_one_set_of_limits(
+    store: SnapshotStore, first: SnapshotRecord
+) -> None:
+    data = OpenSnapshot(snapshot_file(store, first), limits=QueryLimits(seconds=1))
+    with pytest.raises(SnapshotUnavailable, match="is open in this process with other limits"):
+        OpenSnapshot(snapshot_file(store, first), limits=QueryLimits(seconds=2))
+    data.close()
+
+
 def test_at_most_the_limit_is_fetched(data: OpenSnapshot) -> None:
     assert len(data.execute(f"SELECT * FROM {ORDERS}", {}, 4).rows) == 4
 
