@@ -260,6 +260,7 @@ def test_a_run_reads_the_snapshot_whose_gates_it_passed(settled: Location) -> No
     assert settled.tick().agents == ["boss"]
 
 
+@pytest.mark.soak
 def test_a_change_while_the_agent_runs_brings_another_run(settled: Location) -> None:
     change(settled, SOUTH_PAYS_MORE)
     for when, hook in enumerate((scripts.before_the_read, scripts.after_the_read)):
@@ -288,6 +289,7 @@ def test_a_question_by_hand_does_not_stand_for_the_task(settled: Location) -> No
     assert settled.tick().agents == ["boss"]
 
 
+@pytest.mark.soak
 def test_under_a_policy_that_is_not_published_nobody_runs(
     settled: Location, tmp_path: Path
 ) -> None:

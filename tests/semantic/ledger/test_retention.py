@@ -186,21 +186,25 @@ def is_ended(kept: Kept, act: Callable[[Kept], None], *, after: int) -> bool:
     return False
 
 
+@pytest.mark.parametrize(
+    "every", [pytest.param(3), pytest.param(1, marks=pytest.mark.soak)], ids="every {}".format
+)
 @pytest.mark.parametrize(("before", "act"), [([], archive_two), ([archive_two], delete_one)])
 def test_wherever_it_is_ended_it_goes_on(
     folder: Path,
     tmp_path: Path,
+    every: int,
     before: list[Callable[[Kept], None]],
     act: Callable[[Kept], None],
 ) -> None:
-    """Each commit in turn is the one that does not come about."""
+    """Each commit in turn, or every third, is the one that does not come about."""
     prepared = opened(folder / "ledger.db", folder / "archive")
     for step in before:
         step(prepared)
     reads = list(find_reads(prepared.ledger, ReadQuestion()))
     before_act = prepared.everything()
     prepared.ledger.close()
-    for commits in range(100):
+    for commits in range(0, 100, every):
         copy = shutil.copytree(folder, tmp_path / f"{commits}")
         kept = opened(copy / "ledger.db", copy / "archive")
         with closing(kept.ledger):

@@ -275,7 +275,7 @@ def is_restrictable(catalog: Catalog, query: Json, rows: Rows) -> bool:
 
 
 @pytest.mark.parametrize(
-    "every", [pytest.param(6), pytest.param(1, marks=pytest.mark.soak)], ids="every {}".format
+    "every", [pytest.param(15), pytest.param(1, marks=pytest.mark.soak)], ids="every {}".format
 )
 @pytest.mark.parametrize("turn", range(len(RESTRICTIONS)))
 def test_an_answer_is_the_one_without_the_forbidden_rows(
