@@ -35,7 +35,6 @@ settings.load_profile("tests")
 SLOWEST_FIRST = (
     "test_cli",
     "test_graph",
-    "test_daemon",
     "test_sensors",
     "test_retention",
     "test_components",

@@ -21,7 +21,7 @@ from tests.orchestration_assets.location import (
 )
 from tests.orchestration_assets.test_sensors import SOUTH_PAYS_LESS, SOUTH_PAYS_MORE
 
-pytestmark = pytest.mark.timeout(3600)
+pytestmark = [pytest.mark.timeout(3600), pytest.mark.soak]
 
 SIGN_UPS_MOVE = "UPDATE till_analytics.customers SET signed_up_on = signed_up_on + 1"
 ROOT = Path(__file__).parents[2]
@@ -179,7 +179,6 @@ def test_a_change_runs_those_who_see_it(daemon: Daemon) -> None:
         assert len(daemon.runs(agent)) == before[agent]
 
 
-@pytest.mark.soak
 def test_the_way_back_runs_them_again(daemon: Daemon) -> None:
     before, stood = len(daemon.runs("boss")), daemon.answer("boss")
     daemon.change(SOUTH_PAYS_MORE)
@@ -192,7 +191,6 @@ def test_the_way_back_runs_them_again(daemon: Daemon) -> None:
     daemon.wait_for_ticks(2)
 
 
-@pytest.mark.soak
 def test_a_change_during_a_run_brings_one_more(daemon: Daemon) -> None:
     before = len(daemon.runs("greeter"))
     waits = daemon.mood / "greeter.waits"
@@ -212,7 +210,6 @@ def test_a_change_during_a_run_brings_one_more(daemon: Daemon) -> None:
     assert len(versions) == len(set(versions)) == 2
 
 
-@pytest.mark.soak
 def test_an_agent_that_fails_does_not_loop_and_runs_on_the_next_change(daemon: Daemon) -> None:
     before = len(daemon.runs("boss"))
     fails = daemon.mood / "boss.fails"
@@ -227,7 +224,6 @@ def test_an_agent_that_fails_does_not_loop_and_runs_on_the_next_change(daemon: D
     assert runs[-1].status is dg.DagsterRunStatus.SUCCESS
 
 
-@pytest.mark.soak
 def test_a_change_while_the_daemon_was_killed_is_not_lost(daemon: Daemon) -> None:
     before = len(daemon.runs("greeter"))
     daemon.wait_for_ticks(1)

@@ -276,9 +276,7 @@ def test_a_broken_test_closes_its_own_metrics_and_those_who_read_them(
     assert flights.tick().agents == ["analyst_b6", "analyst_dl", "analyst_ua", "operations_watch"]
 
 
-def test_without_a_durable_place_nothing_is_read_unless_that_is_asked_for_by_name(
-    built_shop: Path, tmp_path: Path
-) -> None:
+def test_without_a_durable_place_nothing_is_read(built_shop: Path, tmp_path: Path) -> None:
     folder = fork(built_shop, tmp_path / "shop")
     refusing = corner_shop.build_definitions(folder)
     with dg.DagsterInstance.ephemeral() as instance:
@@ -288,6 +286,13 @@ def test_without_a_durable_place_nothing_is_read_unless_that_is_asked_for_by_nam
             failure: Any = event.step_failure_data.user_failure_data
             assert "There is no durable place for the record of reads" in failure.description
             assert "set DAGSTER_HOME" in failure.metadata["hint"].value
+
+
+@pytest.mark.soak
+def test_a_record_in_memory_is_kept_where_that_is_asked_for_by_name(
+    built_shop: Path, tmp_path: Path
+) -> None:
+    folder = fork(built_shop, tmp_path / "shop")
     metrics = corner_shop.load_shop(folder, allow_ephemeral_record=True)
     allowing = corner_shop.build_definitions(folder, metrics)
     with dg.DagsterInstance.ephemeral() as instance:

@@ -92,6 +92,7 @@ def test_an_order_that_moves_at_the_same_total_is_a_change_for_those_who_see_it(
     assert tick.of("north").tags["governed_agents/because"] == "orders_revenue"
 
 
+@pytest.mark.soak
 def test_a_failed_check_holds_back_those_who_may_read_behind_it(settled: Location) -> None:
     settled.change(
         SOUTH_PAYS_MORE, f"INSERT INTO {ORDERS} SELECT * FROM {ORDERS} WHERE order_id = 1"

@@ -171,7 +171,14 @@ def test_a_correction_before_the_days_of_a_metric_without_total_is_not_its_value
     assert found == [False, True]
 
 
-@pytest.mark.parametrize("day", ["9999-12-31", "infinity", "-infinity", "12024-01-05"])
+@pytest.mark.parametrize(
+    "day",
+    [
+        "9999-12-31",
+        "infinity",
+        *(pytest.param(day, marks=pytest.mark.soak) for day in ("-infinity", "12024-01-05")),
+    ],
+)
 def test_a_day_that_stands_for_none_is_not_the_last_day_of_the_data(
     door: GovernedMetrics, first: SnapshotRecord, after: Remeasure, day: str
 ) -> None:

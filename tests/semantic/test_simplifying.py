@@ -39,7 +39,11 @@ def joins(sql: str) -> int:
 GROUPS = ((), ("metric_time",), ("customer__region",), ("metric_time", "customer__region"))
 
 
-@pytest.mark.parametrize("group_by", GROUPS, ids=str)
+@pytest.mark.parametrize(
+    "group_by",
+    [*GROUPS[2:], *(pytest.param(names, marks=pytest.mark.soak) for names in GROUPS[:2])],
+    ids=str,
+)
 def test_any_metrics_by_anything(
     group_by: tuple[str, ...],
     compiler: MetricFlowCompiler,

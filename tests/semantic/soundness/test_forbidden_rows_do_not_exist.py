@@ -58,6 +58,9 @@ RESTRICTIONS: list[Rows] = [
     {"customer": list(range(1, 20)), "status": ["paid"]},
 ]
 
+# What `make test` asks: a sixth of the questions under every other restriction.
+SOON = {(turn, 6) for turn in range(0, len(RESTRICTIONS), 2)}
+
 GROUPINGS: list[list[str]] = [
     [],
     ["customer__region"],
@@ -275,9 +278,13 @@ def is_restrictable(catalog: Catalog, query: Json, rows: Rows) -> bool:
 
 
 @pytest.mark.parametrize(
-    "every", [pytest.param(15), pytest.param(1, marks=pytest.mark.soak)], ids="every {}".format
+    ("turn", "every"),
+    [
+        pytest.param(turn, every, marks=[] if (turn, every) in SOON else pytest.mark.soak)
+        for turn in range(len(RESTRICTIONS))
+        for every in (6, 1)
+    ],
 )
-@pytest.mark.parametrize("turn", range(len(RESTRICTIONS)))
 def test_an_answer_is_the_one_without_the_forbidden_rows(
     turn: int,
     every: int,
