@@ -3,7 +3,6 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -23,6 +22,7 @@ from semantic.ledger import (
     find_reads,
 )
 from semantic.ledger.schema import records
+from tests.faults.forks import FORKS
 from tests.faults.skewed import SkewedStore
 from tests.postgres import PostgresServer
 from tests.semantic.ledger.conftest import OpenLedger
@@ -147,10 +147,9 @@ def test_processes_write_beside_each_other_and_nothing_is_lost_or_there_twice(
     place: Path | str, open_ledger: OpenLedger
 ) -> None:
     ledger = open_ledger()
-    context = get_context("spawn")
-    ready = context.Barrier(PROCESSES)
+    ready = FORKS.Barrier(PROCESSES)
     processes = [
-        context.Process(target=append_some, args=(place, number, ready))
+        FORKS.Process(target=append_some, args=(place, number, ready))
         for number in range(PROCESSES)
     ]
     for process in processes:
