@@ -21,7 +21,7 @@ LARGE_PAGES := PYTHONMALLOC=malloc GLIBC_TUNABLES=glibc.malloc.hugetlb=1:glibc.m
 demo: $(VENV)/.installed ## Lands the flights, lets agents run, and tells who read what
 	@$(BIN)/python -m orchestration_assets.defs.story $(DEMO)
 
-test: $(VENV)/.installed ## Runs every test
+test: $(VENV)/.installed ## Runs the tests
 	@$(LARGE_PAGES) $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-clients: $(VENV)/.installed ## Runs the tests that make environments of their own

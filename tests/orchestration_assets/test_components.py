@@ -723,7 +723,6 @@ def test_a_metric_that_does_not_compile_is_closed_and_the_others_go_on(running: 
 # --- dbt tests that Dagster does not show as checks -------------------------------------------------------------------
 
 
-@pytest.mark.soak
 def test_dbt_tests_close_the_gate_also_where_a_project_has_no_asset_checks(till: Till) -> None:
     """One test of the orders fails, one warns; those of the customers pass. All are reported as observations only."""
     edit(

@@ -56,7 +56,6 @@ def test_it_is_taken_when_a_model_was_built_and_not_again(shop: Location) -> Non
     assert shop.tick(REFRESH_SENSOR).skipped == NEWER
 
 
-@pytest.mark.soak
 def test_it_is_taken_when_a_test_gave_another_result(shop: Location) -> None:
     """`dbt test` alone builds nothing, and closes and opens metrics all the same."""
     shop.change("INSERT INTO till_analytics.orders SELECT * FROM till_analytics.orders LIMIT 1")

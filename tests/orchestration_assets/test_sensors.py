@@ -92,7 +92,6 @@ def test_an_order_that_moves_at_the_same_total_is_a_change_for_those_who_see_it(
     assert tick.of("north").tags["governed_agents/because"] == "orders_revenue"
 
 
-@pytest.mark.soak
 def test_a_failed_check_holds_back_those_who_may_read_behind_it(settled: Location) -> None:
     settled.change(
         SOUTH_PAYS_MORE, f"INSERT INTO {ORDERS} SELECT * FROM {ORDERS} WHERE order_id = 1"
@@ -261,7 +260,6 @@ def test_a_run_reads_the_snapshot_whose_gates_it_passed(settled: Location) -> No
     assert settled.tick().agents == ["boss"]
 
 
-@pytest.mark.soak
 def test_a_change_while_the_agent_runs_brings_another_run(settled: Location) -> None:
     change(settled, SOUTH_PAYS_MORE)
     for when, hook in enumerate((scripts.before_the_read, scripts.after_the_read)):
@@ -290,7 +288,6 @@ def test_a_question_by_hand_does_not_stand_for_the_task(settled: Location) -> No
     assert settled.tick().agents == ["boss"]
 
 
-@pytest.mark.soak
 def test_under_a_policy_that_is_not_published_nobody_runs(
     settled: Location, tmp_path: Path
 ) -> None:
