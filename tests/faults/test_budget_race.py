@@ -43,7 +43,7 @@ def race(place: Path | str, folder: Path, seed: int, operations: int) -> list[Sp
     ("races", "operations"),
     [
         pytest.param(1, 25, id="once"),
-        pytest.param(10, 60, id="ten times", marks=pytest.mark.soak),
+        pytest.param(4, 30, id="four times", marks=pytest.mark.soak),
     ],
 )
 @pytest.mark.parametrize("store", ["sqlite", "postgres"])
