@@ -148,7 +148,7 @@ def record_decision(
     record_id = derived_id("decision", [*place, *read_ids])
     while True:
         session.record(RecordKind.DECISION, details, record_id=record_id)
-        recorded = ledger.body(record_id, RecordKind.DECISION)
+        recorded = ledger.body_here(record_id, RecordKind.DECISION)
         if recorded is None or recorded["details"]["decision"] == text:
             return record_id
         record_id = derived_id("decision", [record_id])

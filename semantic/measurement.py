@@ -191,7 +191,7 @@ def _failed(part: str, refusal: Refusal, ledger: Ledger) -> Measured:
 def _detail(ledger: Ledger, refusal: Refusal) -> str:
     """What the record says beyond what a reader is told."""
     for kind in (RecordKind.REFUSAL, RecordKind.OUTCOME):
-        body = ledger.body(refusal.read_id or "", kind)
+        body = ledger.body_here(refusal.read_id or "", kind)
         if body is not None:
             return str(body["details"].get("detail") or body["details"].get("error") or "")
     return ""

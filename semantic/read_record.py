@@ -147,7 +147,7 @@ class ReadRecord:
 
     def _refuse_other_outcome(self, digest: str) -> None:
         """Of a read that is tried again only that is released which the record says was."""
-        recorded = self._door.ledger.body(self._read_id, RecordKind.OUTCOME) or {}
+        recorded = self._door.ledger.body_here(self._read_id, RecordKind.OUTCOME) or {}
         if recorded.get("reason") or recorded["details"]["result_digest"] != digest:
             raise Refused(
                 Reason.QUERY_FAILED,

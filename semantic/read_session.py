@@ -206,7 +206,7 @@ class ReadSession:
         return read_id
 
     def _has_failed(self, read_id: str) -> bool:
-        outcome = self._door.ledger.body(read_id, RecordKind.OUTCOME)
+        outcome = self._door.ledger.body_here(read_id, RecordKind.OUTCOME)
         return outcome is not None and outcome["reason"] is not None
 
     def _identity(self, raw: object) -> str:

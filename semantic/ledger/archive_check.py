@@ -39,6 +39,7 @@ class ArchiveCheck:
         self.months: list[ArchivedMonth] = []
         self._compared = _BEFORE_ALL
         self._read_months()
+        self._deleted_at: dict[str, str] = {}
         self._tombstones = {
             tombstone.month.month: tombstone for tombstone in self._read_tombstones(keys)
         }
@@ -121,11 +122,12 @@ class ArchiveCheck:
             through, before = month.through, month.before + month.records
 
     def _read_tombstones(self, keys: Sequence[Ed25519PublicKey]) -> Iterator[Tombstone]:
-        for seq, tombstone in tombstones_on_record(self._connection, keys):
+        for seq, at, tombstone in tombstones_on_record(self._connection, keys):
             if tombstone is None:
                 text = "it is a tombstone, and not signed with the key of the checkpoint before it"
                 self._find(seq, text)
             elif tombstone.month in self.months:
+                self._deleted_at[tombstone.month.month] = at
                 yield tombstone
             else:
                 self._find(seq, "it is the tombstone of a month that was not archived")
@@ -145,6 +147,10 @@ class ArchiveCheck:
             if deleted_at is not None and not self.is_deleted(month):
                 self._find(
                     month.first, f"{month.month} was deleted, and no signed tombstone says so"
+                )
+            elif deleted_at != self._deleted_at.get(month.month):
+                self._find(
+                    month.first, f"{month.month} was deleted at another time than is on record"
                 )
         for name in found:
             self._find(1, f"an archive of {name} is found that is not on record")
@@ -171,10 +177,10 @@ class ArchiveCheck:
         return found + [Finding(harm=Harm.INSERTED, seq=seq, text=text) for seq in kept]
 
     def _compare_what_stayed(self, month: ArchivedMonth, leaves: Sequence[bytes]) -> None:
-        """What the database has of a deleted month is what its tombstone says that stays, as the tree holds it."""
+        """What the database has of a deleted month, and before it, is what its tombstone says that stays, as the tree holds it."""
         rows = self._connection.execute(
             sa.select(*WHOLE)
-            .where(records.c.seq.between(month.first, month.through))
+            .where(records.c.seq.between(self._compared + 1, month.through))
             .order_by(records.c.seq)
         ).all()
         places = {leaf: place for place, leaf in enumerate(leaves)}

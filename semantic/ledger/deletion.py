@@ -26,17 +26,19 @@ def delete_month(ledger: Ledger, month: str, *, by: str, reason: str) -> Archive
     who deleted how many records, when and why, the hashes of these, and policies, definitions and checkpoints. One that was ended halfway goes on.
 
     Raises `GovernedMetricsError` where the reason is empty, the month is not archived, or one before it is not deleted, and
-    `LedgerUnavailable` where its file is not the one that was written: which values are to be forgotten stands in it.
+    `LedgerUnavailable` where its file is not the one that was written, also where it goes on: which values are to be forgotten stands in it.
     """
     refuse_empty(reason, of=f"{month} is deleted")
     with ledger.archive.alone():
         wanted = deletable_month(ledger, month)
-        if wanted.deleted_at is None:
-            ledger.archive.refuse_another(wanted)
-            _say_deleted(ledger, wanted, by=by, why=reason)
-        else:
+        has_begun = wanted.deleted_at is not None
+        if has_begun:
             _refuse_without_tombstone(ledger, wanted)
+        ledger.archive.refuse_another(wanted)
         ledger.seal()
+        if not has_begun:
+            _say_deleted(ledger, wanted, by=by, why=reason)
+            ledger.seal()
         _take_away(ledger, wanted)
     return wanted
 
@@ -102,7 +104,7 @@ def _say_deleted(ledger: Ledger, month: ArchivedMonth, *, by: str, why: str) -> 
 def _refuse_without_tombstone(ledger: Ledger, month: ArchivedMonth) -> None:
     """Somebody else may have written that a month was deleted."""
     with ledger.reading() as connection:
-        for _, tombstone in tombstones_on_record(connection, ledger.public_keys):
+        for _, _, tombstone in tombstones_on_record(connection, ledger.public_keys):
             if tombstone is not None and tombstone.month.month == month.month:
                 return
     raise LedgerUnavailable(

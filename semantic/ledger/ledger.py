@@ -143,16 +143,24 @@ class Ledger:
             raise refused
 
     def body(self, record_id: str, kind: RecordKind) -> dict[str, Any] | None:
-        """What a record says, with what was not erased of it, or None where there is none."""
+        """What a record says, with what was not erased of it, or None where there is none. Looks into the archive for what is not in the
+        database.
+        """
+        here = self.body_here(record_id, kind)
+        if here is not None:
+            return here
+        with self.reading() as connection:
+            archived = self.archive.with_ids(connection, [record_id], [kind])
+            return restored(connection, [archived[0][3]])[0] if archived else None
+
+    def body_here(self, record_id: str, kind: RecordKind) -> dict[str, Any] | None:
+        """What a record in the database says, or None where there is none: a read waits for no archive, and needs none."""
         with self.reading() as connection:
             found = connection.execute(
                 sa.select(records.c.body).where(
                     records.c.record_id == record_id, records.c.kind == kind.value
                 )
             ).scalar_one_or_none()
-            if found is None:
-                archived = self.archive.with_ids(connection, [record_id], [kind])
-                found = archived[0][3] if archived else None
             return None if found is None else restored(connection, [found])[0]
 
     def publish_policy(self, policy_hash: str, text: str, *, by: str, run_id: str | None) -> bool:

@@ -55,15 +55,15 @@ class Tombstone:
 
 def tombstones_on_record(
     connection: sa.Connection, known: Sequence[Ed25519PublicKey]
-) -> Iterator[tuple[int, Tombstone | None]]:
-    """Every tombstone with the number of its record, in order. None for one that is not signed with the key of its place.
+) -> Iterator[tuple[int, str, Tombstone | None]]:
+    """Every tombstone with the number and time of its record, in order. None for one that is not signed with the key of its place.
 
     That is the key of the newest checkpoint before it, followed from the `known` ones: one that was changed deletes nothing any more.
     """
     is_tombstone = records.c.kind == RecordKind.TOMBSTONE.value
     last = sa.select(sa.func.max(records.c.seq)).where(is_tombstone).scalar_subquery()
     rows = connection.execute(
-        sa.select(records.c.seq, records.c.kind, BODY)
+        sa.select(records.c.seq, records.c.kind, records.c.recorded_at, BODY)
         .where(sa.or_(is_tombstone, records.c.kind == RecordKind.CHECKPOINT.value))
         .where(records.c.seq <= last)
         .order_by(records.c.seq)
@@ -78,7 +78,7 @@ def tombstones_on_record(
             else:
                 found = _tombstone_of(details, signatures.current)
         if row.kind == RecordKind.TOMBSTONE.value:
-            yield row.seq, found
+            yield row.seq, row.recorded_at, found
 
 
 def _tombstone_of(details: Mapping[str, Any], key: Ed25519PublicKey | None) -> Tombstone:

@@ -95,6 +95,38 @@ def test_the_text_of_a_decision_can_be_erased_also_when_its_month_was_moved(
     assert ledger.verify().is_whole
 
 
+@pytest.mark.parametrize("instead", [None, "2026-08", "damaged"])
+def test_a_deletion_goes_on_with_the_file_of_its_month_alone(
+    kept: Kept, folder: Path, instead: str | None
+) -> None:
+    archive_until(kept.ledger, "2026-08", by="ana")
+    file = folder / "archive" / "2026-07.parquet"
+    kept.store.left = 2
+    with pytest.raises(LedgerUnavailable, match="power"):
+        delete_month(kept.ledger, "2026-07", by="ana", reason="it is old")
+    kept.store.left = None
+    assert months_of(kept)[0].deleted_at is not None
+    before, content = values_kept(kept), file.read_bytes()
+    file.unlink()
+    if instead:
+        other = folder / "archive" / f"{instead}.parquet"
+        file.write_bytes(other.read_bytes() if other.exists() else content[:-1])
+    with pytest.raises(LedgerUnavailable, match=r"2026-07\.parquet"):
+        delete_month(kept.ledger, "2026-07", by="ana", reason="it is old")
+    assert values_kept(kept) == before
+
+    file.write_bytes(content)
+    delete_month(kept.ledger, "2026-07", by="ana", reason="it is old")
+    assert not file.exists()
+    assert len(values_kept(kept)) == len(before) - READS - 1
+    assert kept.ledger.verify().is_whole
+
+
+def values_kept(kept: Kept) -> set[str]:
+    with kept.ledger.reading() as connection:
+        return set(connection.exec_driver_sql("SELECT digest FROM erasable_values").scalars())
+
+
 @pytest.mark.parametrize("reason", ["", " \n"])
 def test_a_month_is_not_deleted_without_a_reason(
     on_each_store: Kept, folder: Path, reason: str
@@ -280,6 +312,22 @@ NEWEST_POLICY = (
         (
             "INSERT INTO reads (seq, metric, read_id, at, outcome) VALUES (0, 'salaries', 'x', '2026', 'allowed')",
             "there are 1 reads in the index that no record tells of",
+        ),
+        *(
+            (
+                f"INSERT INTO records SELECT {seq}, 'x', 'decision', recorded_at, reader, acting_for, run_id, root_run_id, "
+                f"reason, body, NULL, NULL FROM records WHERE seq = {NEWEST_POLICY}",
+                "its hash is not the one that was kept of it",
+            )
+            for seq in (0, -1)
+        ),
+        (
+            "UPDATE archives SET deleted_at = '1999-01-01T00:00:00.000Z'",
+            "2026-07 was deleted at another time than is on record",
+        ),
+        (
+            "UPDATE archives SET deleted_at = NULL",
+            "2026-07 was deleted at another time than is on record",
         ),
         (
             "INSERT INTO scopes SELECT 'relation', 'salaries', scope FROM scopes LIMIT 1",

@@ -15,6 +15,7 @@ import pytest
 import sqlalchemy as sa
 
 import semantic.ledger.sealer as sealer
+from semantic.answer import MetricAnswer
 from semantic.errors import GovernedMetricsError, LedgerUnavailable
 from semantic.ledger import (
     Checkpoint,
@@ -33,6 +34,8 @@ from semantic.ledger import (
 )
 from semantic.ledger.archive import Archive
 from semantic.ledger.schema import records
+from tests.conftest import OpenDoor
+from tests.semantic.door import ANALYST
 from tests.semantic.ledger.months import (
     KEY,
     MONTHS,
@@ -348,6 +351,16 @@ def test_reads_of_a_file_that_is_not_there_are_not_told_otherwise(kept: Kept, fo
     (folder / "archive" / "2026-07.parquet").unlink()
     with pytest.raises(LedgerUnavailable, match="which is not there"):
         list(find_reads(kept.ledger, ReadQuestion()))
+
+
+def test_who_reads_now_needs_no_file(kept: Kept, folder: Path, open_door: OpenDoor) -> None:
+    archive_until(kept.ledger, "2026-08", by="ana")
+    (folder / "archive" / "2026-07.parquet").unlink()
+    context = ReadContext(run_id="now", root_run_id="now", step_key="ask")
+    with open_door(ledger=kept.ledger).session(ANALYST, context) as session:
+        first, again = (session.query({"metrics": "orders"}, call_id="1") for _ in range(2))
+    assert isinstance(first, MetricAnswer)
+    assert again.read_id == first.read_id
 
 
 def test_what_is_in_the_database_is_told_without_the_files(kept: Kept, folder: Path) -> None:
