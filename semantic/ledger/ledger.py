@@ -129,7 +129,8 @@ class Ledger:
         alone, and somebody else tries it, if anybody.
         """
         with self.reading() as connection:
-            if not Breakers(connection, self._store.now(connection)).must_try(sources, settings):
+            breakers = Breakers(self._store, connection, self._store.now(connection))
+            if not breakers.must_try(sources, settings):
                 return
         refused: SourceUnavailable | None = None
         with self.transaction() as transaction:

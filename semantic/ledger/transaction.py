@@ -102,7 +102,7 @@ class Transaction:
     @cached_property
     def breakers(self) -> Breakers:
         """The breakers as they are in this transaction."""
-        return Breakers(self.connection, self.at)
+        return Breakers(self._store, self.connection, self.at)
 
     @property
     def policy_hash(self) -> str | None:
