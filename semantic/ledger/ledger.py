@@ -219,6 +219,8 @@ class Ledger:
         with self.transaction() as transaction:
             if _registered(transaction.connection, name) == body:
                 return
+            details = {"definition_hash": definition_hash, "definition": body.decode()}
+            transaction.add(_definition(AGENT, details, by=name, run_id=None))
             row = {
                 "registered_at": transaction.at,
                 "definition_hash": definition_hash,
@@ -227,8 +229,6 @@ class Ledger:
             connection = transaction.connection
             connection.execute(sa.delete(agents).where(agents.c.name == name))
             connection.execute(sa.insert(agents).values(name=name, **row))
-            details = {"definition_hash": definition_hash, "definition": body.decode()}
-            transaction.add(_definition(AGENT, details, by=name, run_id=None))
 
     def registered_agents(self) -> dict[str, dict[str, Any]]:
         """The newest definition of every agent that has been seen, by name."""

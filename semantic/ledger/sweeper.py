@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from semantic.ledger.budgets import has_outlived, release, remove_outlived
 from semantic.ledger.chain import content_of
+from semantic.ledger.entry import Entry
 from semantic.ledger.moment import later
 from semantic.ledger.read_index import ReadOutcome
 from semantic.ledger.record import ReadContext, Record, RecordKind
@@ -23,7 +24,7 @@ def sweep(transaction: Transaction, *, older_than: float, through: int = 0) -> t
     connection = transaction.connection
     found = unfinished(connection, transaction.at, older_than, through)
     for row in found:
-        transaction.add(_outcome(content_of(row.body)))
+        transaction.add_entry(Entry.of(_outcome(content_of(row.body))))
     ids = tuple(row.record_id for row in found)
     if ids:
         release(connection, ids)
