@@ -77,8 +77,9 @@ class Reader:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Its own name, and that of the one it reads for."""
-        return (self.name,) if self.acting_for is None else (self.name, self.acting_for)
+        """Its own name, and that of the one it reads for where that is another."""
+        named = (self.name,) if self.acting_for is None else (self.name, self.acting_for)
+        return tuple(dict.fromkeys(named))
 
 
 @dataclass(frozen=True, kw_only=True)

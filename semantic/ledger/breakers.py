@@ -13,6 +13,9 @@ import sqlalchemy as sa
 from semantic.errors import SourceUnavailable
 from semantic.ledger.moment import later
 from semantic.ledger.schema import breakers
+from semantic.ledger.store import Store
+
+_CLAIM = "breakers"
 
 Breaker = sa.Row[Any]
 
@@ -34,9 +37,12 @@ class BreakerSettings:
 class Breakers:
     """The breakers as they are in one transaction, whose time is `at`. They are looked up once for all records in it: only what fails
     has one.
+
+    Who changes them claims all of them, and nothing after them: the records of two transactions may name them in any order.
     """
 
-    def __init__(self, connection: sa.Connection, at: str) -> None:
+    def __init__(self, store: Store, connection: sa.Connection, at: str) -> None:
+        self._store = store
         self._connection = connection
         self._at = at
         self._known: Mapping[str, Breaker] | None = None
@@ -48,13 +54,12 @@ class Breakers:
     def must_try(self, names: Collection[str], settings: BreakerSettings) -> bool:
         """Whether one of these is open, and it is time to try it. Raises `SourceUnavailable` where it is not yet."""
         opened = self.opened(names)
-        for row in opened:
-            if _free(row, settings) > self._at:
-                raise _left_alone(row, settings)
+        self._refuse_left_alone(opened, settings)
         return bool(opened)
 
-    def try_again(self, opened: Iterable[Breaker], settings: BreakerSettings) -> None:
+    def try_again(self, opened: Collection[Breaker], settings: BreakerSettings) -> None:
         """Lets a call through to open ones where it is the one that tries them. Raises `SourceUnavailable`."""
+        self._refuse_left_alone(opened, settings)
         for row in opened:
             if not self._may_try(row.name, settings):
                 raise _left_alone(row, settings)
@@ -63,11 +68,13 @@ class Breakers:
         """Closes those of sources that answered."""
         failing = sorted(self._found.keys() & set(names))
         if failing:
+            self._claim()
             self._connection.execute(sa.delete(breakers).where(breakers.c.name.in_(failing)))
             self._known = None
 
     def failed(self, names: Collection[str], settings: BreakerSettings) -> None:
         """Counts a failure of these sources, and opens the breakers of those that failed too often."""
+        self._claim()
         for name in sorted(names):
             self._connection.execute(_COUNT, {"name": name})
             self._connection.execute(
@@ -85,6 +92,7 @@ class Breakers:
 
     def _may_try(self, name: str, settings: BreakerSettings) -> bool:
         """Whether this call is the one that tries an open breaker. Who tries and never tells is followed by another one."""
+        self._claim()
         before = later(self._at, -settings.seconds)
         taken = self._connection.execute(
             sa.update(breakers)
@@ -97,6 +105,15 @@ class Breakers:
         )
         self._known = None
         return taken.rowcount == 1
+
+    def _claim(self) -> None:
+        """Asked for before each change: what was claimed after a savepoint is lost where that is rolled back."""
+        self._store.claim(self._connection, [_CLAIM])
+
+    def _refuse_left_alone(self, opened: Iterable[Breaker], settings: BreakerSettings) -> None:
+        for row in opened:
+            if _free(row, settings) > self._at:
+                raise _left_alone(row, settings)
 
 
 def _free(row: Breaker, settings: BreakerSettings) -> str:

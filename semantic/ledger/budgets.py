@@ -4,9 +4,10 @@ The worst case is reserved in the transaction that writes the record of what is 
 transaction of its outcome. Where a process died in between, the sweeper releases what is known not to have been spent.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import groupby
 from typing import Any
 
 import sqlalchemy as sa
@@ -106,11 +107,11 @@ def reserve(
     connection: sa.Connection, record_id: str, charges: Sequence[Charge], *, at: str, until: str
 ) -> None:
     """Takes all of these from their budgets until a moment. Raises `BudgetSpent`; what was taken before that is to be rolled back."""
-    for charge in sorted(charges, key=lambda item: item.budget.line):
+    for charge in charges:
         if charge.is_alone:
             _hold(charge)
-        else:
-            _take(connection, record_id, charge, at, until)
+    for charge in _by_line(item for item in charges if not item.is_alone):
+        _take(connection, record_id, charge, at, until)
 
 
 def settle(connection: sa.Connection, record_id: str, spent: Mapping[Unit, int]) -> None:
@@ -141,6 +142,14 @@ def spent(connection: sa.Connection, budget: Budget, at: str) -> int:
     moment = since_1970(at)
     values = {"line": budget.line, "first": budget.first_slice(moment)}
     return int(connection.execute(_SPENT, values).scalar_one())
+
+
+def _by_line(charges: Iterable[Charge]) -> Iterator[Charge]:
+    """One for each line, in order: of those that count the same, the most of any, held to the lowest limit."""
+    in_order = sorted(charges, key=lambda item: (item.budget.line, item.budget.limit))
+    for _, same in groupby(in_order, key=lambda item: item.budget.line):
+        strictest, *others = same
+        yield replace(strictest, most=max(item.most for item in (strictest, *others)))
 
 
 def _hold(charge: Charge) -> None:

@@ -129,7 +129,8 @@ class Ledger:
         alone, and somebody else tries it, if anybody.
         """
         with self.reading() as connection:
-            if not Breakers(connection, self._store.now(connection)).must_try(sources, settings):
+            breakers = Breakers(self._store, connection, self._store.now(connection))
+            if not breakers.must_try(sources, settings):
                 return
         refused: SourceUnavailable | None = None
         with self.transaction() as transaction:
@@ -226,6 +227,8 @@ class Ledger:
         with self.transaction() as transaction:
             if _registered(transaction.connection, name) == body:
                 return
+            details = {"definition_hash": definition_hash, "definition": body.decode()}
+            transaction.add(_definition(AGENT, details, by=name, run_id=None))
             row = {
                 "registered_at": transaction.at,
                 "definition_hash": definition_hash,
@@ -234,8 +237,6 @@ class Ledger:
             connection = transaction.connection
             connection.execute(sa.delete(agents).where(agents.c.name == name))
             connection.execute(sa.insert(agents).values(name=name, **row))
-            details = {"definition_hash": definition_hash, "definition": body.decode()}
-            transaction.add(_definition(AGENT, details, by=name, run_id=None))
 
     def registered_agents(self) -> dict[str, dict[str, Any]]:
         """The newest definition of every agent that has been seen, by name."""

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from semantic.ledger.budgets import has_outlived, release, remove_outlived
 from semantic.ledger.chain import content_of
+from semantic.ledger.entry import Entry
 from semantic.ledger.moment import later
 from semantic.ledger.read_index import ReadOutcome
 from semantic.ledger.record import ReadContext, Record, RecordKind
@@ -15,7 +16,7 @@ from semantic.ledger.transaction import Transaction
 
 def sweep(transaction: Transaction, *, older_than: float, through: int = 0) -> tuple[str, ...]:
     """Gives an outcome, indeterminate, to each read that has been open for so many seconds or began in a record `through` this one, and to
-    whatever holds a reservation that ran out.
+    whatever holds a reservation that ran out. What a clock that was ahead stamped with a time so many seconds after now counts as old too.
 
     Returns their ids, and removes what no budget counts any more. Nobody may write beside this transaction. Who comes back after this is
     told that another outcome is on record, and releases nothing.
@@ -23,7 +24,7 @@ def sweep(transaction: Transaction, *, older_than: float, through: int = 0) -> t
     connection = transaction.connection
     found = unfinished(connection, transaction.at, older_than, through)
     for row in found:
-        transaction.add(_outcome(content_of(row.body)))
+        transaction.add_entry(Entry.of(_outcome(content_of(row.body))))
     ids = tuple(row.record_id for row in found)
     if ids:
         release(connection, ids)
@@ -39,21 +40,31 @@ def is_clean(connection: sa.Connection, at: str, older_than: float, through: int
 def unfinished(
     connection: sa.Connection, at: str, older_than: float, through: int = 0
 ) -> Sequence[sa.Row[tuple[str, bytes]]]:
-    """Ids and bodies of what has no outcome and began so many seconds before a moment, or in a record `through` this one, or holds a
-    reservation that ran out.
+    """Ids and bodies of what has no outcome and began so many seconds before a moment, or after it, or in a record `through` this one, or
+    holds a reservation that ran out.
     """
+    before, ahead = later(at, -older_than), later(at, older_than)
     begun = sa.union(
         sa.select(reads.c.read_id).where(
             reads.c.outcome == ReadOutcome.OPEN.value,
-            sa.or_(reads.c.at < later(at, -older_than), reads.c.seq <= through),
+            sa.or_(reads.c.at < before, reads.c.at > ahead, reads.c.seq <= through),
         ),
-        sa.select(reservations.c.record_id).where(reservations.c.until < at),
+        sa.select(reservations.c.record_id).where(
+            sa.or_(reservations.c.until < at, _is_stamped_after(ahead))
+        ),
     )
     return connection.execute(
         sa.select(records.c.record_id, records.c.body)
         .where(records.c.record_id.in_(begun), records.c.kind.in_(_BEGIN))
         .order_by(records.c.seq)
     ).all()
+
+
+def _is_stamped_after(moment: str) -> sa.ColumnElement[bool]:
+    """Whether the record that a reservation is for has a later time. How long its lease is says nothing of that."""
+    return sa.exists().where(
+        records.c.record_id == reservations.c.record_id, records.c.recorded_at > moment
+    )
 
 
 _BEGIN = [kind.value for kind in (RecordKind.INTENT, RecordKind.MODEL_CALL, RecordKind.TOOL_CALL)]

@@ -7,6 +7,7 @@ from typing import Protocol
 from semantic.errors import PolicyNotCurrent
 from semantic.ledger.breakers import BreakerSettings
 from semantic.ledger.budgets import Charge, Unit, reserve, settle
+from semantic.ledger.longest import refuse_unfit_names
 from semantic.ledger.moment import later
 from semantic.ledger.record import Record
 from semantic.ledger.transaction import Transaction
@@ -36,7 +37,7 @@ class Admission:
     """Terms of what is about to be done: under the published policy, within budgets, and where its sources answer.
 
     What it may take is reserved for `lease_seconds`; after these the sweeper may take it for dead. Raises `PolicyNotCurrent`,
-    `SourceUnavailable` or `BudgetSpent`.
+    `SourceUnavailable` or `BudgetSpent`; when it is made, `LedgerUnavailable` for a name that is too long.
     """
 
     policy_hash: str | None = None
@@ -44,6 +45,9 @@ class Admission:
     sources: tuple[str, ...] = ()
     breaker: BreakerSettings = field(default_factory=BreakerSettings)
     lease_seconds: int = LEASE_SECONDS
+
+    def __post_init__(self) -> None:
+        refuse_unfit_names(lines=_lines(self.charges), sources=self.sources)
 
     @property
     def claims(self) -> Collection[str]:
@@ -69,7 +73,7 @@ class Admission:
 @dataclass(frozen=True, kw_only=True)
 class Settlement:
     """Terms of how something ended: what it took of the budgets that were charged, and which of its sources answered or failed. Of a
-    source that is neither its end says nothing.
+    source that is neither its end says nothing. Raises `LedgerUnavailable` for the name of a source that is too long.
     """
 
     charges: tuple[Charge, ...] = ()
@@ -77,6 +81,9 @@ class Settlement:
     answered: tuple[str, ...] = ()
     failed: tuple[str, ...] = ()
     breaker: BreakerSettings = field(default_factory=BreakerSettings)
+
+    def __post_init__(self) -> None:
+        refuse_unfit_names(sources=(*self.answered, *self.failed))
 
     @property
     def claims(self) -> Collection[str]:
@@ -96,4 +103,8 @@ class Settlement:
 
 def _claims(charges: Collection[Charge]) -> Collection[str]:
     """The budgets that others may take from as well."""
-    return [f"budget {charge.budget.line}" for charge in charges if not charge.is_alone]
+    return [f"budget {line}" for line in _lines(charges)]
+
+
+def _lines(charges: Collection[Charge]) -> Collection[str]:
+    return [charge.budget.line for charge in charges if not charge.is_alone]

@@ -11,6 +11,7 @@ from semantic.ledger.breakers import Breakers
 from semantic.ledger.chain import Link
 from semantic.ledger.driver import fetched, mark
 from semantic.ledger.entry import Entry, RecordKey
+from semantic.ledger.longest import refuse_unfit
 from semantic.ledger.many_rows import insert
 from semantic.ledger.newest import current_policy_hash
 from semantic.ledger.read_index import ReadRow, end_of, rows_of, scope_rows
@@ -102,7 +103,7 @@ class Transaction:
     @cached_property
     def breakers(self) -> Breakers:
         """The breakers as they are in this transaction."""
-        return Breakers(self.connection, self.at)
+        return Breakers(self._store, self.connection, self.at)
 
     @property
     def policy_hash(self) -> str | None:
@@ -116,7 +117,8 @@ class Transaction:
         return (record.record_id, record.kind.value) in self._there
 
     def add(self, record: Record) -> bool:
-        """Adds a record. Returns False for one that is there already."""
+        """Adds a record. Returns False for one that is there already. Raises `LedgerUnavailable` for a text that does not fit."""
+        refuse_unfit(record)
         return self.add_entry(Entry.of(record))
 
     def add_entry(self, entry: Entry) -> bool:

@@ -14,6 +14,7 @@ from itertools import islice, pairwise, takewhile
 from semantic.errors import GovernedMetricsError, LedgerUnavailable
 from semantic.ledger.chain import Link
 from semantic.ledger.entry import Entry
+from semantic.ledger.longest import refuse_unfit
 from semantic.ledger.record import Record, uuid7
 from semantic.ledger.store import LOCK_TIMEOUT_SECONDS, Store
 from semantic.ledger.terms import Terms
@@ -68,8 +69,9 @@ class Writer:
     def append(self, record: Record, terms: Terms | None = None) -> bool:
         """Writes a record durably. Returns whether it did: one with the same id and kind may be there already, and stays.
 
-        Raises what its terms raise, and `LedgerUnavailable`.
+        Raises what its terms raise, and `LedgerUnavailable`: also for a text that does not fit, before anybody else could be refused for it.
         """
+        refuse_unfit(record)
         mine = _Waiting(entry=Entry.of(record), terms=terms)
         with self._turn(mine) as together:
             if together:

@@ -1,13 +1,27 @@
 """Records stand in the order in which they were written, whatever clocks say."""
 
 import itertools
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
 import sqlalchemy as sa
 
 from semantic.answer import MetricAnswer
-from semantic.ledger import Ledger, ReadQuestion, find_reads
+from semantic.errors import BudgetSpent
+from semantic.ledger import (
+    Admission,
+    Budget,
+    Charge,
+    Ledger,
+    MetricRead,
+    ReadQuestion,
+    Record,
+    RecordKind,
+    Unit,
+    find_reads,
+)
 from semantic.ledger.schema import reads, records
 from tests.conftest import OpenDoor
 from tests.faults.processes import append_skewed, process
@@ -48,6 +62,49 @@ def test_the_policy_that_was_published_last_stands_where_the_clock_is_set_back(
     store.skew = timedelta(hours=-3)
     ledger.publish_policy("second", "text", by="ana", run_id=None)
     assert ledger.current_policy_hash() == "second"
+    ledger.close()
+
+
+ROWS = Budget(name="team", unit=Unit.ROWS, limit=100, seconds=3600)
+
+
+def begin(ledger: Ledger, read_id: str, most: int) -> bool:
+    """Begins a read that may take so many rows, and does not end it."""
+    record = Record(
+        record_id=read_id, kind=RecordKind.INTENT, metrics=(MetricRead(metric="orders"),)
+    )
+    return ledger.append(record, Admission(charges=(Charge(budget=ROWS, most=most),)))
+
+
+def test_what_began_while_the_clock_was_ahead_and_did_not_end_holds_no_budget(
+    place: Path | str,
+) -> None:
+    store = SkewedStore(place, timedelta(days=365))
+    ledger = Ledger(store)
+    begin(ledger, "dead", 100)
+    unread = Record(record_id="unread", kind=RecordKind.MODEL_CALL)
+    call = Charge(budget=replace(ROWS, name="calls"), most=100)
+    ledger.append(unread, Admission(charges=(call,)))
+    store.skew = timedelta()
+    assert begin(ledger, "next", 100)
+    assert ledger.spent(ROWS) == 100
+    assert ledger.spent(call.budget) == 0
+    assert [(read.read_id, read.outcome) for read in find_reads(ledger, ReadQuestion())] == [
+        ("dead", "indeterminate"),
+        ("next", "open"),
+    ]
+    ledger.close()
+
+
+def test_a_read_of_a_host_whose_clock_is_a_little_ahead_goes_on(place: Path | str) -> None:
+    store = SkewedStore(place, timedelta(minutes=10))
+    ledger = Ledger(store)
+    begin(ledger, "alive", 60)
+    store.skew = timedelta()
+    assert ledger.sweep() == ()
+    with pytest.raises(BudgetSpent):
+        begin(ledger, "next", 60)
+    assert ledger.spent(ROWS) == 60
     ledger.close()
 
 

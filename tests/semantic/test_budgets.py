@@ -159,6 +159,31 @@ def test_who_reads_for_another_is_under_the_budgets_of_both(open_door: OpenDoor)
     answer(door, metrics="orders")
 
 
+def test_who_reads_for_itself_is_charged_once(open_door: OpenDoor) -> None:
+    policy = with_budgets(
+        "budget: a day, readers: ['*'], within: 1d, queries: 2",
+        "budget: team, readers: ['*'], per: team, within: 1d, queries: 2",
+    ).replace("readers:\n", "readers:\n  analyst_mo: {team: head office}\n", 1)
+    door = open_door(policy=policy)
+    for _ in range(2):
+        answer(door, replace(BOSS, acting_for=BOSS.name), metrics="orders")
+    assert spent(door) == [2, 2]
+    assert refusal(door, metrics="orders").reason is Reason.BUDGET_SPENT
+
+
+def test_budgets_whose_names_meet_are_charged_once(open_door: OpenDoor) -> None:
+    door = open_door(
+        policy=with_budgets(
+            "budget: a day, readers: ['*'], within: 1d, queries: 2",
+            "budget: 'a day: boss', readers: ['*'], per: all, within: 1d, queries: 9",
+        )
+    )
+    answer(door, metrics="orders")
+    answer(door, metrics="orders")
+    assert spent(door) == [2, 2]
+    assert refusal(door, metrics="orders").reason is Reason.BUDGET_SPENT
+
+
 def test_a_metric_and_a_team_have_budgets_of_their_own(open_door: OpenDoor) -> None:
     policy = with_budgets(
         "budget: dear metric, readers: ['*'], metrics: [orders], per: metric, within: 1d, queries: 1",

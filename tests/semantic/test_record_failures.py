@@ -3,6 +3,7 @@
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from semantic.answer import MetricAnswer, Reason, Refusal
 from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import Ledger, ReadQuestion, find_reads
 from semantic.snapshot import SnapshotStore
+from tests.conftest import OpenDoor
 from tests.semantic.door import BOSS, WatchedSnapshot, snapshot_file
 
 Break = Callable[[str, int], None]
@@ -233,3 +235,15 @@ def test_a_table_that_is_gone_lets_nothing_out(
     other.close()
     assert_not_recorded(ask(door, data))
     assert data.executed == []
+
+
+def test_who_has_a_name_that_does_not_fit_into_the_record_is_told_nothing_else(
+    open_door: OpenDoor,
+) -> None:
+    door = open_door()
+    refused = door.query({"metrics": "orders"}, reader=replace(BOSS, acting_for="x" * 201))
+    assert isinstance(refused, Refusal)
+    assert refused.reason is Reason.LEDGER_UNAVAILABLE
+    assert refused.hint == "The acting_for has 201 characters, and the record takes 200"
+    assert list(find_reads(door.ledger, ReadQuestion())) == []
+    assert isinstance(door.query({"metrics": "orders"}, reader=BOSS), MetricAnswer)

@@ -1,7 +1,10 @@
 """What fails again and again is left alone, by everybody, until it answers."""
 
+import random
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -20,12 +23,17 @@ from semantic.ledger import (
     RecordKind,
     Settlement,
     Unit,
+    uuid7,
 )
+from semantic.ledger.transaction import Transaction
 from tests.faults.skewed import SkewedStore
 from tests.semantic.ledger.conftest import OpenLedger
 
 SOURCE = ("metric orders",)
 LONG = BreakerSettings(failures=3, seconds=3600)
+NEVER = BreakerSettings(failures=1_000_000)
+# Opens at the third failure, and lets everybody try at once.
+AT_ONCE = BreakerSettings(failures=3, seconds=-60)
 
 
 def begin(ledger: Ledger, read_id: str, **terms: object) -> bool:
@@ -142,3 +150,66 @@ def test_who_is_refused_for_another_reason_has_not_tried(several: Several) -> No
     with pytest.raises(BudgetSpent):
         begin(ledger, "d", charges=(Charge(budget=spent, most=1),))
     assert begin(ledger, "e")
+
+
+@dataclass(frozen=True)
+class InThisOrder:
+    """Terms of a record with which two sources fail: the second one when another record has come as far, or after a while."""
+
+    names: tuple[str, str]
+    both: threading.Barrier
+    claims = ()
+
+    def before(self, transaction: Transaction, record: Record) -> None:
+        pass
+
+    def after(self, transaction: Transaction, record: Record) -> None:
+        for name in self.names:
+            transaction.breakers.failed([name], NEVER)
+            with suppress(threading.BrokenBarrierError):
+                self.both.wait(3)
+
+
+def test_commits_that_find_the_same_failures_in_another_order_do_not_wait_for_each_other(
+    open_ledger: OpenLedger,
+) -> None:
+    both, ledgers = threading.Barrier(2), (open_ledger(), open_ledger())
+
+    def fail_in_order(ledger: Ledger, *names: str) -> bool:
+        record = Record(record_id=str(uuid7()), kind=RecordKind.OUTCOME)
+        return ledger.append(record, InThisOrder(names, both))  # type: ignore[arg-type]
+
+    with ThreadPoolExecutor(2) as pool:
+        one = pool.submit(fail_in_order, ledgers[0], "metric a", "metric b")
+        two = pool.submit(fail_in_order, ledgers[1], "metric b", "metric a")
+        assert one.result()
+        assert two.result()
+
+
+def test_sources_that_fail_and_answer_at_once_keep_nobody_from_the_record(
+    open_ledger: OpenLedger,
+) -> None:
+    """Each commit changes several breakers and budgets, and no two commits the same ones."""
+    ledgers = open_ledger(), open_ledger()
+
+    def ask(number: int) -> None:
+        chosen, ledger = random.Random(number), ledgers[number % 2]
+        for _ in range(10):
+            sources, read_id = (f"metric {chosen.choice('abcdef')}", "warehouse w"), str(uuid7())
+            budget = Budget(name=chosen.choice("abcdef"), unit=Unit.QUERIES, limit=10_000)
+            charges = (Charge(budget=budget, most=1),) if chosen.random() < 0.2 else ()
+            began = Record(record_id=read_id, kind=RecordKind.INTENT)
+            with suppress(SourceUnavailable):
+                ledger.append(began, Admission(charges=charges, sources=sources, breaker=AT_ONCE))
+            fails = chosen.random() < 0.7
+            terms = Settlement(
+                charges=charges,
+                failed=sources if fails else (),
+                answered=() if fails else sources,
+                breaker=AT_ONCE,
+            )
+            ledger.append(Record(record_id=read_id, kind=RecordKind.OUTCOME), terms)
+
+    with ThreadPoolExecutor(12) as pool:
+        list(pool.map(ask, range(12)))
+    assert ledgers[0].verify().is_whole

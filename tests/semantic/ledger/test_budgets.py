@@ -1,6 +1,7 @@
 """A budget is never overspent, and what is not spent comes back."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -91,6 +92,19 @@ def test_a_retry_is_charged_once(open_ledger: OpenLedger) -> None:
     for _ in range(5):
         end(ledger, "a", Charge(budget=QUERIES, most=1), spent={Unit.QUERIES: 1})
     assert ledger.spent(QUERIES) == 1
+
+
+def test_budgets_that_count_the_same_are_charged_once_and_held_to_the_lowest(
+    open_ledger: OpenLedger,
+) -> None:
+    ledger = open_ledger()
+    both = Charge(budget=ROWS, most=60), Charge(budget=replace(ROWS, limit=70), most=50)
+    begin(ledger, "a", *both)
+    assert ledger.spent(ROWS) == 60
+    with pytest.raises(BudgetSpent, match="is 70 rows within 1h: 60 are spent"):
+        begin(ledger, "b", Charge(budget=ROWS, most=20), *both[1:])
+    end(ledger, "a", *both, spent={Unit.ROWS: 7})
+    assert ledger.spent(ROWS) == 7
 
 
 def test_what_took_more_than_was_reserved_counts_in_full(open_ledger: OpenLedger) -> None:

@@ -11,14 +11,19 @@ import sqlalchemy as sa
 from semantic.errors import LedgerUnavailable, PolicyNotCurrent
 from semantic.ledger import (
     Admission,
+    Budget,
+    Charge,
     Erasable,
     Harm,
     Ledger,
     MetricRead,
+    ReadContext,
     ReadQuestion,
     Record,
     RecordKind,
+    Settlement,
     Touched,
+    Unit,
     find_reads,
 )
 from semantic.ledger.schema import records
@@ -87,6 +92,57 @@ def test_a_read_is_only_begun_under_the_published_policy(open_ledger: OpenLedger
         two.append(intent("b"), Admission(policy_hash="first"))
     assert two.current_policy_hash() == "second"
     assert outcomes(two) == [("a", "open")]
+
+
+def test_a_text_that_does_not_fit_refuses_its_own_record_alone(open_ledger: OpenLedger) -> None:
+    ledger = open_ledger()
+    unfit = {
+        "The acting_for has 201 characters, and the record takes 200": Record(
+            record_id="a", kind=RecordKind.INTENT, acting_for="x" * 201, metrics=ORDERS
+        ),
+        "The team has 201 characters": Record(
+            record_id="b", kind=RecordKind.INTENT, team="x" * 201, metrics=ORDERS
+        ),
+        "The run_id has 101 characters, and the record takes 100": Record(
+            record_id="c", kind=RecordKind.OUTCOME, context=ReadContext(run_id="x" * 101)
+        ),
+        "The metric has 301 characters": Record(
+            record_id="d", kind=RecordKind.REFUSAL, metrics=(MetricRead(metric="x" * 301),)
+        ),
+        "The relation has 301 characters": Record(
+            record_id="e", kind=RecordKind.INTENT, touches=Touched(relations=("x" * 301,))
+        ),
+        "The reader 'an.x00a' has the character NUL in it": Record(
+            record_id="f", kind=RecordKind.INTENT, reader="an\0a", metrics=ORDERS
+        ),
+    }
+
+    def write(number: int, said: str) -> None:
+        assert ledger.append(intent(f"{number} {said}"[:36]))
+        with pytest.raises(LedgerUnavailable, match=said):
+            ledger.append(unfit[said])
+
+    with ThreadPoolExecutor(12) as pool:
+        numbers = range(2 * len(unfit))
+        list(pool.map(write, numbers, [*unfit, *unfit]))
+    assert len(outcomes(ledger)) == 2 * len(unfit)
+    fits = Record(record_id="g", kind=RecordKind.INTENT, reader="ü" * 200, metrics=ORDERS)
+    assert ledger.append(fits)
+    assert ledger.verify().is_whole
+
+
+def test_names_that_do_not_fit_are_refused_before_they_are_written(
+    open_ledger: OpenLedger,
+) -> None:
+    budget = Budget(name="x" * 400, unit=Unit.ROWS, limit=1)
+    with pytest.raises(LedgerUnavailable, match="The name of a budget has 416 characters"):
+        Admission(charges=(Charge(budget=budget, most=1),))
+    with pytest.raises(LedgerUnavailable, match="The name of a source has 401 characters"):
+        Admission(sources=("x" * 401,))
+    with pytest.raises(LedgerUnavailable, match="The name of a source has 401 characters"):
+        Settlement(failed=("x" * 401,))
+    with pytest.raises(LedgerUnavailable, match="The reader has 201 characters"):
+        open_ledger().register_agent("x" * 201, "1", {"version": 1})
 
 
 class Together(SkewedStore):
