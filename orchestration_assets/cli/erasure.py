@@ -8,7 +8,7 @@ import typer
 from orchestration_assets.cli.output import say
 from orchestration_assets.cli.place import Place
 from semantic.errors import GovernedMetricsError
-from semantic.ledger.erasable import folded
+from semantic.ledger.spelling import folded
 
 _SHORTEST = 3
 
