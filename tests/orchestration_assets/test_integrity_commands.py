@@ -164,6 +164,9 @@ def test_a_proof_is_written_that_others_can_check(
         (("checkpoint", "--to", "near://today"), "error: Cannot write near://: Protocol not"),
         (("checkpoint", "--to", "data://today"), "error: Cannot write data://today: ValueError"),
         (("checkpoint", "--to", "ftp://127.0.0.1:1/a"), "error: Cannot write ftp://: "),
+        (("backup", "--to", "hello.txt"), "error: hello.txt is no folder\nhint: name a new folder"),
+        (("backup", "--to", "hello.txt/under"), "error: hello.txt is no folder\nhint: name a new"),
+        (("archive", "delete", "2026-10", "--reason", " "), "' ' does not say why 2026-10 is"),
     ],
 )
 def test_what_cannot_be_done_is_said(
