@@ -1,6 +1,8 @@
 """The commands, and how they fail: one short message, what to do, and an exit code that is not zero."""
 
+import os
 import sys
+from collections.abc import Iterable
 
 import typer
 
@@ -48,9 +50,24 @@ app.add_typer(ledger.app, name="ledger")
 
 def main() -> None:
     """The command line. Exits 1 where a command was refused or could not be done, 2 where it was written wrongly."""
+    if unreadable := _not_utf8(sys.argv[1:]):
+        say(
+            f"error: the argument '{unreadable}' is no text in UTF-8\nhint: write every argument in UTF-8"
+        )
+        sys.exit(2)
     try:
         app()
     except GovernedMetricsError as error:
         for line in (f"error: {error}", *getattr(error, "__notes__", ())):
             say(line)
         sys.exit(1)
+
+
+def _not_utf8(arguments: Iterable[str]) -> str | None:
+    """The first argument with bytes that are no text in UTF-8, these written as `\\xff`; None where there is none."""
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            return os.fsencode(argument).decode(errors="backslashreplace")
+    return None

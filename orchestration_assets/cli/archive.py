@@ -20,6 +20,7 @@ from semantic.ledger import (
     delete_month,
     is_taken_away,
 )
+from semantic.ledger.reason import refuse_empty
 
 app = typer.Typer(
     name="archive",
@@ -114,6 +115,7 @@ def delete(
     Example: governed-agents archive delete 2024-01 --reason "kept for two years" --yes
     """
     named, ledger = _month(month), Place.of(context).ledger
+    refuse_empty(reason, of=f"{named} is deleted")
     if not yes:
         deletable_month(ledger, named)
         raise GovernedMetricsError(

@@ -8,9 +8,10 @@ import typer
 from orchestration_assets.cli.output import say
 from orchestration_assets.cli.place import Place
 from semantic.errors import GovernedMetricsError
-from semantic.ledger.erasable import folded
+from semantic.ledger.spelling import folded
 
 _SHORTEST = 3
+_HUNDRED_YEARS = 36_500 * 86_400
 
 
 def erase(
@@ -44,7 +45,11 @@ def sweep(
     context: typer.Context,
     older_than: Annotated[
         int,
-        typer.Option(help="Seconds since it began; a read takes less than its time limit.", min=60),
+        typer.Option(
+            help="Seconds since it began; a read takes less than its time limit.",
+            min=60,
+            max=_HUNDRED_YEARS,
+        ),
     ] = 900,
 ) -> None:
     """Closes reads that began and never ended, as indeterminate, and gives back what they reserved. Each agent run does this as well.

@@ -33,7 +33,7 @@ def verify(
             help="A public key that is trusted beside those here: where these are lost, the first one that you know."
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One object.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="An array with one object.")] = False,
 ) -> None:
     """Walks the whole record and says whether anything in it was changed, and where first. Exits 3 where it was.
 

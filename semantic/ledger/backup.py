@@ -24,8 +24,8 @@ def backup_to(ledger: Ledger, keys: Path, folder: Path) -> Checkpoint:
     Others may go on writing, or change the signing key; what they write meanwhile may be in the copy or not. The copy has the key of its
     own newest checkpoint. A key that was given to the ledger is kept by who gave it, and is not in the copy.
 
-    Raises `LedgerUnavailable`, also where that key is lost, and `GovernedMetricsError` where the folder has something in it, or is
-    in the one of the record.
+    Raises `LedgerUnavailable`, also where that key is lost, and `GovernedMetricsError` where the folder has something in it, is
+    a file, or is in the one of the record.
     """
     if ledger.path is None:
         raise GovernedMetricsError(
@@ -39,10 +39,7 @@ def backup_to(ledger: Ledger, keys: Path, folder: Path) -> Checkpoint:
     if ledger.keeps_key:
         _refuse_lost_key(ledger, keys)
     try:
-        make_folder(folder)
-        if any(folder.iterdir()):
-            raise GovernedMetricsError(f"{folder} is not empty", hint="name a new folder")
-        folder.chmod(0o700)
+        _make_empty(folder)
         _copy_record(ledger, ledger.path, keys, folder)
         if ledger.archive.folder.exists():
             make_folder(folder / ARCHIVE_FOLDER)
@@ -65,6 +62,18 @@ def _refuse_within(folder: Path, of_record: Sequence[Path]) -> None:
                 f"{folder} is in {place}, the folder of the record: the copy would be lost with it",
                 hint="name a folder outside of it, best on another machine",
             )
+
+
+def _make_empty(folder: Path) -> None:
+    """Makes the folder of a copy, for its owner only. Raises `GovernedMetricsError` where it is none, or has something in it, and `OSError`."""
+    hint = "name a new folder, or an empty one"
+    try:
+        make_folder(folder)
+    except FileExistsError as error:
+        raise GovernedMetricsError(f"{error.filename} is no folder", hint=hint) from error
+    if any(folder.iterdir()):
+        raise GovernedMetricsError(f"{folder} is not empty", hint=hint)
+    folder.chmod(0o700)
 
 
 def _refuse_lost_key(ledger: Ledger, keys: Path) -> None:

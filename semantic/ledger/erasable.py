@@ -13,13 +13,13 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
-from unicodedata import normalize
 
 import sqlalchemy as sa
 
 from semantic.canonical import canonical_json
 from semantic.ledger.chain import content_of
 from semantic.ledger.schema import erasable_values
+from semantic.ledger.spelling import holds
 
 ERASED = "erased"
 _MARK = "erasable"
@@ -109,22 +109,16 @@ def is_value_of(digest: str, key: object, value: object) -> bool:
 
 
 def erase_all_with(connection: sa.Connection, text: str) -> tuple[int, int]:
-    """Erases every value in which a text stands, however it is cased and encoded. Returns how many values of how many records."""
-    wanted = folded(canonical_json(text).decode()[1:-1])
+    """Erases every value in which a text stands, however it is spelled there. Returns how many values of how many records."""
     kept = connection.execute(
         sa.select(erasable_values.c.digest, erasable_values.c.record_id, erasable_values.c.value)
     )
-    found = [row for row in kept if wanted in folded(row.value)]
+    found = [row for row in kept if holds(row.value, text)]
     digests = [row.digest for row in found]
     for start in range(0, len(digests), _AT_ONCE):
         chosen = erasable_values.c.digest.in_(digests[start : start + _AT_ONCE])
         connection.execute(sa.delete(erasable_values).where(chosen))
     return len(found), len({row.record_id for row in found})
-
-
-def folded(text: str) -> str:
-    """A text as it is compared with others: in one case, and each letter with its accents as one character where there is one."""
-    return normalize("NFC", normalize("NFD", text).casefold())
 
 
 def forget_values_of(connection: sa.Connection, bodies: Iterable[bytes]) -> None:

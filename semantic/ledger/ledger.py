@@ -294,10 +294,10 @@ class Ledger:
         return values, of_records
 
     def finish_erasing(self) -> None:
-        """Removes from the files what was erased before, where somebody was reading then. Raises `LedgerUnavailable` where somebody still is."""
-        with self.reading() as connection:
-            has_erased = newest_content(connection, RecordKind.ERASURE) is not None
-        if has_erased:
+        """Removes from the files what was erased before, where somebody was reading then or the process was ended. Raises
+        `LedgerUnavailable` where somebody still reads an older state.
+        """
+        if self._store.is_to_be_shredded():
             self._store.shred()
 
     def spent(self, budget: Budget) -> int:

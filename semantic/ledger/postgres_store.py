@@ -100,6 +100,10 @@ class PostgresStore:
     def write_anew(self) -> None:
         """Nothing: Postgres removes deleted rows when it vacuums."""
 
+    def is_to_be_shredded(self) -> bool:
+        """No: Postgres removes deleted rows when it vacuums."""
+        return False
+
     def shred(self) -> None:
         """Nothing: Postgres removes deleted rows when it vacuums."""
 

@@ -23,7 +23,7 @@ from typing import IO, Any
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
-from semantic.durable import make_folder
+from semantic.durable import make_folder, sync
 from semantic.errors import LedgerUnavailable
 from semantic.ledger.driver import execute, fetched
 from semantic.ledger.sqlite_schema import bring_up_to_date, rewrite_erasable_values
@@ -117,9 +117,16 @@ class SqliteStore:
         return partial(_engine_for, self.path) if self.path and not self._is_given else None
 
     def leave_no_copies(self, connection: sa.Connection) -> None:
-        """Removes what is left of erasable values where they stood before SQLite moved them."""
+        """Removes what is left of erasable values where they stood before SQLite moved them. From here on the files are to be shredded,
+        which outlives this process: their bytes are in the log.
+        """
         if self.path is not None:
+            _mark(_unshredded(self.path), self.path)
             rewrite_erasable_values(connection)
+
+    def is_to_be_shredded(self) -> bool:
+        """Whether the log was not emptied since erasable values were erased."""
+        return self.path is not None and _unshredded(self.path).exists()
 
     def shred(self) -> None:
         """Writes over what was deleted: in the database it was at once, and the write-ahead log is emptied. Raises `LedgerUnavailable` where
@@ -204,7 +211,10 @@ class SqliteStore:
             connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
 
     def _empties_log(self) -> bool:
-        """Copies the log into the database and empties it, and returns whether it could: it cannot while somebody reads an older state."""
+        """Copies the log into the database and empties it, and returns whether it could: it cannot while somebody reads an older state.
+
+        Who erases holds the lock from the mark until it is committed. So where the log is empty, no mark is left that is needed.
+        """
         with (
             translated(self.name),
             self._exclusive(),
@@ -216,6 +226,8 @@ class SqliteStore:
                 [(is_busy, *_)] = fetched(connection, "PRAGMA wal_checkpoint(TRUNCATE)")
             finally:
                 execute(connection, f"PRAGMA busy_timeout={_BUSY_MILLISECONDS}")
+            if not is_busy and self.path is not None:
+                _unshredded(self.path).unlink(missing_ok=True)
         return not is_busy
 
     def _outside_transactions(self) -> sa.Connection:
@@ -258,11 +270,27 @@ def _made_with_lock(path: Path) -> Path:
     A database that is there keeps its mode. Its lock is made like it, as SQLite makes the files of its log.
     """
     lock = path.parent / f"{path.name}.lock"
-    mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o600
+    mode = _mode(path) if path.exists() else 0o600
     for file in (lock, path):
         with suppress(FileExistsError):
             _make(file, mode)
     return lock
+
+
+def _unshredded(path: Path) -> Path:
+    """The file that stands beside a database while what was erased from it may still be in its log."""
+    return path.parent / f"{path.name}.unshredded"
+
+
+def _mark(mark: Path, path: Path) -> None:
+    """Makes a mark beside a database, with its mode, that is there after a power cut. Raises `OSError`."""
+    with suppress(FileExistsError):
+        _make(mark, _mode(path))
+    sync(mark.parent)
+
+
+def _mode(file: Path) -> int:
+    return stat.S_IMODE(file.stat().st_mode)
 
 
 def _make(file: Path, mode: int) -> None:

@@ -54,6 +54,10 @@ class Store(Protocol):
         """Removes what is left of erasable values where they stood before the database moved them, as far as it can."""
         ...
 
+    def is_to_be_shredded(self) -> bool:
+        """Whether something that was erased may still be in its files, where `shred` has not come to its end since."""
+        ...
+
     def shred(self) -> None:
         """Removes from its files what was deleted, as far as the database can. Raises `LedgerUnavailable` where it cannot now."""
         ...

@@ -51,6 +51,9 @@ class SkewedStore:
     def write_anew(self) -> None:
         self._store.write_anew()
 
+    def is_to_be_shredded(self) -> bool:
+        return self._store.is_to_be_shredded()
+
     def shred(self) -> None:
         self._store.shred()
 

@@ -164,6 +164,9 @@ def test_a_proof_is_written_that_others_can_check(
         (("checkpoint", "--to", "near://today"), "error: Cannot write near://: Protocol not"),
         (("checkpoint", "--to", "data://today"), "error: Cannot write data://today: ValueError"),
         (("checkpoint", "--to", "ftp://127.0.0.1:1/a"), "error: Cannot write ftp://: "),
+        (("backup", "--to", "hello.txt"), "error: hello.txt is no folder\nhint: name a new folder"),
+        (("backup", "--to", "hello.txt/under"), "error: hello.txt is no folder\nhint: name a new"),
+        (("archive", "delete", "2026-10", "--reason", " "), "' ' does not say why 2026-10 is"),
     ],
 )
 def test_what_cannot_be_done_is_said(
@@ -368,6 +371,28 @@ def test_what_never_ended_is_closed(
     assert command("sweep") == 0
     assert "Nothing has been open for so long" in capsys.readouterr().err
     assert command("sweep", "--older-than", "1") == 2
+    assert command("sweep", "--older-than", "3153600000") == 0
+    capsys.readouterr()
+    assert command("sweep", "--older-than", "99999999999") == 2
+    assert "less than or equal to 3153600000" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("erase", "jane\udcff", "--reason", "request 17"),
+        ("erase", "jane", "--reason", "jane\udcff"),
+        ("prove", "jane\udcff"),
+    ],
+)
+def test_an_argument_that_is_no_text_is_refused(
+    command: Command, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
+) -> None:
+    assert command(*arguments) == 2
+    said = (
+        "error: the argument 'jane\\xff' is no text in UTF-8\nhint: write every argument in UTF-8\n"
+    )
+    assert capsys.readouterr().err == said
 
 
 def test_months_are_moved_listed_and_deleted(

@@ -11,6 +11,7 @@ from unicodedata import normalize
 import pytest
 import sqlalchemy as sa
 
+from agent_resources.decision import Decision
 from orchestration_assets.cli.app import main
 from semantic.answer import Refusal
 from semantic.errors import GovernedMetricsError
@@ -145,6 +146,40 @@ def test_an_erased_value_stands_in_no_file(tmp_path: Path) -> None:
     ledger.erase(JANE, by="data protection", reason="asked")
     assert not [path for path in tmp_path.iterdir() if JANE.encode() in path.read_bytes()]
     ledger.close()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "O'Brien",
+        'Jane "JD" Doe',
+        'O\'Neil "Bob"',
+        "DOM\\jdoe",
+        "Jane\nDoe",
+        "Jane\tDoe",
+        "Jane\u00a0Doe",
+        "Ja\u200dne Doe",
+        "12 Main St\u2028Bonn",
+        "\u202aJane Doe\u202c",
+        "\U0001f469\u200d\U0001f4bb Jo",
+        "C:\\users\\new",
+    ],
+    ids=ascii,
+)
+def test_a_text_is_erased_however_it_is_escaped_where_it_stands(
+    open_door: OpenDoor, text: str
+) -> None:
+    door = open_door()
+    read_id = str(door.query({"metrics": [text]}, reader=BOSS).read_id)
+    decision = Decision(answer=f"Refund {text} now", confidence=1).model_dump_json()
+    message = f"Metric {text!r} is not available to 'ops'"
+    door.ledger.append(refusal("as told", message, decision, f"the agent said {decision!r}"))
+
+    assert door.ledger.erase(text.upper(), by="owner", reason="request 17")[1] == 2
+    body = door.ledger.body(read_id, RecordKind.REFUSAL)
+    assert body is not None
+    assert body["details"]["request"] == ERASED
+    assert values_of(door.ledger, "as told") == [ERASED] * 3
 
 
 class TellingSnapshot(WatchedSnapshot):

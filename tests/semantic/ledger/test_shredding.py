@@ -13,6 +13,7 @@ from semantic.errors import LedgerUnavailable
 from semantic.ledger import Erasable, Ledger, Record, RecordKind
 from semantic.ledger.deletion import delete_month
 from semantic.ledger.retention import archive_until
+from semantic.ledger.sqlite_store import SqliteStore
 from tests.faults.processes import process, read_older_state
 from tests.faults.skewed import SkewedStore
 
@@ -106,11 +107,36 @@ def test_a_reader_that_ends_in_time_is_waited_for(
         assert not holding(tmp_path)
 
 
-def test_nobody_waits_to_finish_where_nothing_was_erased(ledger: Ledger, tmp_path: Path) -> None:
+@pytest.mark.parametrize("has_erased", [False, True])
+def test_nobody_waits_to_finish_where_nothing_is_left_to_shred(
+    ledger: Ledger, tmp_path: Path, has_erased: bool
+) -> None:
+    if has_erased:
+        assert erase(ledger) == (20, 20)
     other = Ledger.open(tmp_path / "ledger.db")
     with reading(other):
+        ledger.append(refusal("others write", "beside it"))
         ledger.finish_erasing()
     other.close()
+
+
+def test_what_an_erasure_left_whose_process_was_ended_is_removed_later(
+    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(SqliteStore, "shred", end)
+        with pytest.raises(KeyboardInterrupt):
+            erase(ledger)
+    assert holding(tmp_path)
+    other = Ledger.open(tmp_path / "ledger.db")
+    other.finish_erasing()
+    assert not holding(tmp_path)
+    assert not list(tmp_path.glob("*.unshredded"))
+    other.close()
+
+
+def end(_: SqliteStore) -> None:
+    raise KeyboardInterrupt
 
 
 def test_a_month_that_is_deleted_beside_a_reader_is_deleted_when_it_is_done_again(
