@@ -93,14 +93,11 @@ class Breakers:
     def _may_try(self, name: str, settings: BreakerSettings) -> bool:
         """Whether this call is the one that tries an open breaker. Who tries and never tells is followed by another one."""
         self._claim()
-        before = later(self._at, -settings.seconds)
+        before, ahead = self._left_alone_between(settings)
+        touched_at = sa.func.coalesce(breakers.c.tried_at, breakers.c.opened_at)
         taken = self._connection.execute(
             sa.update(breakers)
-            .where(
-                breakers.c.name == name,
-                breakers.c.opened_at <= before,
-                sa.or_(breakers.c.tried_at.is_(None), breakers.c.tried_at <= before),
-            )
+            .where(breakers.c.name == name, sa.or_(touched_at <= before, touched_at > ahead))
             .values(tried_at=self._at)
         )
         self._known = None
@@ -111,18 +108,23 @@ class Breakers:
         self._store.claim(self._connection, [_CLAIM])
 
     def _refuse_left_alone(self, opened: Iterable[Breaker], settings: BreakerSettings) -> None:
+        before, ahead = self._left_alone_between(settings)
         for row in opened:
-            if _free(row, settings) > self._at:
+            if before < _touched_at(row) <= ahead:
                 raise _left_alone(row, settings)
 
+    def _left_alone_between(self, settings: BreakerSettings) -> tuple[str, str]:
+        """What was opened or tried after the first moment is left alone, unless after the second one: a clock was ahead."""
+        return later(self._at, -settings.seconds), later(self._at, settings.seconds)
 
-def _free(row: Breaker, settings: BreakerSettings) -> str:
-    """When it may be tried again."""
-    return later(str(row.tried_at or row.opened_at), settings.seconds)
+
+def _touched_at(row: Breaker) -> str:
+    """When it was opened, or tried since."""
+    return str(row.tried_at or row.opened_at)
 
 
 def _left_alone(row: Breaker, settings: BreakerSettings) -> SourceUnavailable:
     return SourceUnavailable(
-        f"{row.name} failed {row.failures:,} times in a row, and is left alone until {_free(row, settings)[11:19]} UTC",
+        f"{row.name} failed {row.failures:,} times in a row, and is left alone until {later(_touched_at(row), settings.seconds)[11:19]} UTC",
         hint="ask later; the operator finds the failures with `governed-agents reads --refused`",
     )

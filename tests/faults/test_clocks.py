@@ -9,9 +9,10 @@ import pytest
 import sqlalchemy as sa
 
 from semantic.answer import MetricAnswer
-from semantic.errors import BudgetSpent
+from semantic.errors import BudgetSpent, SourceUnavailable
 from semantic.ledger import (
     Admission,
+    BreakerSettings,
     Budget,
     Charge,
     Ledger,
@@ -19,6 +20,7 @@ from semantic.ledger import (
     ReadQuestion,
     Record,
     RecordKind,
+    Settlement,
     Unit,
     find_reads,
 )
@@ -93,6 +95,23 @@ def test_what_began_while_the_clock_was_ahead_and_did_not_end_holds_no_budget(
         ("dead", "indeterminate"),
         ("next", "open"),
     ]
+    ledger.close()
+
+
+def test_what_failed_while_the_clock_was_ahead_is_tried_when_it_is_right_again(
+    place: Path | str,
+) -> None:
+    store, settings = SkewedStore(place, timedelta(days=365)), BreakerSettings(failures=1)
+    ledger = Ledger(store)
+    terms = Admission(sources=("warehouse w",), breaker=settings)
+    fails = Settlement(failed=terms.sources, breaker=settings)
+    ledger.append(Record(record_id="a", kind=RecordKind.OUTCOME), fails)
+    with pytest.raises(SourceUnavailable):
+        ledger.append(Record(record_id="b", kind=RecordKind.INTENT), terms)
+    store.skew = timedelta()
+    assert ledger.append(Record(record_id="c", kind=RecordKind.INTENT), terms)
+    with pytest.raises(SourceUnavailable):
+        ledger.append(Record(record_id="d", kind=RecordKind.INTENT), terms)
     ledger.close()
 
 
