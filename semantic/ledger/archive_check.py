@@ -39,9 +39,8 @@ class ArchiveCheck:
         self.months: list[ArchivedMonth] = []
         self._compared = _BEFORE_ALL
         self._read_months()
-        self._deleted_at: dict[str, str] = {}
         self._tombstones = {
-            tombstone.month.month: tombstone for tombstone in self._read_tombstones(keys)
+            tombstone.month.month: (at, tombstone) for at, tombstone in self._read_tombstones(keys)
         }
         self._compare_table()
 
@@ -121,14 +120,14 @@ class ArchiveCheck:
             self.origin = self.origin or origin
             through, before = month.through, month.before + month.records
 
-    def _read_tombstones(self, keys: Sequence[Ed25519PublicKey]) -> Iterator[Tombstone]:
+    def _read_tombstones(self, keys: Sequence[Ed25519PublicKey]) -> Iterator[tuple[str, Tombstone]]:
+        """Those of archived months, each with when it was written."""
         for seq, at, tombstone in tombstones_on_record(self._connection, keys):
             if tombstone is None:
                 text = "it is a tombstone, and not signed with the key of the checkpoint before it"
                 self._find(seq, text)
             elif tombstone.month in self.months:
-                self._deleted_at[tombstone.month.month] = at
-                yield tombstone
+                yield at, tombstone
             else:
                 self._find(seq, "it is the tombstone of a month that was not archived")
 
@@ -148,7 +147,7 @@ class ArchiveCheck:
                 self._find(
                     month.first, f"{month.month} was deleted, and no signed tombstone says so"
                 )
-            elif deleted_at != self._deleted_at.get(month.month):
+            elif self.is_deleted(month) and deleted_at != self._tombstones[month.month][0]:
                 self._find(
                     month.first, f"{month.month} was deleted at another time than is on record"
                 )
@@ -191,7 +190,7 @@ class ArchiveCheck:
                 self._find(row.seq, "its hash is not the one that was kept of it in its month")
             else:
                 last = place
-        stays = set(self._tombstones[month.month].stays)
+        stays = set(self._tombstones[month.month][1].stays)
         self.findings += look_through([row for row in rows if row.seq in stays], {}).findings
         text = f"it should have stayed when {month.month} was deleted, and is missing"
         self.findings += [

@@ -123,8 +123,13 @@ def _touched_at(row: Breaker) -> str:
     return str(row.tried_at or row.opened_at)
 
 
+def _free(row: Breaker, settings: BreakerSettings) -> str:
+    """When it may be tried again."""
+    return later(_touched_at(row), settings.seconds)
+
+
 def _left_alone(row: Breaker, settings: BreakerSettings) -> SourceUnavailable:
     return SourceUnavailable(
-        f"{row.name} failed {row.failures:,} times in a row, and is left alone until {later(_touched_at(row), settings.seconds)[11:19]} UTC",
+        f"{row.name} failed {row.failures:,} times in a row, and is left alone until {_free(row, settings)[11:19]} UTC",
         hint="ask later; the operator finds the failures with `governed-agents reads --refused`",
     )
