@@ -1,4 +1,4 @@
-"""How long a text can be that the record is looked up by, the same on every store.
+"""How long a text can be that the record is looked up by, and of which characters, the same on every store.
 
 One that a database refused would take with it all that is written in the same commit; another database would take it.
 """
@@ -72,8 +72,15 @@ def _refuse(texts: Iterable[_Text]) -> None:
                 f"The {what} has {len(text):,} characters, and the record takes {longest:,}",
                 hint=f"it begins with {text[:40]!r}: give it a shorter one",
             )
-        if "\0" in text:
+        if not _is_writable(text):
             raise LedgerUnavailable(
-                f"The {what} {text[:40]!r} has the character NUL in it, which no record takes",
-                hint="give it one without",
+                f"The {what} {text[:40]!r} has a character in it that no record takes",
+                hint="give it one without NUL, and without halves of surrogate pairs",
             )
+
+
+def _is_writable(text: str) -> bool:
+    """Whether it is text in UTF-8, and without NUL, which Postgres does not take."""
+    if "\0" in text:
+        return False
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)

@@ -112,8 +112,11 @@ def test_a_text_that_does_not_fit_refuses_its_own_record_alone(open_ledger: Open
         "The relation has 301 characters": Record(
             record_id="e", kind=RecordKind.INTENT, touches=Touched(relations=("x" * 301,))
         ),
-        "The reader 'an.x00a' has the character NUL in it": Record(
+        "The reader 'an.x00a' has a character in it that no record takes": Record(
             record_id="f", kind=RecordKind.INTENT, reader="an\0a", metrics=ORDERS
+        ),
+        "The acting_for 'an.udcffa' has a character in it that no record takes": Record(
+            record_id="h", kind=RecordKind.INTENT, acting_for="an\udcffa", metrics=ORDERS
         ),
     }
 
