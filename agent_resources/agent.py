@@ -67,6 +67,14 @@ class Trigger(_Written):
     at_most_every_minutes: float = Field(default=15, ge=0, le=10_080)
 
 
+class Resume(_Written):
+    """What a run that is tried again does where its definition, the policy or a metric changed since: it stops with an error, or starts
+    again, which is paid again.
+    """
+
+    if_changed: Literal["stop", "start_again"] = "stop"
+
+
 class AgentDefinition(_Written):
     """An agent as its author wrote it. `instructions` is the text of the prompt; `hash` covers all that steers a run."""
 
@@ -80,6 +88,7 @@ class AgentDefinition(_Written):
     metrics: Annotated[tuple[str, ...], BeforeValidator(_as_list), Field(min_length=1)]
     limits: Limits = Limits()
     trigger: Trigger = Trigger()
+    resume: Resume = Resume()
     tags: dict[str, str] = {}
 
     @property

@@ -11,14 +11,18 @@ from pydantic_ai.models import Model, ModelRequestParameters
 from pydantic_ai.models.wrapper import WrapperModel
 from pydantic_ai.settings import ModelSettings
 
+from agent_resources.chat_json import request_fingerprint, response_from_json, response_to_json
 from agent_resources.decision import Decision
 from agent_resources.errors import ModelUnavailable
 from agent_resources.models import COMPATIBLE
+from agent_resources.run_journal import RunJournal
 from semantic.answer import Reason
 from semantic.errors import SourceUnavailable
 from semantic.ledger import (
     BreakerSettings,
     Erasable,
+    JournalEntry,
+    JournalPlace,
     Ledger,
     RecordKind,
     Settlement,
@@ -32,13 +36,20 @@ _LONGEST_SOURCE = 400
 
 class RecordedModel(WrapperModel):
     """A chat model whose requests are on record, with what they took, before anybody is given their response. One that failed again and
-    again is left alone for a while, by all processes.
+    again is left alone for a while, by all processes. What an earlier try of the run has asked is not asked again.
     """
 
     def __init__(
-        self, wrapped: Model, session: ReadSession, *, ledger: Ledger, breaker: BreakerSettings
+        self,
+        wrapped: Model,
+        session: ReadSession,
+        *,
+        ledger: Ledger,
+        journal: RunJournal,
+        breaker: BreakerSettings,
     ) -> None:
         super().__init__(wrapped)
+        self._journal = journal
         self._session = session
         self._ledger = ledger
         self._breaker = breaker
@@ -51,9 +62,16 @@ class RecordedModel(WrapperModel):
         model_request_parameters: ModelRequestParameters,
     ) -> ModelResponse:
         """The response, on record. Raises what the model raises, also on record, `ModelUnavailable` where it is left alone and was not
-        asked, and `LedgerUnavailable`.
+        asked, `RunChanged` where an earlier try asked something else, and `LedgerUnavailable`.
         """
         started = time.perf_counter()
+        call = self._journal.next_request()
+        fingerprint = request_fingerprint(
+            source_of(self.wrapped), messages, model_settings, model_request_parameters
+        )
+        kept = self._journal.found(call, fingerprint)
+        if kept is not None:
+            return response_from_json(kept)
         await self._refuse_left_alone(started)
         try:
             response = await super().request(messages, model_settings, model_request_parameters)
@@ -74,6 +92,7 @@ class RecordedModel(WrapperModel):
                 "finish_reason": response.finish_reason,
             },
             answered=(self._source,),
+            kept=self._journal.entry(call, fingerprint, response_to_json(response)),
         )
         return response
 
@@ -94,6 +113,7 @@ class RecordedModel(WrapperModel):
         reason: str | None = None,
         answered: tuple[str, ...] = (),
         failed: tuple[str, ...] = (),
+        kept: tuple[JournalPlace, JournalEntry] | None = None,
     ) -> None:
         details = {
             "model": self.model_name,
@@ -101,7 +121,7 @@ class RecordedModel(WrapperModel):
             "latency_us": int((time.perf_counter() - started) * 1_000_000),
             **took,
         }
-        terms = Settlement(answered=answered, failed=failed, breaker=self._breaker)
+        terms = Settlement(answered=answered, failed=failed, breaker=self._breaker, kept=kept)
         await asyncio.to_thread(
             self._session.record, RecordKind.MODEL_CALL, details, reason=reason, terms=terms
         )

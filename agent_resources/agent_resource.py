@@ -43,9 +43,12 @@ class AgentResource(dg.ConfigurableResource[None]):
         *,
         question: str | None = None,
         snapshot: SnapshotRecord | None = None,
+        partition: str = "",
         on_read: Callable[[ReadOfRun], None] = lambda _: None,
+        is_done: Callable[[str], bool] = lambda _: False,
     ) -> AgentRun:
-        """Runs the agent to its decision, through a door that this resource's `metrics` opened.
+        """Runs the agent to its decision, through a door that this resource's `metrics` opened; or goes on where an earlier try of the step
+        ended, as `run_agent` does.
 
         Raises `AgentRunFailed`, `ModelUnavailable` or another error with a hint.
         """
@@ -69,7 +72,9 @@ class AgentResource(dg.ConfigurableResource[None]):
             context,
             question=question,
             snapshot=snapshot,
+            partition=partition,
             on_read=on_read,
+            is_done=is_done,
         )
 
     def __repr__(self) -> str:

@@ -29,6 +29,8 @@ class Usage:
 class AgentRun:
     """A finished run. `decision_id` is that of the decision's record; `seconds` is wall-clock; `is_scripted` is True where no language
     model took part.
+
+    One that went on where an earlier run ended names that in `resumed_from`; `usage` is that of both together, each request once.
     """
 
     agent: str
@@ -41,6 +43,7 @@ class AgentRun:
     reads: tuple[ReadOfRun, ...]
     usage: Usage
     seconds: float
+    resumed_from: str | None = None
 
     def answers(self) -> tuple[MetricAnswer, ...]:
         return tuple(item.result for item in self.reads if isinstance(item.result, MetricAnswer))

@@ -15,5 +15,9 @@ class AgentRunFailed(GovernedMetricsError):
     """The agent came to no valid decision within its limits. Its author can act."""
 
 
+class RunChanged(AgentRunFailed):
+    """A run that is tried again cannot go on, since what it rests on has changed. Who runs it can act."""
+
+
 class GateClosed(GovernedMetricsError):
     """What the agent may read may not be read now, so it does not run. The owner of the data can act."""

@@ -4,6 +4,8 @@ A refusal is a result like any other: it says what was refused and what the mode
 JSON values; nothing that is read becomes an instruction.
 """
 
+import hashlib
+import json
 import math
 import threading
 from collections.abc import Callable, Mapping
@@ -16,7 +18,9 @@ from pydantic_ai import RunContext
 from pydantic_ai.toolsets import FunctionToolset
 
 from agent_resources.agent_run import ReadOfRun
+from agent_resources.run_journal import RunJournal
 from semantic.answer import MetricAnswer, Refusal
+from semantic.answer_json import answer_from_json, answer_to_json
 from semantic.errors import did_you_mean
 from semantic.governed_metrics import GovernedMetrics, ReadSession
 from semantic.metric import Dimension
@@ -24,6 +28,7 @@ from semantic.metric import Dimension
 LIST_METRICS = "list_metrics"
 DESCRIBE_METRIC = "describe_metric"
 QUERY_METRICS = "query_metrics"
+_LONGEST_CALL_ID = 100
 
 
 class MetricReader:
@@ -37,10 +42,12 @@ class MetricReader:
         metrics: GovernedMetrics,
         session: ReadSession,
         *,
+        journal: RunJournal,
         max_rows: int,
         on_read: Callable[[ReadOfRun], None] = lambda _: None,
     ) -> None:
         self._metrics = metrics
+        self._journal = journal
         self._session = session
         self._max_rows = max_rows
         self._on_read = on_read
@@ -82,17 +89,32 @@ class MetricReader:
             "group_by": [_described(item) for item in found.dimensions],
         }
 
-    def query_metrics(self, asked: Mapping[str, Any], call_id: str) -> dict[str, Any]:
+    def query_metrics(self, asked: Mapping[str, Any], call: str) -> dict[str, Any]:
+        """An answer or a refusal, as the model is told. `call` names the call within its run: one that an earlier try of the run has made is not
+        made again.
+        """
         limited = dict(asked)
         limit = limited.get("limit")
         if limit is None or (isinstance(limit, int) and limit > self._max_rows):
             limited["limit"] = self._max_rows
-        result = self._session.query(limited, call_id=call_id)
+        fingerprint = hashlib.sha256(json.dumps(limited, sort_keys=True).encode()).hexdigest()
+        kept = self._kept(call, fingerprint)
+        result = kept
+        if result is None:
+            result = self._session.query(limited, call_id=f"{self._journal.attempt} {call}")
         read = ReadOfRun(asked=limited, result=result)
         with self._lock:
             self._reads.append(read)
             self._on_read(read)
+        if kept is None and result.read_id is not None:
+            self._journal.keep(f"read {call}", fingerprint, answer_to_json(result))
         return _told(result)
+
+    def _kept(self, call: str, fingerprint: str) -> MetricAnswer | Refusal | None:
+        """What an earlier try of the run was answered, as far as the record says the same."""
+        written = self._journal.found(f"read {call}", fingerprint)
+        kept = answer_from_json(written) if written is not None else None
+        return kept if kept is not None and self._session.is_on_record(kept) else None
 
 
 def build_metric_toolset() -> FunctionToolset[MetricReader]:
@@ -125,11 +147,18 @@ def build_metric_toolset() -> FunctionToolset[MetricReader]:
             "limit": limit,
         }
         given = {key: value for key, value in asked.items() if value is not None}
-        return context.deps.query_metrics(given, context.tool_call_id or "")
+        return context.deps.query_metrics(given, _call(context))
 
     for function in (list_metrics, describe_metric, query_metrics):
         toolset.add_function(function, description=prompt(function.__name__))
     return toolset
+
+
+def _call(context: RunContext[MetricReader]) -> str:
+    """The name of a call within its run. Its id is from the model, and may be anything."""
+    given = context.tool_call_id or ""
+    fits = len(given) <= _LONGEST_CALL_ID and given.isprintable()
+    return f"{context.run_step:03} {given if fits else hashlib.sha256(given.encode('utf-8', 'surrogatepass')).hexdigest()}"
 
 
 def prompt(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -35,6 +36,7 @@ from semantic.snapshot_record import SnapshotRecord
 
 AGENT = "governed_agents/name"
 BASIS = "basis"
+_DONE = "SUCCESS"
 _decided: dict[Reader, tuple[tuple[str, str], dict[str, str | None]]] = {}
 
 
@@ -200,10 +202,13 @@ def build_agent_asset(
                     question=config.question or None,
                     snapshot=record,
                     on_read=reads.append,
+                    is_done=partial(_has_done, context),
                 )
             finally:
                 _report_reads(context, reads, definition.name, agent_key, metric_keys)
             _refuse_unrecorded(run)
+            if run.snapshot != record.version:
+                record = metrics.snapshots.record(run.snapshot)
             basis = read_basis(definition.reader, readable, metrics, record)
             metrics.ledger.sweep()
             checkpoint = metrics.ledger.seal()
@@ -270,6 +275,7 @@ def materialized(
             "decision_id": run.decision_id,
             "decision": dg.MetadataValue.json(decision.model_dump(mode="json")),
             **checkpoint_metadata(checkpoint),
+            **({"resumed_from": run.resumed_from} if run.resumed_from else {}),
             **({BASIS: dg.MetadataValue.json(dict(basis))} if basis else {}),
         },
         tags=input_version_tags(run.reads, metric_keys),
@@ -333,6 +339,12 @@ def _refuse_unrecorded(run: AgentRun) -> None:
                 f"A read of agent '{run.agent}' could not be recorded, so it was given no data",
                 hint=refusal.hint,
             )
+
+
+def _has_done(context: dg.AssetExecutionContext, run_id: str) -> bool:
+    """Whether another run has done this step to its end."""
+    found = context.instance.get_run_step_stats(run_id, [context.op_execution_context.op.name])
+    return any(item.status is not None and item.status.name == _DONE for item in found)
 
 
 def _read_context(context: dg.AssetExecutionContext) -> ReadContext:

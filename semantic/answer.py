@@ -1,10 +1,13 @@
 """What comes back from the door: rows with what they are made of, or a refusal. Never one without its record."""
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
+
+from semantic.canonical import canonical_json, canonical_value
 
 
 class Reason(StrEnum):
@@ -117,9 +120,21 @@ class MetricAnswer:
         return self.provenance.read_id
 
     @property
+    def digest(self) -> str:
+        """The digest of columns and rows that the record of this read has."""
+        return hashlib.sha256(canonical_rows(self.columns, self.rows)).hexdigest()
+
+    @property
     def truncated(self) -> bool:
         return any(notice.kind == "cut" for notice in self.provenance.notices)
 
     def records(self) -> Iterator[dict[str, Any]]:
         """Each row as a mapping from column to cell."""
         return (dict(zip(self.columns, row, strict=True)) for row in self.rows)
+
+
+def canonical_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> bytes:
+    """Columns and rows as they are hashed for the record."""
+    return canonical_json(
+        [list(columns), [[canonical_value(cell) for cell in row] for row in rows]]
+    )

@@ -4,8 +4,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from semantic.answer import Notice, Reason
-from semantic.canonical import canonical_json, canonical_value
+from semantic.answer import Notice, Reason, canonical_rows
 from semantic.door import Door
 from semantic.errors import BudgetSpent, PolicyNotCurrent, SourceUnavailable
 from semantic.keys import mask_key_id
@@ -77,9 +76,7 @@ class ReadRecord:
         elapsed: int,
     ) -> None:
         """Writes what is about to be released, which took so many microseconds. Raises `Refused` where something else is on record."""
-        plan = ready.plan
-        cells = [[canonical_value(cell) for cell in row] for row in rows]
-        result = canonical_json([list(plan.columns), cells])
+        result = canonical_rows(ready.plan.columns, rows)
         digest = hashlib.sha256(result).hexdigest()
         is_new = self._append(
             RecordKind.OUTCOME,

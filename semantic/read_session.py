@@ -192,6 +192,13 @@ class ReadSession:
         self._door.ledger.append(written, terms)
         return written.record_id
 
+    def is_on_record(self, result: MetricAnswer | Refusal) -> bool:
+        """Whether this was released by an earlier read, as the record says. Raises `LedgerUnavailable`."""
+        if isinstance(result, Refusal):
+            return result.read_id is not None
+        recorded = self._door.ledger.body_here(result.read_id, RecordKind.OUTCOME)
+        return recorded is not None and recorded["details"].get("result_digest") == result.digest
+
     def renew(self) -> SnapshotRecord:
         """Lets go of the snapshot that is held, for the current one. Raises `SnapshotUnavailable`."""
         self._snapshot = self._data = None

@@ -21,7 +21,8 @@ def erase(
     by: Annotated[str | None, typer.Option(help="Who does it; by default your user name.")] = None,
 ) -> None:
     """Erases the values in which a text stands: what personal dimensions were compared with, names that are none of the
-    catalogue, and the texts of refusals and decisions. The record stays whole, and says that so many were erased.
+    catalogue, and the texts of refusals and decisions; and what calls of runs came to. The record stays whole, and says that so many
+    were erased. A run of which calls were erased makes them again when it is tried again.
 
     Example: governed-agents erase jane.doe@example.com --reason "request of 1 May"
     """
@@ -31,12 +32,10 @@ def erase(
         )
     if folded(text) in folded(reason):
         raise GovernedMetricsError("The reason stays on record, and names what is to be erased")
-    values, of_records = Place.of(context).ledger.erase(
-        text, by=by or getpass.getuser(), reason=reason
-    )
+    erased = Place.of(context).ledger.erase(text, by=by or getpass.getuser(), reason=reason)
     say(
-        f"Erased {values:,} values of {of_records:,} records"
-        if values
+        f"Erased {erased.values:,} values of {erased.records:,} records, and {erased.calls:,} calls of runs"
+        if any(erased)
         else "Erased nothing: no value that can be erased holds this text"
     )
 

@@ -9,7 +9,8 @@ from semantic.ledger.deletion import deletable_month, delete_month, is_taken_awa
 from semantic.ledger.erasable import ERASED, Erasable
 from semantic.ledger.exposure import MostExposed
 from semantic.ledger.finding import Finding, Harm
-from semantic.ledger.ledger import STATE_FOLDER, Ledger
+from semantic.ledger.journal import JournalEntry, JournalPlace
+from semantic.ledger.ledger import STATE_FOLDER, Erased, Ledger
 from semantic.ledger.note import Checkpoint, NoteError, open_note
 from semantic.ledger.periods import Period
 from semantic.ledger.read_counts import CountBy, ReadCount, count_reads
@@ -44,8 +45,11 @@ __all__ = [
     "Checkpoint",
     "CountBy",
     "Erasable",
+    "Erased",
     "Finding",
     "Harm",
+    "JournalEntry",
+    "JournalPlace",
     "Ledger",
     "MetricRead",
     "MostExposed",

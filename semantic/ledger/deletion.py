@@ -10,7 +10,9 @@ import sqlalchemy as sa
 from semantic.errors import GovernedMetricsError, LedgerUnavailable
 from semantic.ledger.archive import ArchivedMonth
 from semantic.ledger.erasable import forget_values_of
+from semantic.ledger.journal import forget_calls_before
 from semantic.ledger.ledger import Ledger
+from semantic.ledger.periods import Period, next_period
 from semantic.ledger.reason import refuse_empty
 from semantic.ledger.record import Record, RecordKind, uuid7
 from semantic.ledger.retention import AT_ONCE, BODY, delete_rows, has_rows
@@ -22,7 +24,8 @@ _GOES = records.c.kind.in_([kind.value for kind in RecordKind if kind not in STA
 
 
 def delete_month(ledger: Ledger, month: str, *, by: str, reason: str) -> ArchivedMonth:
-    """Deletes an archived month for good: its records, the index of its reads, and what was kept of erasable values. What remains is
+    """Deletes an archived month for good: its records, the index of its reads, what was kept of erasable values, and what calls of
+    runs came to until its end. What remains is
     who deleted how many records, when and why, the hashes of these, and policies, definitions and checkpoints. One that was ended halfway goes on.
 
     Raises `GovernedMetricsError` where the reason is empty, the month is not archived, or one before it is not deleted, and
@@ -121,6 +124,8 @@ def _take_away(ledger: Ledger, month: ArchivedMonth) -> None:
         for rows in ledger.archive.rows(month, AT_ONCE):
             with ledger.transaction() as transaction:
                 forget_values_of(transaction.connection, (row[BODY] for row in rows))
+    with ledger.transaction() as transaction:
+        forget_calls_before(transaction.connection, f"{next_period(month.month, Period.MONTH)}-01")
     delete_rows(ledger, records, _GOES, until=month.through)
     delete_rows(ledger, reads, sa.true(), until=month.through)
     ledger.shred()

@@ -4,7 +4,7 @@ import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -18,6 +18,13 @@ from semantic.ledger.budgets import Budget, spent
 from semantic.ledger.erasable import erase_all_with, restored
 from semantic.ledger.exposure import MostExposed
 from semantic.ledger.exposure_bound import ExposureBound
+from semantic.ledger.journal import (
+    JournalEntry,
+    JournalPlace,
+    erase_calls_with,
+    keep,
+    newest_attempt,
+)
 from semantic.ledger.newest import (
     AGENT,
     MASKING_KEY,
@@ -45,6 +52,14 @@ from semantic.ledger.writer import Writer
 
 STATE_FOLDER = "governed_agents"
 ARCHIVE_FOLDER = "archive"
+
+
+class Erased(NamedTuple):
+    """What was erased: so many `values` of so many `records`, and so many `calls` of the journal."""
+
+    values: int
+    records: int
+    calls: int
 
 
 class Ledger:
@@ -272,9 +287,8 @@ class Ledger:
         with self.transaction() as transaction:
             return sweep(transaction, older_than=older_than, through=through)
 
-    def erase(self, text: str, *, by: str, reason: str) -> tuple[int, int]:
-        """Erases every erasable value in which a text stands, and puts on record how many were, not which. Returns how many values of how
-        many records.
+    def erase(self, text: str, *, by: str, reason: str) -> Erased:
+        """Erases every erasable value and every call of the journal in which a text stands, and puts on record how many were, not which.
 
         Raises `GovernedMetricsError` where the reason is empty, and `LedgerUnavailable` where they are erased, and somebody reads an
         older state for so long that their bytes are still in the files.
@@ -282,16 +296,17 @@ class Ledger:
         refuse_empty(reason, of="something is erased")
         with self.transaction() as transaction:
             values, of_records = erase_all_with(transaction.connection, text)
+            erased = Erased(values, of_records, erase_calls_with(transaction.connection, text))
             record = Record(
                 record_id=str(uuid7()),
                 kind=RecordKind.ERASURE,
                 reader=by,
-                details={"values": values, "records": of_records, "why": reason},
+                details={**erased._asdict(), "why": reason},
             )
             transaction.add(record)
             self._store.leave_no_copies(transaction.connection)
         self._store.shred()
-        return values, of_records
+        return erased
 
     def finish_erasing(self) -> None:
         """Removes from the files what was erased before, where somebody was reading then or the process was ended. Raises
@@ -299,6 +314,16 @@ class Ledger:
         """
         if self._store.is_to_be_shredded():
             self._store.shred()
+
+    def journal(self, place: JournalPlace) -> list[JournalEntry]:
+        """What the calls came to of the attempt at a place that began last, in the order in which they ended; none where there was none."""
+        with self.reading() as connection:
+            return newest_attempt(connection, place)
+
+    def keep(self, place: JournalPlace, entry: JournalEntry) -> None:
+        """Writes durably what a call came to. What another process has written of the same call stays."""
+        with self._store.writing() as connection:
+            keep(connection, place, entry, at=self._store.now(connection))
 
     def spent(self, budget: Budget) -> int:
         """How much of a budget is spent or reserved now."""

@@ -20,6 +20,7 @@ from semantic.ledger.schema import (
     SAID_OF_ARCHIVE,
     SCHEMA_VERSION,
     archives,
+    journal,
     metadata,
     reads,
     records,
@@ -31,6 +32,8 @@ _PARTITIONED = {records.name: "recorded_at", reads.name: "at"}
 _VERSION = "schema_version"
 _NUMBERS = "record_numbers"
 _VIEW = "agent_reads"
+# By version, the tables that it has and the one before has not.
+_ADDED = {4: (journal.name,)}
 
 
 def schema_version(connection: sa.Connection) -> int:
@@ -41,19 +44,28 @@ def schema_version(connection: sa.Connection) -> int:
 
 
 def bring_up_to_date(connection: sa.Connection, place: str) -> None:
-    """Makes the schema where there is none, and the partitions of the months to come where this role owns it.
+    """Makes the schema where there is none, or takes over that of an older version, and makes the partitions of the months to come,
+    where this role owns it.
 
-    Raises `LedgerUnavailable` where another version is there.
+    Raises `LedgerUnavailable` where a newer version is there, or an older one that only its owner can take over.
     """
     version = schema_version(connection)
     if version == 0:
         _create(connection)
-    elif version != SCHEMA_VERSION:
+    elif version > SCHEMA_VERSION:
         raise LedgerUnavailable(
-            f"The ledger {place} has schema version {version}, and this package knows {SCHEMA_VERSION}",
-            hint="install the version of this package that wrote it",
+            f"The ledger {place} was written by a newer version of this package",
+            hint="install that version, or name another database",
         )
-    if _owns(connection):
+    is_owner = _owns(connection)
+    if 0 < version < SCHEMA_VERSION:
+        if not is_owner:
+            raise LedgerUnavailable(
+                f"The ledger {place} has schema version {version}, and this package writes {SCHEMA_VERSION}",
+                hint="its owner takes it over: governed-agents ledger create URL --for ROLE",
+            )
+        _take_over(connection, version)
+    if is_owner:
         _make_partitions(connection)
 
 
@@ -76,15 +88,28 @@ def _create(connection: sa.Connection) -> None:
     connection.exec_driver_sql(f"CREATE SCHEMA IF NOT EXISTS {_schema(connection)}")
     connection.exec_driver_sql(f"CREATE SEQUENCE {_NUMBERS} AS bigint CACHE 1")
     for table in _tables():
-        connection.execute(CreateTable(table))
-        for index in sorted(table.indexes, key=lambda item: str(item.name)):
-            connection.execute(CreateIndex(index))
+        _make(connection, table)
     for name in _PARTITIONED:
         connection.exec_driver_sql(f"CREATE TABLE {name}_other PARTITION OF {name} DEFAULT")
     for statement in _guards():
         connection.exec_driver_sql(statement)
     connection.exec_driver_sql(f"CREATE VIEW {_VIEW} AS {AGENT_READS}")
     connection.exec_driver_sql(f"CREATE TABLE {_VERSION} AS SELECT {SCHEMA_VERSION} AS version")
+
+
+def _take_over(connection: sa.Connection, version: int) -> None:
+    """Makes the tables that came after a version. Who may use them is granted anew, by name."""
+    added = {name for after, names in _ADDED.items() if after > version for name in names}
+    for table in _tables():
+        if table.name in added:
+            _make(connection, table)
+    connection.exec_driver_sql(f"UPDATE {_VERSION} SET version = {SCHEMA_VERSION}")
+
+
+def _make(connection: sa.Connection, table: sa.Table) -> None:
+    connection.execute(CreateTable(table))
+    for index in sorted(table.indexes, key=lambda item: str(item.name)):
+        connection.execute(CreateIndex(index))
 
 
 def _tables() -> Iterator[sa.Table]:

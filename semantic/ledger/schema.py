@@ -7,7 +7,7 @@ hashed; the other columns repeat parts of it for look-ups. `tiles` keep hashes o
 
 `reads` and `scopes` are an index of what bodies say, and `verify` compares them. Of a read only its end can be added. `agents` is a
 registry, and the newest definition of an agent replaces the one before. `spending`, `reservations` and `breakers` change with every
-transaction that concerns them, and from `erasable_values` what is asked for is deleted.
+transaction that concerns them, and from `erasable_values` and `journal` what is asked for is deleted.
 """
 
 from collections.abc import Iterable
@@ -28,7 +28,7 @@ from sqlalchemy import (
 
 from semantic.ledger.record import RecordKind
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 metadata = MetaData()
 
@@ -182,6 +182,22 @@ breakers = Table(
     Column("failures", Integer, nullable=False),
     Column("opened_at", _MOMENT),
     Column("tried_at", _MOMENT),
+)
+
+# What each call of a run came to, for the run that is tried again and for the one that is replayed. `body` is JSON.
+journal = Table(
+    "journal",
+    metadata,
+    Column("root_run_id", String(100), primary_key=True),
+    Column("step", String(200), primary_key=True),
+    Column("partition", String(200), primary_key=True),
+    Column("attempt", Integer, primary_key=True, autoincrement=False),
+    Column("call", String(200), primary_key=True),
+    Column("run_id", String(100), nullable=False),
+    Column("fingerprint", String(64), nullable=False),
+    Column("ended_at", _MOMENT, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Index("journal_by_end", "ended_at"),
 )
 
 # The view `agent_reads`, for who would rather ask in SQL: the reads with names for people, the same on every store.

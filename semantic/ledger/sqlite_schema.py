@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import sqlalchemy as sa
-from sqlalchemy.schema import CreateTable
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from semantic.errors import LedgerUnavailable
 from semantic.ledger.chain import content_of
@@ -18,6 +18,7 @@ from semantic.ledger.schema import (
     SAID_OF_ARCHIVE,
     SCHEMA_VERSION,
     erasable_values,
+    journal,
     metadata,
     reads,
     records,
@@ -37,6 +38,7 @@ def bring_up_to_date(connection: sa.Connection, place: str) -> None:
         return
     steps = range(version + 1, SCHEMA_VERSION + 1) if version else range(0)
     _drop_triggers(connection)
+    connection.exec_driver_sql("DROP VIEW IF EXISTS agent_reads")
     for step in steps:
         for statement in _STATEMENTS.get(step, ()):
             connection.exec_driver_sql(statement)
@@ -49,18 +51,21 @@ def bring_up_to_date(connection: sa.Connection, place: str) -> None:
     connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 
-def rewrite_erasable_values(connection: sa.Connection) -> None:
-    """Writes the values that are kept into pages of their own, and frees those they stood in, which SQLite overwrites.
+def rewrite_what_is_erased(connection: sa.Connection) -> None:
+    """Writes what is kept of all that can be erased into pages of its own, and frees those it stood in, which SQLite overwrites.
 
     It overwrites a row that is deleted, and not what is left of it where it stood before SQLite moved it, to even out its pages.
     """
-    for statement in (
-        "ALTER TABLE erasable_values RENAME TO old_values",
-        CreateTable(erasable_values),
-        "INSERT INTO erasable_values SELECT * FROM old_values ORDER BY rowid",
-        "DROP TABLE old_values",
-    ):
-        connection.execute(sa.text(statement) if isinstance(statement, str) else statement)
+    for table in (erasable_values, journal):
+        for statement in (
+            f"ALTER TABLE {table.name} RENAME TO old_rows",
+            *(f"DROP INDEX {index.name}" for index in table.indexes),
+            CreateTable(table),
+            f"INSERT INTO {table.name} SELECT * FROM old_rows ORDER BY rowid",
+            "DROP TABLE old_rows",
+            *(CreateIndex(index) for index in table.indexes),
+        ):
+            connection.execute(sa.text(statement) if isinstance(statement, str) else statement)
 
 
 def append_only_triggers() -> list[str]:

@@ -26,7 +26,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from semantic.durable import make_folder, sync
 from semantic.errors import LedgerUnavailable
 from semantic.ledger.driver import execute, fetched
-from semantic.ledger.sqlite_schema import bring_up_to_date, rewrite_erasable_values
+from semantic.ledger.sqlite_schema import bring_up_to_date, rewrite_what_is_erased
 from semantic.ledger.store import LOCK_TIMEOUT_SECONDS, translated
 
 _NOW = "SELECT strftime('%Y-%m-%dT%H:%M:%fZ', 'now')"
@@ -117,15 +117,15 @@ class SqliteStore:
         return partial(_engine_for, self.path) if self.path and not self._is_given else None
 
     def leave_no_copies(self, connection: sa.Connection) -> None:
-        """Removes what is left of erasable values where they stood before SQLite moved them. From here on the files are to be shredded,
-        which outlives this process: their bytes are in the log.
+        """Removes what is left of what was erased where it stood before SQLite moved it. From here on the files are to be shredded, which
+        outlives this process: their bytes are in the log.
         """
         if self.path is not None:
             _mark(_unshredded(self.path), self.path)
-            rewrite_erasable_values(connection)
+            rewrite_what_is_erased(connection)
 
     def is_to_be_shredded(self) -> bool:
-        """Whether the log was not emptied since erasable values were erased."""
+        """Whether the log was not emptied since something was erased."""
         return self.path is not None and _unshredded(self.path).exists()
 
     def shred(self) -> None:

@@ -7,6 +7,7 @@ from typing import Protocol
 from semantic.errors import PolicyNotCurrent
 from semantic.ledger.breakers import BreakerSettings
 from semantic.ledger.budgets import Charge, Unit, reserve, settle
+from semantic.ledger.journal import JournalEntry, JournalPlace, keep
 from semantic.ledger.longest import refuse_unfit_names
 from semantic.ledger.moment import later
 from semantic.ledger.record import Record
@@ -72,8 +73,9 @@ class Admission:
 
 @dataclass(frozen=True, kw_only=True)
 class Settlement:
-    """Terms of how something ended: what it took of the budgets that were charged, and which of its sources answered or failed. Of a
-    source that is neither its end says nothing. Raises `LedgerUnavailable` for the name of a source that is too long.
+    """Terms of how something ended: what it took of the budgets that were charged, which of its sources answered or failed, and what the
+    journal keeps of it. Of a source that is neither its end says nothing. Raises `LedgerUnavailable` for the name of a source that is
+    too long.
     """
 
     charges: tuple[Charge, ...] = ()
@@ -81,6 +83,7 @@ class Settlement:
     answered: tuple[str, ...] = ()
     failed: tuple[str, ...] = ()
     breaker: BreakerSettings = field(default_factory=BreakerSettings)
+    kept: tuple[JournalPlace, JournalEntry] | None = None
 
     def __post_init__(self) -> None:
         refuse_unfit_names(sources=(*self.answered, *self.failed))
@@ -99,6 +102,8 @@ class Settlement:
             transaction.breakers.succeeded(self.answered)
         if self.failed:
             transaction.breakers.failed(self.failed, self.breaker)
+        if self.kept:
+            keep(transaction.connection, *self.kept, at=transaction.at)
 
 
 def _claims(charges: Collection[Charge]) -> Collection[str]:

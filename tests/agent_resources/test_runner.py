@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Generator
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -43,7 +44,7 @@ from semantic.ledger import (
     find_reads,
 )
 from semantic.ledger.chain import content_of
-from semantic.ledger.schema import records
+from semantic.ledger.schema import journal, records
 from tests.agent_resources.openai_server import openai_server, tool_call
 from tests.conftest import OpenDoor
 from tests.faults.skewed import SkewedStore
@@ -110,13 +111,14 @@ def test_the_decision_is_on_record_with_its_reads_once_however_often_it_is_tried
     run = run_agent(ANALYST, ScriptedModel(by_region), door, CONTEXT)
     again = run_agent(ANALYST, ScriptedModel(by_region), door, CONTEXT)
     assert again.decision_id == run.decision_id
+    assert again.resumed_from == "run-1"
     [decision] = written(door, RecordKind.DECISION)
     assert decision["id"] == run.decision_id
     assert decision["reader"] == "analyst_mo"
     assert decision["details"]["reads"] == [item.result.read_id for item in run.reads]
     assert decision["details"]["cited"] == [run.answers()[0].read_id]
     assert decision_text(door, run.decision_id) == run.decision.model_dump_json()
-    assert len(written(door, RecordKind.MODEL_CALL)) == 2 * run.usage.requests
+    assert len(written(door, RecordKind.MODEL_CALL)) == run.usage.requests
 
 
 def decision_text(door: GovernedMetrics, decision_id: str) -> str:
@@ -130,7 +132,7 @@ def test_the_text_of_a_decision_can_be_erased(door: GovernedMetrics) -> None:
     assert "Jane Doe" in decision_text(door, run.decision_id)
     assert "Jane Doe" not in str(written(door, RecordKind.DECISION))
 
-    assert door.ledger.erase("Jane Doe", by="owner", reason="asked") == (1, 1)
+    assert door.ledger.erase("Jane Doe", by="owner", reason="asked") == (1, 1, 1)
     assert decision_text(door, run.decision_id) == ERASED
     assert door.ledger.verify().is_whole
     again = run_agent(ANALYST, ScriptedModel(about("Jane Doe")), door, CONTEXT)
@@ -142,8 +144,10 @@ def test_another_decision_of_a_step_that_is_tried_again_has_a_record_of_its_own(
     door: GovernedMetrics,
 ) -> None:
     """Also where it rests on the same reads; and the text of neither is in the ids."""
-    people = ("Jane Doe", "Joe Bloggs")
-    runs = [run_agent(ANALYST, ScriptedModel(about(name)), door, CONTEXT) for name in people * 2]
+    runs = []
+    for name in ("Jane Doe", "Joe Bloggs") * 2:
+        runs.append(run_agent(ANALYST, ScriptedModel(about(name)), door, CONTEXT))
+        forget_requests(door)
     first, second, *again = [run.decision_id for run in runs]
     assert again == [first, second]
     assert "Jane Doe" in decision_text(door, first)
@@ -154,6 +158,12 @@ def test_another_decision_of_a_step_that_is_tried_again_has_a_record_of_its_own(
     place = ["analyst_mo", "run-1", CONTEXT.step_key, ANALYST.hash, read_id]
     assert first == derived_id("decision", place)
     assert second == derived_id("decision", [first])
+
+
+def forget_requests(door: GovernedMetrics) -> None:
+    """As erasing does, so that what a run asked is asked again."""
+    with door.ledger.transaction() as transaction:
+        transaction.connection.execute(sa.delete(journal).where(journal.c.call.like("model%")))
 
 
 def about(person: str) -> Script:
@@ -329,7 +339,8 @@ def test_a_provider_that_fails_again_and_again_is_left_alone_by_all_agents(
             with pytest.raises(ModelUnavailable, match=told):
                 run_agent(ANALYST, model, one, CONTEXT)
         assert len(had) == 3, "it is not asked"
-        assert run_agent(ANALYST, resolve_model("larger-model", base_url=url), door, CONTEXT)
+        larger = resolve_model("larger-model", base_url=url)
+        assert run_agent(ANALYST, larger, door, replace(CONTEXT, root_run_id="another"))
 
         replies.append(502)
         store.skew = timedelta(seconds=61)
@@ -339,7 +350,8 @@ def test_a_provider_that_fails_again_and_again_is_left_alone_by_all_agents(
             run_agent(ANALYST, model, door, CONTEXT)
         store.skew = timedelta(seconds=122)
         for _ in range(2):
-            assert run_agent(ANALYST, model, door, CONTEXT).decision.answer == "All is well."
+            run = run_agent(ANALYST, model, door, CONTEXT, is_done=lambda _: True)
+            assert run.decision.answer == "All is well."
     reasons = [call["reason"] for call in written(door, RecordKind.MODEL_CALL)]
     refused = "source_unavailable"
     assert reasons == [*["failed"] * 3, refused, refused, None, "failed", refused, None, None]

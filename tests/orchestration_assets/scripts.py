@@ -1,10 +1,11 @@
 """What the agents of the corner shop do: read every metric that they may, and say how each stands.
 
 What a test or a daemon run wants of them is in files and lists, so that it also reaches a process of its own: a folder that
-`CORNER_SHOP_MOOD` names may hold `<agent>.fails` or `<agent>.waits`.
+`CORNER_SHOP_MOOD` names may hold `<agent>.fails` or `<agent>.waits`, and `<agent>.dies`, which kills its process once.
 """
 
 import os
+import signal
 import time
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -68,6 +69,9 @@ def _be_in_the_mood(agent: str) -> None:
         return
     if (Path(folder) / f"{agent}.fails").exists():
         raise ModelUnavailable("The chat model does not answer")
+    if (Path(folder) / f"{agent}.dies").exists():
+        (Path(folder) / f"{agent}.dies").unlink()
+        os.kill(os.getpid(), signal.SIGKILL)
     give_up = time.monotonic() + LONGEST_WAIT_SECONDS
     while (Path(folder) / f"{agent}.waits").exists() and time.monotonic() < give_up:
         time.sleep(0.1)

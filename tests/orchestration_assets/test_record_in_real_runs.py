@@ -20,31 +20,30 @@ from tests.orchestration_assets.location import Location, agent_key
 from tests.semantic.door import WatchedSnapshot
 
 
-def written(what: str) -> tuple[tuple[str, str], ...]:
-    """The steps of a transaction that writes one record."""
-    return ((what, "begin"), (what, "insert into records"), (what, "commit"))
+def written(what: str, *tables: str) -> tuple[tuple[str, str], ...]:
+    """The steps of a transaction that writes one row to each of these tables."""
+    return (
+        (what, "begin"),
+        *((what, f"insert into {table}") for table in tables),
+        (what, "commit"),
+    )
 
 
 WRITES = (
     ("opening", "begin"),
     ("opening", "commit"),
-    *written("first model call"),
-    *written("second model call"),
-    ("intent", "begin"),
-    ("intent", "insert into records"),
-    ("intent", "insert into reads"),
-    ("intent", "commit"),
-    ("outcome", "begin"),
-    ("outcome", "insert into records"),
-    ("outcome", "commit"),
+    *written("what it rests on", "journal"),
+    *written("first model call", "records", "journal"),
+    *written("second model call", "records", "journal"),
+    *written("intent", "records", "reads"),
+    *written("outcome", "records"),
 )
 AFTERWARDS = (
-    *written("third model call"),
-    ("decision", "begin"),
-    ("decision", "insert into records"),
-    ("decision", "insert into erasable_values"),
-    ("decision", "commit"),
-    *written("checkpoint"),
+    *written("what was read", "journal"),
+    *written("third model call", "records", "journal"),
+    *written("decision", "records", "erasable_values"),
+    *written("its end", "journal"),
+    *written("checkpoint", "records"),
 )
 BOSS = agent_key("boss")
 opened: list[WatchedSnapshot] = []
@@ -111,7 +110,7 @@ def test_where_a_write_fails_the_model_is_given_nothing(
         assert "rows" not in told.content
         assert "records" not in told.message
     assert len(scripts.heard) == (
-        0 if of in ("opening", "first model call", "second model call") else 1
+        0 if of in ("opening", "what it rests on", "first model call", "second model call") else 1
     )
     assert len(queries()) == (1 if of == "outcome" else 0)
 

@@ -87,7 +87,7 @@ def test_the_text_of_a_decision_can_be_erased_also_when_its_month_was_moved(
     archive_until(ledger, "2026-07", by="ana")
     rests_on = list(find_reads(ledger, ReadQuestion(decision="decided 2026-07")))
 
-    assert ledger.erase("Joan of 2026-07", by="data protection", reason="asked") == (1, 1)
+    assert ledger.erase("Joan of 2026-07", by="data protection", reason="asked") == (1, 1, 0)
     decided = ledger.body("decided 2026-07", RecordKind.DECISION)
     assert decided is not None
     assert decided["details"]["decision"] == ERASED

@@ -48,14 +48,14 @@ def test_a_value_is_told_until_it_is_erased_and_the_record_stays_whole(
     one.seal()
     assert values_of(two, "a") == [[JANE, "john@example.com"], ["x"], 'a "quoted" text']
 
-    assert two.erase(JANE, by="data protection", reason="asked on 1 May") == (2, 2)
+    assert two.erase(JANE, by="data protection", reason="asked on 1 May") == (2, 2, 0)
     assert values_of(one, "a") == [ERASED, ["x"], 'a "quoted" text']
     assert values_of(one, "b") == [ERASED]
     assert values_of(one, "c") == [["nobody"]]
-    assert one.erase('"quoted" text', by="x", reason="y") == (1, 1)
+    assert one.erase('"quoted" text', by="x", reason="y") == (1, 1, 0)
     one.append(refusal("d", "MÜLLER"))
-    assert one.erase("müller", by="x", reason="y") == (1, 1)
-    assert one.erase("100%", by="x", reason="y") == (0, 0)
+    assert one.erase("müller", by="x", reason="y") == (1, 1, 0)
+    assert one.erase("100%", by="x", reason="y") == (0, 0, 0)
     assert one.seal()
     assert two.verify().is_whole
     assert set(two.prove("a")) == {"refusal"}
@@ -92,8 +92,8 @@ def test_a_name_is_found_however_its_letters_are_encoded(
 ) -> None:
     ledger = Ledger.open(tmp_path / "ledger.db")
     ledger.append(refusal("a", f"for {normalize(kept, 'Zoë Müller-Ångström')}, please"))
-    assert ledger.erase("Zoe", by="x", reason="y") == (0, 0), "another name"
-    assert ledger.erase(normalize(asked, "ZOË MÜLLER-Å"), by="x", reason="y") == (1, 1)
+    assert ledger.erase("Zoe", by="x", reason="y") == (0, 0, 0), "another name"
+    assert ledger.erase(normalize(asked, "ZOË MÜLLER-Å"), by="x", reason="y") == (1, 1, 0)
     ledger.close()
 
 

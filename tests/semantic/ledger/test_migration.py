@@ -6,11 +6,24 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from semantic.ledger import Ledger, ReadQuestion, Record, RecordKind, find_reads
+from semantic.errors import LedgerUnavailable
+from semantic.ledger import (
+    JournalEntry,
+    JournalPlace,
+    Ledger,
+    ReadQuestion,
+    Record,
+    RecordKind,
+    find_reads,
+)
+from semantic.ledger.postgres_schema import SCHEMA
+from semantic.ledger.postgres_store import DRIVER, PostgresStore
 from semantic.ledger.schema import SCHEMA_VERSION
 from semantic.ledger.sqlite_schema import append_only_triggers
+from tests.postgres import PostgresServer
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 VERSIONS = sorted(
@@ -77,3 +90,59 @@ def test_what_was_edited_before_it_was_taken_over_stays_findable(tmp_path: Path)
     found = ledger.verify()
     ledger.close()
     assert not found.is_whole
+
+
+# What brings a ledger in Postgres from a version back to the one before it.
+BACK = {4: ("DROP TABLE journal",)}
+
+
+def in_version(version: int, url: str) -> None:
+    """Makes of a ledger in Postgres what an older version of this package made."""
+    engine = sa.create_engine(sa.make_url(url).set(drivername=DRIVER))
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"SET search_path TO {SCHEMA}")
+        for newer in range(SCHEMA_VERSION, version, -1):
+            for statement in BACK[newer]:
+                connection.exec_driver_sql(statement)
+        connection.exec_driver_sql(f"UPDATE schema_version SET version = {version}")
+    engine.dispose()
+
+
+def make_for(role: str, url: str) -> None:
+    """What `governed-agents ledger create URL --for ROLE` does."""
+    store = PostgresStore(url)
+    store.let(role)
+    store.close()
+
+
+def test_in_postgres_its_owner_takes_it_over(postgres: PostgresServer) -> None:
+    role, url = "adds_to_an_old_ledger", postgres.new_ledger()
+    postgres.run(f"CREATE ROLE {role} LOGIN")
+    make_for(role, url)
+    as_role = sa.make_url(url).set(username=role).render_as_string(hide_password=False)
+    ledger = Ledger.open(as_role, key=KEY)
+    ledger.append(Record(record_id="read-1", kind=RecordKind.REFUSAL))
+    ledger.seal()
+    ledger.close()
+
+    in_version(3, url)
+    with pytest.raises(LedgerUnavailable, match="has schema version 3") as refused:
+        Ledger.open(as_role, key=KEY)
+    assert "its owner takes it over" in str(refused.value.hint)
+
+    make_for(role, url)
+    ledger = Ledger.open(as_role, key=KEY)
+    assert not ledger.append(Record(record_id="read-1", kind=RecordKind.REFUSAL))
+    assert ledger.verify().is_whole
+    place = JournalPlace(root_run_id="root", step="agents__ana")
+    entry = JournalEntry(attempt=1, call="model 001", run_id="root", fingerprint="f", body=b"1")
+    ledger.keep(place, entry)
+    assert ledger.journal(place) == [entry]
+    ledger.close()
+
+
+def test_in_postgres_a_newer_version_is_refused(postgres: PostgresServer) -> None:
+    url = postgres.new_ledger()
+    in_version(SCHEMA_VERSION + 1, url)
+    with pytest.raises(LedgerUnavailable, match="was written by a newer version"):
+        Ledger.open(url, key=KEY)
