@@ -75,6 +75,17 @@ class Resume(_Written):
     if_changed: Literal["stop", "start_again"] = "stop"
 
 
+class Grounding(_Written):
+    """What follows where a figure, percentage, day or ranking that the agent states cannot be traced to a cell that it read.
+
+    The check `grounded` of its asset then fails: with `warn` as a warning, with `block` so that what rests on the decision does not run.
+    `tolerance` is the share of a value by which a figure may differ from it, beyond the digits that it is stated in.
+    """
+
+    on_untraced: Literal["warn", "block"] = "warn"
+    tolerance: float = Field(default=0.0, ge=0, le=0.1)
+
+
 class AgentDefinition(_Written):
     """An agent as its author wrote it. `instructions` is the text of the prompt; `hash` covers all that steers a run."""
 
@@ -89,6 +100,7 @@ class AgentDefinition(_Written):
     limits: Limits = Limits()
     trigger: Trigger = Trigger()
     resume: Resume = Resume()
+    grounding: Grounding = Grounding()
     tags: dict[str, str] = {}
 
     @property

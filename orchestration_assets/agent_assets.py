@@ -14,6 +14,7 @@ from agent_resources.agent_run import AgentRun, ReadOfRun
 from agent_resources.errors import GateClosed
 from orchestration_assets.errors import told_to_dagster
 from orchestration_assets.governed_snapshot import SNAPSHOT_KEY
+from orchestration_assets.grounded_check import check_grounded, grounded_spec
 from orchestration_assets.lineage import (
     AGENT_TAG,
     checkpoint_metadata,
@@ -187,6 +188,7 @@ def build_agent_asset(
         required_resource_keys={resource_key},
         op_tags={AGENT_TAG: definition.name},
         pool=f"agent_{definition.name}",
+        check_specs=[grounded_spec(definition, agent_key)],
     )
     def agent(context: dg.AssetExecutionContext, config: AgentConfig) -> dg.MaterializeResult[None]:
         resource: AgentResource = getattr(context.resources, resource_key)
@@ -215,7 +217,11 @@ def build_agent_asset(
         history = read_histories(context.instance, [agent_key]).get(agent_key)
         before = history.handled if history else None
         return materialized(
-            run, before if config.question else basis.to_json(), metric_keys, checkpoint
+            run,
+            before if config.question else basis.to_json(),
+            metric_keys,
+            checkpoint,
+            checks=[check_grounded(definition, run, agent_key)],
         )
 
     return agent
@@ -226,6 +232,8 @@ def materialized(
     basis: Mapping[str, Any] | None,
     metric_keys: Mapping[str, dg.AssetKey],
     checkpoint: str | None,
+    *,
+    checks: Sequence[dg.AssetCheckResult] = (),
 ) -> dg.MaterializeResult[None]:
     """The materialization of a run: its decision in words, the figures with their reads, and what it took.
 
@@ -279,6 +287,7 @@ def materialized(
             **({BASIS: dg.MetadataValue.json(dict(basis))} if basis else {}),
         },
         tags=input_version_tags(run.reads, metric_keys),
+        check_results=checks,
     )
 
 

@@ -21,9 +21,13 @@ _DAY = r"(?:0?[1-9]|[12]\d|3[01])(?:st|nd|rd|th)?(?![\d.,]*\d|\s*(?:%|percent|pe
 _ORDINAL = r"(?:[12]?1st|2?2nd|2?3rd|3?1st|30th|1?[4-9]th|1?0th|1[1-3]th|2[04-9]th)"
 _JOIN = r"(?:\s*(?:-|–|—|,|&|\bto\b|\bthrough\b|\buntil\b|,?\s*\band\b)\s*(?:the\s+)?)"
 _WEEKDAY = rf"(?:(?P<weekday>{'|'.join(calendar.day_name)}),?\s+(?:the\s+)?)?"
-_WEEK = r"(?P<week>(?:week\s+(?:of|beginning|starting|from|commencing)|w/c|wk\.?\s+of)\s+(?:the\s+)?)?"
+_WEEK = (
+    r"(?P<week>(?:week\s+(?:of|beginning|starting|from|commencing)|w/c|wk\.?\s+of)\s+(?:the\s+)?)?"
+)
 _COUNT = rf"(?P<count>\d\d?|{'|'.join(CARDINALS)})"
-_IN = r"\b(?:in|during|of|since|throughout|for|all|late|early|mid|and|than|over|with|to|whole)[\s-]+"
+_IN = (
+    r"\b(?:in|during|of|since|throughout|for|all|late|early|mid|and|than|over|with|to|whole)[\s-]+"
+)
 
 _FORMS = tuple(
     re.compile(form, re.IGNORECASE)
@@ -157,15 +161,15 @@ def _day(
     return _date(f"{year:04}-{month:02}-{number:02}")
 
 
-def _of_known(
-    number: int, earlier: Sequence[DayMention], known: Sequence[DaySpan]
-) -> date | None:
+def _of_known(number: int, earlier: Sequence[DayMention], known: Sequence[DaySpan]) -> date | None:
     """The day of this number in the month that the text spoke of last; else in the last that is known to have it."""
     months = [(item.span.end.year, item.span.end.month) for item in earlier[-1:] if item.span]
     months += sorted({month for span in known for month in _months(span)}, reverse=True)
     for place, (year, month) in enumerate(months):
         day = _date(f"{year:04}-{month:02}-{number:02}")
-        if day and (any(span.start <= day <= span.end for span in known) or place == len(months) - 1):
+        if day and (
+            any(span.start <= day <= span.end for span in known) or place == len(months) - 1
+        ):
             return day
     return None
 

@@ -96,14 +96,16 @@ def table_of(read: ReadOfRun) -> Table | None:
     return Table(
         read_id=answer.read_id,
         columns=tuple(
-            Column(name=name, unit=units[name], words=frozenset(telling_words_of(name))) for name in names
+            Column(name=name, unit=units[name], words=frozenset(telling_words_of(name)))
+            for name in names
         ),
         rows=tuple(rows),
         has_periods=bool(times),
         span=span,
         filters=_filters_of(query),
         order=tuple((order.by, order.descending) for order in query.order_by),
-        is_cut=_is_cut(query, answer) and not (times and query.order_by[:1] and query.order_by[0].by == times[0]),
+        is_cut=_is_cut(query, answer)
+        and not (times and query.order_by[:1] and query.order_by[0].by == times[0]),
     )
 
 

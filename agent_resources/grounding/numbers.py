@@ -110,9 +110,9 @@ def _in_digits(text: str, match: re.Match[str]) -> NumberMention:
         end=match.end(),
         value=value,
         half_step=0.5 * scale / 10**decimals,
-        kind=_kind(
-            match["percent"], match["times"] or _FACTOR.search(text[: match.start()]) is not None
-        ),
+        kind=NumberKind.TIMES
+        if _FACTOR.search(text[: match.start()])
+        else _kind(match["percent"], match["times"]),
         hedge=Hedge.EXACT if is_length else hedge,
         hedge_start=hedge_start,
     )
@@ -153,12 +153,16 @@ def _counted(written: str) -> float:
     return CARDINALS.get(written.lower(), 1.0)
 
 
-def _kind(percent: str | None, times: str | bool | None) -> NumberKind:
+def _kind(percent: str | None, times: str | None) -> NumberKind:
     if times:
         return NumberKind.TIMES
     if not percent:
         return NumberKind.PLAIN
-    return NumberKind.POINTS if percent.lower().startswith(("pp", "point", "percentage")) else NumberKind.PERCENT
+    return (
+        NumberKind.POINTS
+        if percent.lower().startswith(("pp", "point", "percentage"))
+        else NumberKind.PERCENT
+    )
 
 
 def _hedge(text: str, start: int) -> tuple[Hedge, int]:

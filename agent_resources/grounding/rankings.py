@@ -34,7 +34,8 @@ _PLACED = re.compile(
     re.IGNORECASE,
 )
 _PREPOSITION = re.compile(
-    r"\b(?:on|in|for|at|between|during|over|from|within|of|through|since|to|until|by|and)\s+(?:the\s+|both\s+)*$", re.IGNORECASE
+    r"\b(?:on|in|for|at|between|during|over|from|within|of|through|since|to|until|by|and)\s+(?:the\s+|both\s+)*$",
+    re.IGNORECASE,
 )
 _SUCH = re.compile(
     r"(?:\b(?:(?:was|were|is|are)(?:\s+\w+ed)?|fell|came|occurred|belong(?:s|ed)?\s+to|goes\s+to|went\s+to)\b|:)(?:\s+(?:on|in|at|that|the|of))*\W*$",
@@ -97,7 +98,12 @@ def rankings_of(statement: Statement) -> Iterator[Ranking]:
             continue
         before = _last_before(statement, match.start())
         after = _first_after(statement, match.end())
-        if before and after and _is_alike(before, after) and not _is_number_near(statement, match.start()):
+        if (
+            before
+            and after
+            and _is_alike(before, after)
+            and not _is_number_near(statement, match.start())
+        ):
             yield Ranking(
                 start=match.start(),
                 end=match.end(),
@@ -137,7 +143,9 @@ def _ranked_by_number(
             within = rows_in(table, Scope(labels=scope.labels, days=scope.days))
             everything = [row for row in table.rows if not row.is_previous]
             for rows in (within, everything):
-                cells = [row.cells[column.name] * factor for row in rows if column.name in row.cells]
+                cells = [
+                    row.cells[column.name] * factor for row in rows if column.name in row.cells
+                ]
                 places = [
                     _places(cells, cell)
                     for cell in cells
@@ -145,8 +153,10 @@ def _ranked_by_number(
                 ]
                 is_read = is_read or bool(places)
                 is_known = not table.is_cut or table.order[:1] == ((column.name, ranking.is_down),)
-                if len(cells) > 1 and is_known and any(
-                    ranking.place in _asked(ranking, place) for place in places
+                if (
+                    len(cells) > 1
+                    and is_known
+                    and any(ranking.place in _asked(ranking, place) for place in places)
                 ):
                     return Ranked(how=f"order of {column.name}", read_id=table.read_id)
     return None if is_read else found
@@ -182,7 +192,9 @@ def _beyond_what_is_said(
     for number in statement.numbers:
         if not start <= number.start < end or number.hedge not in (Hedge.OVER, Hedge.UNDER):
             continue
-        if not re.search(r"\b(?:with|having|among|that had)\b", statement.text[start : number.start]):
+        if not re.search(
+            r"\b(?:with|having|among|that had)\b", statement.text[start : number.start]
+        ):
             continue
         words = statement.words((number.end, statement.clause(number.start)[1]))[:_WORDS_AFTER]
         for column in table.columns:
@@ -242,7 +254,9 @@ def _totals(
 def _key_of(subject: DayMention | LabelMention, table: Table, row: Row) -> object:
     if isinstance(subject, DayMention):
         return row.period if table.has_periods else None
-    return next((row.labels[name] for name in sorted(subject.dimensions) if name in row.labels), None)
+    return next(
+        (row.labels[name] for name in sorted(subject.dimensions) if name in row.labels), None
+    )
 
 
 def _is_meant(key: object, subject: DayMention | LabelMention) -> bool:
@@ -261,7 +275,9 @@ def _scope_of_others(ranking: Ranking, statement: Statement) -> Scope:
         and item not in ranked
         and not (isinstance(one, LabelMention) and item.dimensions == one.dimensions)
     ]
-    days = [item for item in statement.days if item.span and item not in ranked and item.start < end]
+    days = [
+        item for item in statement.days if item.span and item not in ranked and item.start < end
+    ]
     if isinstance(one, DayMention):
         days = [item for item in days if item.span and one.span and item.span.days > one.span.days]
     clause = statement.clause(ranking.start)
@@ -273,11 +289,18 @@ def _scope_of_others(ranking: Ranking, statement: Statement) -> Scope:
 def _columns(ranking: Ranking, statement: Statement, table: Table) -> list[Column]:
     start, end = statement.clause(ranking.start)
     after = statement.words((ranking.end, end))[:_WORDS_AFTER]
-    for words in (after, statement.words((start, end)), statement.words(statement.sentence(ranking.start))):
+    for words in (
+        after,
+        statement.words((start, end)),
+        statement.words(statement.sentence(ranking.start)),
+    ):
         shares = {column.name: named_share(column.words, words) for column in table.columns}
         best = max(shares.values(), default=(0, 0.0))
         if best[0]:
-            return [column for column in table.columns if shares[column.name] == best]
+            named = [column for column in table.columns if shares[column.name] == best]
+            return (
+                [column for column in named if not column.is_ratio] if "number" in words else named
+            )
     return list(table.columns)
 
 
@@ -309,8 +332,10 @@ def _subjects(statement: Statement, start: int, end: int) -> tuple[DayMention | 
         if item.start >= end
         and (
             _SUCH.search(statement.text[end : item.start])
-            or _WAS.search(statement.text[:start])
-            and statement.text[end : item.start].strip() in ("on", "in")
+            or (
+                _WAS.search(statement.text[:start])
+                and statement.text[end : item.start].strip() in ("on", "in")
+            )
         )
     ]
     return tuple(before_days[-1:] or after_days[:1])

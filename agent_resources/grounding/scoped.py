@@ -18,9 +18,7 @@ def _has_labels(table: Table, row: Row, mentions: tuple[LabelMention, ...]) -> b
     groups: dict[frozenset[str], set[str]] = {}
     for item in mentions:
         groups.setdefault(item.dimensions, set()).update(item.values)
-    return all(
-        _is_one_of(table, row, dimensions, values) for dimensions, values in groups.items()
-    )
+    return all(_is_one_of(table, row, dimensions, values) for dimensions, values in groups.items())
 
 
 def _is_one_of(table: Table, row: Row, dimensions: frozenset[str], values: set[str]) -> bool:

@@ -89,7 +89,10 @@ class Statement:
         taken += [(item.start, item.end) for item in named]
         taken += [match.span() for match in _READ_ID.finditer(text)]
         return cls(
-            text=text, numbers=tuple(numbers_of(text, taken)), days=tuple(named), labels=tuple(labels)
+            text=text,
+            numbers=tuple(numbers_of(text, taken)),
+            days=tuple(named),
+            labels=tuple(labels),
         )
 
     def clause(self, position: int) -> tuple[int, int]:
@@ -141,9 +144,7 @@ class Statement:
             days=tuple(item.span for item in days if isinstance(item, DayMention) and item.span),
         )
 
-    def _nearest(
-        self, mentions: Sequence[Mention], number: NumberMention
-    ) -> list[Mention]:
+    def _nearest(self, mentions: Sequence[Mention], number: NumberMention) -> list[Mention]:
         """Those in the clause of a number; where there are none, those of the nearest clause before it that has some, or after it in
         its sentence.
         """
@@ -173,9 +174,7 @@ class Statement:
         first, last = self.clause(mention.start)
         return any(first <= item.start < last for item in self.numbers)
 
-    def _in_brackets(
-        self, number: NumberMention
-    ) -> dict[frozenset[str] | None, list[Mention]]:
+    def _in_brackets(self, number: NumberMention) -> dict[frozenset[str] | None, list[Mention]]:
         """What follows a number in brackets of its own: `159 (8 February)`."""
         match = _BRACKET.match(self.text, number.end)
         if match is None:
@@ -190,9 +189,7 @@ class Statement:
                 found[None] = [day]
         return found
 
-    def _paired(
-        self, number: NumberMention
-    ) -> dict[frozenset[str] | None, list[Mention]]:
+    def _paired(self, number: NumberMention) -> dict[frozenset[str] | None, list[Mention]]:
         """By dimensions, and None for days, what a number of a list belongs to where as many are named in another list, or before it."""
         run = self.run_of(number)
         if len(run) < 2:
@@ -226,11 +223,7 @@ class Statement:
     def _unbroken(self) -> list[tuple[int, int]]:
         """The parts of the text that are mentions, or lists of them."""
         runs = [*_runs(self.text, self.days), *_runs(self.text, self.numbers)]
-        runs += [
-            run
-            for named in self._label_groups.values()
-            for run in _runs(self.text, named)
-        ]
+        runs += [run for named in self._label_groups.values() for run in _runs(self.text, named)]
         return [(run[0].start, run[-1].end) for run in runs]
 
 

@@ -4,9 +4,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from agent_resources.grounding.context import Candidate, Context
 from agent_resources.grounding.days import DayMention
 from agent_resources.grounding.evidence import Table
-from agent_resources.grounding.figures import Candidate, Context, candidates
+from agent_resources.grounding.figures import candidates
 from agent_resources.grounding.numbers import NumberKind, NumberMention
 from agent_resources.grounding.rankings import ranked_by, rankings_of
 from agent_resources.grounding.statement import Statement, Vocabulary
@@ -122,18 +123,20 @@ def _from_stated(
     stated = [
         (other, found)
         for other, found in traced.items()
-        if found is not None and start <= other.start < end and (not other.is_written or other.value >= _LARGE)
+        if found is not None
+        and start <= other.start < end
+        and (not other.is_written or other.value >= _LARGE)
     ]
-    context = Context(number=number, scope=statement.scope(number), statement=statement, tolerance=0.0)
+    context = Context(
+        number=number, scope=statement.scope(number), statement=statement, tolerance=0.0
+    )
     for place, (first, found) in enumerate(stated):
         for second, _ in stated[place + 1 :]:
             if first.kind is not second.kind:
                 continue
-            for value, how, is_change in _of_both(number, first, second):
+            for value, how in _of_both(number, first, second):
                 told = f"{statement.text[first.start : first.end]} and {statement.text[second.start : second.end]}"
-                candidate = Candidate(
-                    value=value, how=f"{how} of {told}", read_id=found.read_id, is_change=is_change
-                )
+                candidate = Candidate(value=value, how=f"{how} of {told}", read_id=found.read_id)
                 if context.is_met_by(candidate):
                     return candidate
     return None
@@ -141,33 +144,30 @@ def _from_stated(
 
 def _of_both(
     number: NumberMention, first: NumberMention, second: NumberMention
-) -> Iterator[tuple[float, str, bool]]:
+) -> Iterator[tuple[float, str]]:
+    """What two numbers of one kind come to, in the way that another counts."""
     one, other = first.value, second.value
+    ratios = [(top / bottom, "ratio") for top, bottom in ((one, other), (other, one)) if bottom]
+    is_percent = first.kind is NumberKind.PERCENT
     match number.kind:
-        case NumberKind.PLAIN:
-            if first.kind is NumberKind.PLAIN:
-                yield abs(one - other), "difference", False
-                yield one + other, "sum", False
-        case NumberKind.POINTS:
-            if first.kind is NumberKind.PERCENT:
-                yield abs(one - other), "difference", False
+        case NumberKind.PLAIN if not is_percent:
+            yield abs(one - other), "difference"
+            yield one + other, "sum"
+        case NumberKind.POINTS if is_percent:
+            yield abs(one - other), "difference"
         case NumberKind.PERCENT:
-            if first.kind is NumberKind.PERCENT:
-                yield abs(one - other), "difference", False
-            for top, bottom in ((one, other), (other, one)):
-                if bottom:
-                    yield 100 * abs(top - bottom) / bottom, "growth", False
-                    yield 100 * top / bottom, "ratio", False
+            if is_percent:
+                yield abs(one - other), "difference"
+            yield from ((100 * abs(ratio - 1), "growth") for ratio, _ in ratios)
+            yield from ((100 * ratio, how) for ratio, how in ratios)
         case NumberKind.TIMES:
-            for top, bottom in ((one, other), (other, one)):
-                if bottom:
-                    yield top / bottom, "ratio", False
+            yield from ratios
 
 
 def _traced_days(statement: Statement, cited: Sequence[Table]) -> Iterator[Trace]:
     for mention in statement.days:
         claim = Claim(
-            kind=ClaimKind.DATE, text=statement.text[mention.start : mention.end].strip(' .')
+            kind=ClaimKind.DATE, text=statement.text[mention.start : mention.end].strip(" .")
         )
         table = next((table for table in cited if _has_days(table, mention)), None)
         yield Trace(

@@ -5,7 +5,30 @@ from collections.abc import Iterable
 
 _WORD = re.compile(r"[^\W\d_]+")
 _SHORTEST_STEM = 4
-_SMALL = frozenset("a an and at by for from in is of on or out per the to up was were with".split())
+_SMALL = frozenset(
+    [
+        "a",
+        "an",
+        "and",
+        "at",
+        "by",
+        "for",
+        "from",
+        "in",
+        "is",
+        "of",
+        "on",
+        "or",
+        "out",
+        "per",
+        "the",
+        "to",
+        "up",
+        "was",
+        "were",
+        "with",
+    ]
+)
 
 
 def words_of(text: str) -> list[str]:

@@ -7,6 +7,11 @@ from time import perf_counter
 LINES: list[str] = []
 
 
+def tell(line: str) -> None:
+    """Prints a line at the end of the run."""
+    LINES.append(line)
+
+
 @contextmanager
 def figures(what: str) -> Iterator[dict[str, int]]:
     """Counts, by name, that are told with the time they took."""
@@ -14,4 +19,4 @@ def figures(what: str) -> Iterator[dict[str, int]]:
     started = perf_counter()
     yield counts
     told = ", ".join(f"{count:,} {name}" for name, count in counts.items())
-    LINES.append(f"{what}: {told}, {perf_counter() - started:.0f} s")
+    tell(f"{what}: {told}, {perf_counter() - started:.0f} s")

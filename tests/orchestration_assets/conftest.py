@@ -21,7 +21,12 @@ def _quick_dbt() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _scripts_start_afresh() -> None:
-    for remembered in (scripts.heard, scripts.before_the_read, scripts.after_the_read):
+    for remembered in (
+        scripts.heard,
+        scripts.before_the_read,
+        scripts.after_the_read,
+        scripts.stated,
+    ):
         remembered.clear()
 
 

@@ -186,6 +186,15 @@ class Location:
         """The metadata of the newest materialization, as plain values."""
         return {name: item.value for name, item in self._latest(key).metadata.items()}
 
+    def evaluation(self, key: dg.AssetKey, check: str) -> dg.AssetCheckEvaluation:
+        """How a check of an asset went the last time."""
+        asked = dg.AssetCheckKey(key, check)
+        storage = self.instance.event_log_storage
+        [execution] = storage.get_latest_asset_check_execution_by_key([asked]).values()
+        evaluation = execution.event.asset_check_evaluation if execution.event else None
+        assert evaluation is not None
+        return evaluation
+
     def tags(self, key: dg.AssetKey) -> Mapping[str, str]:
         """The tags of the newest materialization."""
         return self._latest(key).tags or {}

@@ -1,6 +1,6 @@
 """What the agents of the corner shop do: read every metric that they may, and say how each stands.
 
-What a test or a daemon run wants of them is in files and lists, so that it also reaches a process of its own: a folder that
+What a test or a daemon run wants of them is in files and lists (`stated` is said besides), so that it also reaches a process of its own: a folder that
 `CORNER_SHOP_MOOD` names may hold `<agent>.fails` or `<agent>.waits`, and `<agent>.dies`, which kills its process once.
 """
 
@@ -18,6 +18,7 @@ LONGEST_WAIT_SECONDS = 600.0
 heard: list[Told] = []
 before_the_read: list[Callable[[], None]] = []
 after_the_read: list[Callable[[], None]] = []
+stated: list[str] = []
 
 Steps = Generator[ToolStep, Told, Decision]
 
@@ -46,7 +47,7 @@ def _look(agent: str) -> Steps:
         return Decision(answer=f"I could read nothing: {told.message}", confidence=0.0)
     [record] = told.records()
     return Decision(
-        answer=", ".join(f"{name} {record[name]}" for name in names),
+        answer=". ".join([", ".join(f"{name} {record[name]}" for name in names), *stated]),
         findings=(
             Finding(
                 statement="How it stands.",
