@@ -216,4 +216,12 @@ def test_a_session_is_all_that_a_reader_is_given() -> None:
     from semantic.read_session import ReadSession
 
     public = {name for name in vars(ReadSession) if not name.startswith("_")}
-    assert public == {"query", "dimension_values", "explain", "snapshot", "renew", "record"}
+    assert public == {
+        "query",
+        "dimension_values",
+        "explain",
+        "snapshot",
+        "renew",
+        "record",
+        "is_on_record",
+    }

@@ -25,7 +25,7 @@ def untraced(location: Location) -> list[str]:
 def test_what_an_agent_read_and_states_is_grounded(settled: Location) -> None:
     evaluation = settled.evaluation(BOSS, "grounded")
     assert evaluation.passed
-    assert evaluation.metadata["claims"].value == 6
+    assert evaluation.metadata["claims"].value == 4
     assert evaluation.metadata["untraced_claims"].value == 0
     read_ids = {record.data["read_id"] for record in settled.metadata(BOSS)["reads"].records}
     traced = evaluation.metadata["traced"].value

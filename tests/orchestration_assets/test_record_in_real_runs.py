@@ -33,14 +33,14 @@ WRITES = (
     ("opening", "begin"),
     ("opening", "commit"),
     *written("what it rests on", "journal"),
-    *written("first model call", "records", "journal"),
-    *written("second model call", "records", "journal"),
+    *written("first model call", "journal", "records"),
+    *written("second model call", "journal", "records"),
     *written("intent", "records", "reads"),
     *written("outcome", "records"),
 )
 AFTERWARDS = (
     *written("what was read", "journal"),
-    *written("third model call", "records", "journal"),
+    *written("third model call", "journal", "records"),
     *written("decision", "records", "erasable_values"),
     *written("its end", "journal"),
     *written("checkpoint", "records"),

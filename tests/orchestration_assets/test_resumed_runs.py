@@ -15,15 +15,16 @@ from tests.orchestration_assets.location import Location, agent_key, fork
 
 BOSS = agent_key("boss")
 REQUESTS = 3
-ONE_PROCESS_PER_STEP = dg.Definitions(executor=dg.multiprocess_executor)
+EVERYTHING = "everything"
+ONE_PROCESS_PER_STEP = dg.Definitions(
+    jobs=[dg.define_asset_job(EVERYTHING)], executor=dg.multiprocess_executor
+)
 
 
 def shop_job() -> dg.JobDefinition:
     """The job of the shop in the folder that `CORNER_SHOP` names, as a worker builds it."""
     definitions = build_definitions(Path(os.environ["CORNER_SHOP"]))
-    return dg.Definitions.merge(
-        definitions, ONE_PROCESS_PER_STEP
-    ).resolve_implicit_global_asset_job_def()
+    return dg.Definitions.merge(definitions, ONE_PROCESS_PER_STEP).resolve_job_def(EVERYTHING)
 
 
 @pytest.fixture
@@ -40,8 +41,8 @@ def workers(
 
 
 def run_boss(
-    location: Location, *, again: dg.ExecuteJobResult | None = None
-) -> dg.ExecuteJobResult:
+    location: Location, *, again: dg.JobExecutionResult | None = None
+) -> dg.JobExecutionResult:
     """A run of the boss; with `again`, that one run again from where it failed."""
     return dg.execute_job(
         dg.reconstructable(shop_job),
