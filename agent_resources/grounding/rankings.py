@@ -1,15 +1,12 @@
-"""What a text says of order: `the highest`, `second most`, `more than`; and whether the reads say the same."""
+"""What a text says of order: `the highest`, `second most`, `more than`."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from agent_resources.grounding.days import DayMention
-from agent_resources.grounding.evidence import Column, Row, Table
 from agent_resources.grounding.numbers import Hedge, NumberKind, NumberMention
-from agent_resources.grounding.scoped import rows_in
-from agent_resources.grounding.statement import LabelMention, Scope, Statement
-from agent_resources.grounding.words import named_share
+from agent_resources.grounding.statement import Mention, Statement
 from agent_resources.grounding.written import CARDINALS, ORDINALS
 
 _MOST = (
@@ -48,7 +45,6 @@ _COMPARISON = re.compile(
     r"(?P<what>[^.;,]*?)\bthan\b",
     re.IGNORECASE,
 )
-_WORDS_AFTER = 5
 _LONGEST_PERIOD = 7
 
 
@@ -62,17 +58,9 @@ class Ranking:
     end: int
     place: int
     is_down: bool | None
-    subjects: tuple[DayMention | LabelMention, ...]
-    below: tuple[DayMention | LabelMention, ...] = ()
+    subjects: tuple[Mention, ...]
+    below: tuple[Mention, ...] = ()
     number: NumberMention | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ranked:
-    """How a ranking comes about, by the read that it is from."""
-
-    how: str
-    read_id: str
 
 
 def rankings_of(statement: Statement) -> Iterator[Ranking]:
@@ -114,197 +102,7 @@ def rankings_of(statement: Statement) -> Iterator[Ranking]:
             )
 
 
-def ranked_by(ranking: Ranking, statement: Statement, tables: Sequence[Table]) -> Ranked | None:
-    """By which of these reads a ranking holds; None where by none of them."""
-    if ranking.number is not None:
-        return _ranked_by_number(ranking, ranking.number, statement, tables)
-    for table in tables:
-        if _is_told_otherwise(ranking, table):
-            return Ranked(how="not told apart by these names", read_id=table.read_id)
-        scope = _scope_of_others(ranking, statement)
-        rows = [row for row in rows_in(table, scope) if not row.is_previous]
-        rows = _beyond_what_is_said(ranking, statement, table, rows)
-        for column in _columns(ranking, statement, table):
-            if _holds(ranking, table, column, rows):
-                return Ranked(how=f"order of {column.name}", read_id=table.read_id)
-    return None
-
-
-def _ranked_by_number(
-    ranking: Ranking, number: NumberMention, statement: Statement, tables: Sequence[Table]
-) -> Ranked | None:
-    """By which read the cell with this number holds the place; one that no read has is not ranked."""
-    found = Ranked(how="a number that no cell has", read_id=tables[0].read_id if tables else "")
-    is_read = False
-    scope = statement.scope(number)
-    for table in tables:
-        for column in _columns(ranking, statement, table):
-            factor = 100.0 if column.is_ratio and number.kind is NumberKind.PERCENT else 1.0
-            within = rows_in(table, Scope(labels=scope.labels, days=scope.days))
-            everything = [row for row in table.rows if not row.is_previous]
-            for rows in (within, everything):
-                cells = [
-                    row.cells[column.name] * factor for row in rows if column.name in row.cells
-                ]
-                places = [
-                    _places(cells, cell)
-                    for cell in cells
-                    if abs(cell - number.value) <= number.half_step + 1e-9
-                ]
-                is_read = is_read or bool(places)
-                is_known = not table.is_cut or table.order[:1] == ((column.name, ranking.is_down),)
-                if (
-                    len(cells) > 1
-                    and is_known
-                    and any(ranking.place in _asked(ranking, place) for place in places)
-                ):
-                    return Ranked(how=f"order of {column.name}", read_id=table.read_id)
-    return None if is_read else found
-
-
-def _places(cells: Sequence[float], cell: float) -> tuple[int, int]:
-    """The place of a cell among distinct ones, downwards and upwards."""
-    distinct = sorted(set(cells))
-    return len(distinct) - distinct.index(cell), distinct.index(cell) + 1
-
-
-def _asked(ranking: Ranking, places: tuple[int, int]) -> tuple[int, ...]:
-    if ranking.is_down is None:
-        return places
-    return places[:1] if ranking.is_down else places[1:]
-
-
-def _is_told_otherwise(ranking: Ranking, table: Table) -> bool:
-    """Whether a read tells the subjects apart, but calls them something else: by code, where the text has a name."""
-    one = ranking.subjects[0]
-    if isinstance(one, DayMention) or one.dimensions & table.dimensions:
-        return False
-    roots = {name.partition("__")[0] for name in one.dimensions}
-    return bool(roots & {name.partition("__")[0] for name in table.dimensions})
-
-
-def _beyond_what_is_said(
-    ranking: Ranking, statement: Statement, table: Table, rows: Sequence[Row]
-) -> list[Row]:
-    """The rows that a threshold of the sentence leaves: `among carriers with at least 1,000 flights`."""
-    start, end = statement.sentence(ranking.start)
-    kept = list(rows)
-    for number in statement.numbers:
-        if not start <= number.start < end or number.hedge not in (Hedge.OVER, Hedge.UNDER):
-            continue
-        if not re.search(
-            r"\b(?:with|having|among|that had)\b", statement.text[start : number.start]
-        ):
-            continue
-        words = statement.words((number.end, statement.clause(number.start)[1]))[:_WORDS_AFTER]
-        for column in table.columns:
-            if column.words == frozenset(words[:1]) or named_share(column.words, words[:2])[1] == 1:
-                kept = [
-                    row
-                    for row in kept
-                    if column.name in row.cells
-                    and (
-                        row.cells[column.name] >= number.value
-                        if number.hedge is Hedge.OVER
-                        else row.cells[column.name] <= number.value
-                    )
-                ]
-    return kept
-
-
-def _holds(ranking: Ranking, table: Table, column: Column, rows: Sequence[Row]) -> bool:
-    groups = _totals(ranking, table, column, rows)
-    subjects = {key for key in groups if any(_is_meant(key, it) for it in ranking.subjects)}
-    if len(groups) < 2 or not subjects:
-        return False
-    if ranking.below:
-        below = {key for key in groups if any(_is_meant(key, it) for it in ranking.below)}
-        if not below:
-            return False
-        one, other = (groups[next(iter(keys))] for keys in (subjects, below))
-        return one > other if ranking.is_down else one < other
-    ways = (True, False) if ranking.is_down is None else (ranking.is_down,)
-    for is_down in ways:
-        if table.is_cut and (column.name, is_down) not in table.order[:1]:
-            continue
-        values = sorted(set(groups.values()), reverse=is_down)
-        held = {groups[key] for key in subjects}
-        first = ranking.place - 1
-        if held and held <= set(values[first : first + len(subjects)]):
-            return True
-    return False
-
-
-def _totals(
-    ranking: Ranking, table: Table, column: Column, rows: Sequence[Row]
-) -> dict[object, float]:
-    """The value of each group that the subject is one of."""
-    totals: dict[object, list[float]] = {}
-    for row in rows:
-        key = _key_of(ranking.subjects[0], table, row)
-        if key is not None and column.name in row.cells:
-            totals.setdefault(key, []).append(row.cells[column.name])
-    return {
-        key: sum(cells)
-        for key, cells in totals.items()
-        if len(cells) == 1 or not (column.is_ratio or column.is_percent)
-    }
-
-
-def _key_of(subject: DayMention | LabelMention, table: Table, row: Row) -> object:
-    if isinstance(subject, DayMention):
-        return row.period if table.has_periods else None
-    return next(
-        (row.labels[name] for name in sorted(subject.dimensions) if name in row.labels), None
-    )
-
-
-def _is_meant(key: object, subject: DayMention | LabelMention) -> bool:
-    return key == subject.span if isinstance(subject, DayMention) else key in subject.values
-
-
-def _scope_of_others(ranking: Ranking, statement: Statement) -> Scope:
-    """What a ranking is said of, but for who is ranked."""
-    start, end = statement.sentence(ranking.start)
-    one = ranking.subjects[0]
-    ranked = (*ranking.subjects, *ranking.below)
-    labels = [
-        item
-        for item in statement.labels
-        if start <= item.start < end
-        and item not in ranked
-        and not (isinstance(one, LabelMention) and item.dimensions == one.dimensions)
-    ]
-    days = [
-        item for item in statement.days if item.span and item not in ranked and item.start < end
-    ]
-    if isinstance(one, DayMention):
-        days = [item for item in days if item.span and one.span and item.span.days > one.span.days]
-    clause = statement.clause(ranking.start)
-    near = [item for item in days if clause[0] <= item.start < clause[1]]
-    near = near or [item for item in days if start <= item.start] or days[-1:]
-    return Scope(labels=tuple(labels), days=tuple(item.span for item in near if item.span))
-
-
-def _columns(ranking: Ranking, statement: Statement, table: Table) -> list[Column]:
-    start, end = statement.clause(ranking.start)
-    after = statement.words((ranking.end, end))[:_WORDS_AFTER]
-    for words in (
-        after,
-        statement.words((start, end)),
-        statement.words(statement.sentence(ranking.start)),
-    ):
-        shares = {column.name: named_share(column.words, words) for column in table.columns}
-        best = max(shares.values(), default=(0, 0.0))
-        if best[0]:
-            named = [column for column in table.columns if shares[column.name] == best]
-            return (
-                [column for column in named if not column.is_ratio] if "number" in words else named
-            )
-    return list(table.columns)
-
-
-def _subjects(statement: Statement, start: int, end: int) -> tuple[DayMention | LabelMention, ...]:
+def _subjects(statement: Statement, start: int, end: int) -> tuple[Mention, ...]:
     """Who a superlative is said of: a label of its sentence, the nearest before it or else after it; or a day that is not only when it was."""
     first, last = statement.sentence(start)
     labels = [item for item in statement.labels if first <= item.start < last]
@@ -357,19 +155,19 @@ def _number_near(statement: Statement, position: int) -> NumberMention | None:
     return None
 
 
-def _last_before(statement: Statement, position: int) -> DayMention | LabelMention | None:
+def _last_before(statement: Statement, position: int) -> Mention | None:
     first, _ = statement.sentence(position)
     named = [it for it in (*statement.labels, *statement.days) if first <= it.start < position]
     return max(named, key=lambda item: item.start, default=None)
 
 
-def _first_after(statement: Statement, position: int) -> DayMention | LabelMention | None:
+def _first_after(statement: Statement, position: int) -> Mention | None:
     _, last = statement.sentence(position)
     named = [it for it in (*statement.labels, *statement.days) if position <= it.start < last]
     return min(named, key=lambda item: item.start, default=None)
 
 
-def _is_alike(one: DayMention | LabelMention, other: DayMention | LabelMention) -> bool:
+def _is_alike(one: Mention, other: Mention) -> bool:
     if isinstance(one, DayMention) or isinstance(other, DayMention):
         spans = [item.span for item in (one, other) if isinstance(item, DayMention) and item.span]
         return len(spans) == 2 and spans[0].days == spans[1].days

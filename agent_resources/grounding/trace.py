@@ -9,7 +9,8 @@ from agent_resources.grounding.days import DayMention
 from agent_resources.grounding.evidence import Table
 from agent_resources.grounding.figures import candidates
 from agent_resources.grounding.numbers import NumberKind, NumberMention
-from agent_resources.grounding.rankings import ranked_by, rankings_of
+from agent_resources.grounding.ranked import is_told, ranked_by
+from agent_resources.grounding.rankings import rankings_of
 from agent_resources.grounding.statement import Statement, Vocabulary
 from semantic.time_range import DaySpan
 
@@ -193,6 +194,8 @@ def _has_days(table: Table, mention: DayMention) -> bool:
 
 def _traced_rankings(statement: Statement, cited: Sequence[Table]) -> Iterator[Trace]:
     for ranking in rankings_of(statement):
+        if not is_told(ranking, statement, cited):
+            continue
         named = " ".join(
             statement.text[it.start : it.end]
             for it in (*ranking.subjects, *([ranking.number] if ranking.number else []))
