@@ -94,7 +94,7 @@ def _pairs(context: Context, table: Table, column: Column) -> Iterator[tuple[flo
 def _unmentioned(statement: Statement, start: int, end: int) -> str:
     """A sentence with its mentions left blank."""
     text = statement.text[:end]
-    for item in (*statement.labels, *statement.days):
+    for item in statement.mentions:
         text = text[: item.start] + " " * (item.end - item.start) + text[item.end :]
     return text[start:end]
 

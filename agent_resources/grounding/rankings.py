@@ -157,13 +157,13 @@ def _number_near(statement: Statement, position: int) -> NumberMention | None:
 
 def _last_before(statement: Statement, position: int) -> Mention | None:
     first, _ = statement.sentence(position)
-    named = [it for it in (*statement.labels, *statement.days) if first <= it.start < position]
+    named = [it for it in statement.mentions if first <= it.start < position]
     return max(named, key=lambda item: item.start, default=None)
 
 
 def _first_after(statement: Statement, position: int) -> Mention | None:
     _, last = statement.sentence(position)
-    named = [it for it in (*statement.labels, *statement.days) if position <= it.start < last]
+    named = [it for it in statement.mentions if position <= it.start < last]
     return min(named, key=lambda item: item.start, default=None)
 
 

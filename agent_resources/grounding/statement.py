@@ -95,6 +95,12 @@ class Statement:
             labels=tuple(labels),
         )
 
+    @property
+    def mentions(self) -> list[Mention]:
+        """The days and labels, in their order."""
+        mentions: list[Mention] = [*self.days, *self.labels]
+        return sorted(mentions, key=lambda item: item.start)
+
     def clause(self, position: int) -> tuple[int, int]:
         """Where the part of the text begins and ends that a position lies in."""
         start, end = 0, len(self.text)
@@ -118,7 +124,7 @@ class Statement:
     def words(self, span: tuple[int, int]) -> list[str]:
         """The words in a part of the text that belong to no mention of days or labels, and do not say how exactly a number is stated."""
         kept, position = [], span[0]
-        left_out = [(item.start, item.end) for item in (*self.days, *self.labels)]
+        left_out = [(item.start, item.end) for item in self.mentions]
         left_out += [(item.hedge_start, item.start) for item in self.numbers]
         for start, end in sorted(left_out):
             if span[0] <= start < span[1] and end > position:
@@ -196,7 +202,8 @@ class Statement:
             return {}
         place, start = run.index(number), self.sentence(number.start)[0]
         groups: dict[frozenset[str] | None, Sequence[Mention]] = {None: self.days}
-        groups |= self._label_groups
+        for dimensions, named in self._label_groups.items():
+            groups[dimensions] = named
         paired: dict[frozenset[str] | None, list[Mention]] = {}
         for name, mentions in groups.items():
             before = tuple(item for item in mentions if start <= item.start < run[0].start)
@@ -222,8 +229,12 @@ class Statement:
     @cached_property
     def _unbroken(self) -> list[tuple[int, int]]:
         """The parts of the text that are mentions, or lists of them."""
-        runs = [*_runs(self.text, self.days), *_runs(self.text, self.numbers)]
-        runs += [run for named in self._label_groups.values() for run in _runs(self.text, named)]
+        runs: list[Sequence[NumberMention | Mention]] = [
+            *_runs(self.text, self.days),
+            *_runs(self.text, self.numbers),
+        ]
+        for named in self._label_groups.values():
+            runs += _runs(self.text, named)
         return [(run[0].start, run[-1].end) for run in runs]
 
 

@@ -57,15 +57,16 @@ def rewrite_what_is_erased(connection: sa.Connection) -> None:
     It overwrites a row that is deleted, and not what is left of it where it stood before SQLite moved it, to even out its pages.
     """
     for table in (erasable_values, journal):
-        for statement in (
-            f"ALTER TABLE {table.name} RENAME TO old_rows",
-            *(f"DROP INDEX {index.name}" for index in table.indexes),
+        statements: list[sa.Executable] = [
+            sa.text(f"ALTER TABLE {table.name} RENAME TO old_rows"),
+            *(sa.text(f"DROP INDEX {index.name}") for index in table.indexes),
             CreateTable(table),
-            f"INSERT INTO {table.name} SELECT * FROM old_rows ORDER BY rowid",
-            "DROP TABLE old_rows",
+            sa.text(f"INSERT INTO {table.name} SELECT * FROM old_rows ORDER BY rowid"),
+            sa.text("DROP TABLE old_rows"),
             *(CreateIndex(index) for index in table.indexes),
-        ):
-            connection.execute(sa.text(statement) if isinstance(statement, str) else statement)
+        ]
+        for statement in statements:
+            connection.execute(statement)
 
 
 def append_only_triggers() -> list[str]:
