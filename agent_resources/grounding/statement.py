@@ -201,11 +201,12 @@ class Statement:
         if len(run) < 2:
             return {}
         place, start = run.index(number), self.sentence(number.start)[0]
-        groups: dict[frozenset[str] | None, Sequence[Mention]] = {None: self.days}
-        for dimensions, named in self._label_groups.items():
-            groups[dimensions] = named
+        groups: list[tuple[frozenset[str] | None, Sequence[Mention]]] = [
+            (None, self.days),
+            *self._label_groups.items(),
+        ]
         paired: dict[frozenset[str] | None, list[Mention]] = {}
-        for name, mentions in groups.items():
+        for name, mentions in groups:
             before = tuple(item for item in mentions if start <= item.start < run[0].start)
             for others in (*_runs(self.text, mentions), before):
                 if len(others) == len(run):
