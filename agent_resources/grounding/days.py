@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from agent_resources.grounding.written import CARDINALS
-from semantic.time_range import DaySpan, period_end
+from semantic.time_range import LAST_YEAR, DaySpan, period_end
 
 _MONTHS = {
     name.lower(): number
@@ -30,10 +30,10 @@ _IN = (
 )
 
 _FORMS = tuple(
-    re.compile(form, re.IGNORECASE)
+    re.compile(form, re.IGNORECASE | re.ASCII)
     for form in (
-        rf"\b{_WEEK}(?P<iso>\d{{4}}-\d\d-\d\d)\b",
-        r"\b(?P<iso_month>\d{4}-\d\d)\b(?!-)",
+        rf"\b{_WEEK}(?P<iso>(?:19|20|21)\d\d-\d\d-\d\d)\b",
+        r"\b(?P<iso_month>(?:19|20|21)\d\d-\d\d)\b(?!-)",
         rf"\bfirst\s+{_COUNT}\s+days\s+(?:of|in)\s+{_MONTH}{_YEAR}",
         rf"\b(?P<first_week>first\s+(?:full\s+)?week)\s+(?:of|in)\s+{_MONTH}{_YEAR}",
         rf"\b(?P<edge>first|last|final)\s+day\s+of\s+{_MONTH}{_YEAR}",
@@ -219,7 +219,7 @@ def _year(month: int, known: Sequence[DaySpan]) -> int:
         for year, number in _months(span):
             if number == month:
                 return year
-    return max((span.end.year for span in known), default=date.max.year)
+    return max((span.end.year for span in known), default=LAST_YEAR)
 
 
 def _months(span: DaySpan) -> Iterator[tuple[int, int]]:

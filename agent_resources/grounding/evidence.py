@@ -10,10 +10,10 @@ from agent_resources.agent_run import ReadOfRun
 from agent_resources.grounding.words import telling_words_of
 from semantic.answer import MetricAnswer
 from semantic.filters import Filter, Operator
+from semantic.outer_select import PREVIOUS
 from semantic.query import MetricQuery
 from semantic.time_range import DaySpan, period_end, period_start
 
-_PREVIOUS = "__previous"
 _RATIOS = frozenset({"ratio", "share", "rate", "fraction"})
 _PERCENTS = frozenset({"%", "percent", "per cent"})
 
@@ -117,7 +117,7 @@ def _rows_of(
     record: Mapping[str, Any], names: Sequence[str], time: str | None, span: DaySpan | None
 ) -> Iterator[Row]:
     """The row of a record, and that of the period before where it has one."""
-    told = {f"{name}{_PREVIOUS}" for name in names} | set(names)
+    told = {f"{name}{PREVIOUS}" for name in names} | set(names)
     labels = {
         name: str(value).lower()
         for name, value in record.items()
@@ -125,9 +125,9 @@ def _rows_of(
     }
     period = _period(record[time], time) if time else span
     yield Row(labels=labels, period=period, cells=_numbers(record, names, ""))
-    if any(f"{name}{_PREVIOUS}" in record for name in names):
+    if any(f"{name}{PREVIOUS}" in record for name in names):
         yield Row(
-            labels=labels, period=None, cells=_numbers(record, names, _PREVIOUS), is_previous=True
+            labels=labels, period=None, cells=_numbers(record, names, PREVIOUS), is_previous=True
         )
 
 

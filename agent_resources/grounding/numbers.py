@@ -19,14 +19,14 @@ _NUMBER = re.compile(
     r"(?:(?:\s|-)?(?P<scale>thousand|million|billion|k|m|bn)(?=[\s,.;:)]|$))?"
     r"(?:\s*(?P<percent>%|percentage[\s-]points?\b|percent\b|per\s+cent\b|pp\b|points?\b)|\s*-?(?P<times>x\b|×|times\b|fold\b))?"
     r"(?![\w])",
-    re.IGNORECASE,
+    re.IGNORECASE | re.ASCII,
 )
 _WRITTEN = re.compile(
     rf"\b(?P<some>one|{_words(CARDINALS)}|\d\d?)\s+(?:in|out\s+of)\s+(?:every\s+)?(?P<whole>{_words(CARDINALS)}|\d\d?)\b(?!-)"
     rf"|\b(?P<part>{_words(PARTS)})\b(?!-?\s*(?:an?\s+hour|hour|hourly|of\s+the\s+month))"
     rf"|\b(?P<multiple>{_words(MULTIPLES)})\b"
     rf"|\b(?P<named>{_words(CARDINALS)})\b(?!-)(?:(?P<times>\s+times\b|-?fold\b)|\s+(?P<percent>percentage[\s-]points?\b|percent\b|per\s+cent\b|points?\b))?",
-    re.IGNORECASE,
+    re.IGNORECASE | re.ASCII,
 )
 _ENUMERATED = re.compile(r"(?:^|[,;:\n]\s*)(\d{1,2}[.)])(?=\s+[A-Z*])")
 _FACTOR = re.compile(
@@ -109,7 +109,7 @@ def _in_digits(text: str, match: re.Match[str]) -> NumberMention:
         start=match.start(),
         end=match.end(),
         value=value,
-        half_step=0.5 * scale / 10**decimals,
+        half_step=0.5 * scale * 10.0**-decimals,
         kind=NumberKind.TIMES
         if _FACTOR.search(text[: match.start()])
         else _kind(match["percent"], match["times"]),

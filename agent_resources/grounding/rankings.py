@@ -23,12 +23,12 @@ _SUPERLATIVE = re.compile(
     rf"(?:\b(?P<ordinal>{_PLACE})[\s-]+)?(?<!at )(?<!almost )"
     rf"\b(?:(?P<most>{_MOST})|(?P<least>{_LEAST})|(?P<either>{_EITHER}))\b"
     r"(?!\s+(?:recent|likely|days\b|\d))",
-    re.IGNORECASE,
+    re.IGNORECASE | re.ASCII,
 )
 _PLACED = re.compile(
     rf"\b(?P<held>{_PLACE})\s+place\b|\b(?:is|was|were|came|comes|come|ranks?|ranked|finish(?:es|ed)|placed|in)\s+(?:only\s+)?(?P<ordinal>{_PLACE})\b"
     r"(?!\s+(?:half|week|quarter|day|month))",
-    re.IGNORECASE,
+    re.IGNORECASE | re.ASCII,
 )
 _PREPOSITION = re.compile(
     r"\b(?:on|in|for|at|between|during|over|from|within|of|through|since|to|until|by|and)\s+(?:the\s+|both\s+)*$",

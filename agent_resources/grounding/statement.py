@@ -255,7 +255,9 @@ def _runs(text: str, mentions: Sequence[MentionT]) -> Iterator[tuple[MentionT, .
 def _labels_of(text: str, vocabulary: Vocabulary) -> list[LabelMention]:
     """The labels that stand in a text, the longer before the shorter. `JetBlue Airways (B6)` is one of them."""
     found: list[LabelMention] = []
-    for name in sorted(vocabulary.labels, key=len, reverse=True):
+    lowered = text.lower()
+    named = [name for name in vocabulary.labels if name in lowered]
+    for name in sorted(named, key=len, reverse=True):
         pattern = rf"(?<![\w]){re.escape(name)}(?![\w])"
         for match in re.finditer(pattern, text, re.IGNORECASE):
             if not _is_written_as_label(match[0]) or any(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from enum import StrEnum
 
 from agent_resources.grounding.context import Candidate, Context
@@ -9,7 +10,7 @@ from agent_resources.grounding.days import DayMention
 from agent_resources.grounding.evidence import Table
 from agent_resources.grounding.figures import candidates
 from agent_resources.grounding.numbers import NumberKind, NumberMention
-from agent_resources.grounding.ranked import is_told, ranked_by
+from agent_resources.grounding.ranked import Ranked, is_told, ranked_by
 from agent_resources.grounding.rankings import rankings_of
 from agent_resources.grounding.statement import Statement, Vocabulary
 from semantic.time_range import DaySpan
@@ -17,7 +18,6 @@ from semantic.time_range import DaySpan
 _LONG = 27
 _LARGE = 10
 _PERCENT = ("%", "percent", "per cent")
-_BEYOND_DIGITS = 1e15
 
 
 class ClaimKind(StrEnum):
@@ -75,7 +75,7 @@ def trace_figure(
     tolerance: float = 0.0,
 ) -> Trace:
     """A figure with its name, traced to the reads that are cited, as exactly as its digits tell it."""
-    written = f"{value:.15g}" if abs(value) < _BEYOND_DIGITS else f"{value:.0f}"
+    written = format(Decimal(repr(value)), "f")
     is_percent = (unit or "").strip().lower() in _PERCENT
     text = f"{name}: {written}{'%' if is_percent else ''}"
     statement = Statement.of(text, vocabulary, _days_of(cited))
@@ -83,10 +83,11 @@ def trace_figure(
     traces = list(_traced_numbers(replace(statement, numbers=tuple(stated)), cited, tolerance))
     kind = ClaimKind.PERCENTAGE if is_percent else ClaimKind.NUMBER
     claim = Claim(kind=kind, text=text)
-    found = traces[0] if traces else None
-    return Trace(
-        claim=claim, how=found.how if found else None, read_id=found.read_id if found else None
-    )
+    return replace(traces[0], claim=claim) if traces else Trace(claim=claim)
+
+
+def _trace(claim: Claim, found: Candidate | Ranked | None) -> Trace:
+    return Trace(claim=claim, how=found.how, read_id=found.read_id) if found else Trace(claim=claim)
 
 
 def _days_of(tables: Sequence[Table]) -> list[DaySpan]:
@@ -109,9 +110,7 @@ def _traced_numbers(
     for number, found in traced.items():
         kind = ClaimKind.NUMBER if number.kind is NumberKind.PLAIN else ClaimKind.PERCENTAGE
         claim = Claim(kind=kind, text=statement.text[number.start : number.end])
-        yield Trace(
-            claim=claim, how=found.how if found else None, read_id=found.read_id if found else None
-        )
+        yield _trace(claim, found)
 
 
 def _from_stated(
@@ -204,7 +203,4 @@ def _traced_rankings(statement: Statement, cited: Sequence[Table]) -> Iterator[T
             kind=ClaimKind.RANKING,
             text=f"{named}: {statement.text[ranking.start : ranking.end]}",
         )
-        found = ranked_by(ranking, statement, cited)
-        yield Trace(
-            claim=claim, how=found.how if found else None, read_id=found.read_id if found else None
-        )
+        yield _trace(claim, ranked_by(ranking, statement, cited))

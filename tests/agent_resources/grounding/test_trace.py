@@ -176,6 +176,34 @@ def test_a_number_of_cancellations_is_carried_if_it_is_that_of_its_day(
         assert untraced(way.format(day=day, number=f"{cancelled:,}")) == [f"{cancelled:,}"]
 
 
-@given(text=st.text(max_size=300))
+ODD = [
+    "in December",
+    "the week of 9999-12-31",
+    "9999-12",
+    "0001-01-01",
+    "the day before",
+    "the day after",
+    "\u017fix",
+    "the \u017fecond highest",
+    "in Sep\u017ft",
+    "0." + "0" * 400 + "1",
+    "9" * 400,
+    "\u0663 %",
+    "31 February",
+    "first 99 days of February",
+    "Q4",
+    "31 December 2199",
+    "twice",
+    "1e-07",
+]
+
+
+@given(text=st.text(max_size=300) | st.lists(st.sampled_from(ODD), max_size=6).map(" ".join))
 def test_any_text_is_looked_at(text: str) -> None:
     trace_text(text, [BY_DAY, BY_CARRIER], KNOWN)
+    trace_text(text, [], Vocabulary())
+
+
+@pytest.mark.parametrize("value", [1e-07, 1e22, float("inf"), float("nan"), -0.0])
+def test_any_figure_is_looked_at(value: float) -> None:
+    assert not trace_figure("delay", value, "minutes", [BY_CARRIER], KNOWN).is_grounded
