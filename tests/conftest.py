@@ -34,7 +34,6 @@ settings.load_profile("tests")
 
 SLOWEST_FIRST = (
     "test_cli",
-    "test_graph",
     "test_sensors",
     "test_retention",
     "test_components",

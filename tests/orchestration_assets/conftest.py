@@ -77,7 +77,7 @@ def settled(settled_shop: Path, tmp_path: Path) -> Iterator[Location]:
 
 @pytest.fixture(scope="session")
 def built_flights(shared_folder: Path) -> Path:
-    """The demonstration after one run of its whole graph over twelve days. `run_id` holds the run's id."""
+    """The demonstration after one run of its whole graph over twelve days."""
 
     def build(folder: Path) -> None:
         flights_demo.prepare(folder)
@@ -86,20 +86,12 @@ def built_flights(shared_folder: Path) -> Path:
                 flights, flights_demo.FIRST, flights_demo.LAST, with_agents=True
             )
             assert ran.success, ran.failures
-            (folder / "run_id").write_text(ran.run_id)
 
     return build_once(shared_folder / "flights", build)
 
 
-@pytest.fixture(scope="session")
-def flights(built_flights: Path) -> Iterator[Location]:
-    """The demonstration as it was built, for tests that only look."""
-    with flights_demo.open_flights(built_flights) as location:
-        yield location
-
-
 @pytest.fixture
-def changing_flights(built_flights: Path, tmp_path: Path) -> Iterator[Location]:
+def flights(built_flights: Path, tmp_path: Path) -> Iterator[Location]:
     """A copy of the demonstration that a test may change."""
     with flights_demo.open_flights(fork(built_flights, tmp_path / "flights")) as location:
         yield location

@@ -12,6 +12,22 @@ from tests.orchestration_assets.location import SNAPSHOT, Location, Ran, make_qu
 
 FIRST, LAST, NEXT = "2013-01-01", "2013-01-12", "2013-01-13"
 ARRIVALS = dg.AssetKey("arrivals")
+CARRIER_NOTES = {
+    "average_arrival_delay",
+    "cancellation_rate",
+    "cancelled_flights",
+    "flights",
+    "on_time_rate",
+    "precipitation_inches",
+}
+MAY_READ = {
+    "analyst_b6": CARRIER_NOTES,
+    "analyst_dl": CARRIER_NOTES,
+    "analyst_ua": CARRIER_NOTES,
+    "network_planner": {"distance_flown_miles", "flights"},
+    "operations_watch": CARRIER_NOTES
+    | {"average_departure_delay", "average_wind_gust", "low_visibility_hour_share"},
+}
 
 
 def project_of(folder: Path) -> Path:

@@ -53,11 +53,18 @@ class Ran:
 class Location:
     """Definitions over a folder with a dbt project, its warehouse and a `DAGSTER_HOME`."""
 
-    def __init__(self, folder: Path, definitions: dg.Definitions, warehouse: Path) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        definitions: dg.Definitions,
+        warehouse: Path,
+        *,
+        home: Path | None = None,
+    ) -> None:
         self.folder = folder
         self.definitions = definitions
         self.warehouse = warehouse
-        self.home = home_of(folder)
+        self.home = home or home_of(folder)
         self.instance = dg.DagsterInstance.from_config(str(self.home))
 
     def __enter__(self) -> Self:
@@ -234,6 +241,11 @@ class Location:
         """What the ledger holds of a run."""
         with self.ledger() as ledger:
             return list(find_reads(ledger, ReadQuestion(run=run_id)))
+
+    def all_reads(self) -> list[Read]:
+        """What the ledger holds of all runs."""
+        with self.ledger() as ledger:
+            return list(find_reads(ledger, ReadQuestion()))
 
     @contextmanager
     def ledger(self) -> Iterator[Ledger]:
