@@ -9,8 +9,9 @@ import shutil
 import sys
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 
 import dagster as dg
@@ -153,42 +154,80 @@ class Demonstration:
         self._console.print(f"  {escape(what)} [dim]{time.monotonic() - started:.1f} s[/dim]")
 
 
-def tell(folder: Path) -> None:
-    """Tells the story, from an empty warehouse to the question of who read what."""
-    console = Console(file=sys.stdout, highlight=False, width=None if sys.stdout.isatty() else 160)
-    started = time.monotonic()
-    _chapter(console, "Flights out of New York, 2013", "Preparing a fresh Dagster instance.")
-    demo = Demonstration(folder, console)
-    _chapter(
-        console, "1  January to 7 February", "The first days are landed, and every agent runs."
-    )
+@dataclass(frozen=True, kw_only=True)
+class Chapter:
+    """A part of the story: what it is called, what it is about, and what happens in it."""
+
+    title: str
+    about: str
+    happens: Callable[[Console, Demonstration], None]
+
+
+def _the_first_days(console: Console, demo: Demonstration) -> None:
     demo.land(START, BEFORE_THE_BLIZZARD, with_agents=True)
     for agent in ("operations_watch", "analyst_dl", "network_planner"):
         _show(console, demo, agent)
-    _chapter(
-        console, "2  8 and 9 February: the blizzard", "New days come in. Who has to look again?"
-    )
+
+
+def _the_blizzard(console: Console, demo: Demonstration) -> None:
     demo.land(*BLIZZARD)
-    ran = demo.tick()
-    console.print(f"  ran: [bold]{', '.join(ran)}[/bold]")
+    _run_who_has_to_look_again(console, demo)
     _show(console, demo, "operations_watch")
-    _chapter(
-        console, "3  The same days again", "The same data is landed once more. Nothing has changed."
-    )
+
+
+def _the_same_days(console: Console, demo: Demonstration) -> None:
     demo.land(*BLIZZARD)
-    ran = demo.tick()
-    console.print(f"  ran: [bold]{', '.join(ran) or 'nobody'}[/bold]")
-    _chapter(
-        console,
-        "4  A late correction for one carrier",
-        "Delta's arrivals of 7 February are corrected. Only those who can see Delta have to look again.",
-    )
+    _run_who_has_to_look_again(console, demo)
+
+
+def _the_correction(console: Console, demo: Demonstration) -> None:
     demo.land(BEFORE_THE_BLIZZARD, BEFORE_THE_BLIZZARD, corrections=[CORRECTION])
-    ran = demo.tick()
-    console.print(f"  ran: [bold]{', '.join(ran) or 'nobody'}[/bold]")
+    _run_who_has_to_look_again(console, demo)
     _show(console, demo, "analyst_dl")
-    _chapter(console, "5  Who read what, when, at which version", "From the ledger.")
+
+
+def _who_read_what(console: Console, demo: Demonstration) -> None:
     _print_reads(console, demo.reads())
+
+
+CHAPTERS = (
+    Chapter(
+        title="January to 7 February",
+        about="The first days are landed, and every agent runs.",
+        happens=_the_first_days,
+    ),
+    Chapter(
+        title="8 and 9 February: the blizzard",
+        about="New days come in. Who has to look again?",
+        happens=_the_blizzard,
+    ),
+    Chapter(
+        title="The same days again",
+        about="The same data is landed once more. Nothing has changed.",
+        happens=_the_same_days,
+    ),
+    Chapter(
+        title="A late correction for one carrier",
+        about="Delta's arrivals of 7 February are corrected. Only those who can see Delta have to look again.",
+        happens=_the_correction,
+    ),
+    Chapter(
+        title="Who read what, when, at which version",
+        about="From the ledger.",
+        happens=_who_read_what,
+    ),
+)
+
+
+def tell(folder: Path, chapters: Sequence[Chapter] = CHAPTERS) -> None:
+    """Tells the story, from an empty warehouse to the question of who read what."""
+    console = Console(file=sys.stdout, highlight=False, width=None if sys.stdout.isatty() else 160)
+    started = time.monotonic()
+    _head(console, "Flights out of New York, 2013", "Preparing a fresh Dagster instance.")
+    demo = Demonstration(folder, console)
+    for number, chapter in enumerate(chapters, start=1):
+        _head(console, f"{number}  {chapter.title}", chapter.about)
+        chapter.happens(console, demo)
     console.print(
         f"\nDone in {time.monotonic() - started:.0f} s. Ask the record yourself:\n"
         "  .venv/bin/governed-agents reads --covering 2013-02-09 --metric cancellation_rate\n"
@@ -198,6 +237,10 @@ def tell(folder: Path) -> None:
         "and see the graph, the values and the reads in the Dagster UI:\n"
         "  [bold]make ui[/bold]"
     )
+
+
+def _run_who_has_to_look_again(console: Console, demo: Demonstration) -> None:
+    console.print(f"  ran: [bold]{', '.join(demo.tick()) or 'nobody'}[/bold]")
 
 
 def _prepare_dbt() -> None:
@@ -251,8 +294,8 @@ def _print_reads(console: Console, reads: Sequence[Read]) -> None:
     console.print(table)
 
 
-def _chapter(console: Console, title: str, text: str) -> None:
-    console.print(f"\n[bold cyan]{title}[/bold cyan]\n{text}")
+def _head(console: Console, title: str, about: str) -> None:
+    console.print(f"\n[bold cyan]{title}[/bold cyan]\n{about}")
 
 
 def _be_quiet() -> None:
@@ -263,11 +306,12 @@ def _be_quiet() -> None:
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
 
 
-def main(folder: str = ".demo") -> int:
-    """Tells the story in a folder. Returns 1, with the error, where it cannot be told to its end."""
+def main(folder: str = ".demo", *numbers: str) -> int:
+    """Tells the story in a folder, or only some of its chapters. Returns 1, with the error, where it cannot be told to its end."""
     _be_quiet()
+    chapters = [CHAPTERS[int(number) - 1] for number in numbers] or CHAPTERS
     try:
-        tell(Path(folder).resolve())
+        tell(Path(folder).resolve(), chapters)
     except GovernedMetricsError as error:
         Console(stderr=True).print(f"error: {error}", markup=False)
         return 1
@@ -275,4 +319,4 @@ def main(folder: str = ".demo") -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:2]))
+    sys.exit(main(*sys.argv[1:]))

@@ -4,14 +4,18 @@ import re
 
 import dagster as dg
 import duckdb
+import pytest
 
 from orchestration_assets.definitions import DBT_PROJECT
+from orchestration_assets.defs.story import CHAPTERS
 from semantic.ledger import Ledger, ReadQuestion, find_reads
 from tests.story.conftest import Told
 
+FIRST_DAYS, BLIZZARD, SAME_DAYS, CORRECTION, READS = (chapter.title for chapter in CHAPTERS)
+
 
 def test_the_first_days_are_landed_and_every_agent_runs(told: Told) -> None:
-    chapter = told.chapter(1)
+    chapter = told.chapter(FIRST_DAYS)
     for agent in ("operations_watch", "analyst_dl", "network_planner"):
         assert f"{agent}: " in chapter
     assert "did not run" not in chapter
@@ -20,7 +24,7 @@ def test_the_first_days_are_landed_and_every_agent_runs(told: Told) -> None:
 
 
 def test_the_watch_reports_the_blizzard_beside_its_weather(told: Told) -> None:
-    chapter = told.chapter(2)
+    chapter = told.chapter(BLIZZARD)
     assert "On 2013-02-08, 472 of 930 flights were cancelled" in chapter
     assert "On 2013-02-09, 393 of 684 flights were cancelled" in chapter
     ran = re.search(r"ran: (.*)", chapter)
@@ -35,8 +39,10 @@ def test_the_watch_reports_the_blizzard_beside_its_weather(told: Told) -> None:
         assert f"The weather of {day}: {inches:.2f} inches of precipitation" in flat
 
 
-def test_the_same_days_again_change_no_version_and_run_nobody(told: Told) -> None:
-    assert "ran: nobody" in told.chapter(3)
+@pytest.mark.soak
+def test_the_same_days_again_change_no_version_and_run_nobody(told_whole: Told) -> None:
+    told = told_whole
+    assert "ran: nobody" in told.chapter(SAME_DAYS)
     with dg.DagsterInstance.from_config(str(told.home)) as instance:
         for key in instance.all_asset_keys():
             if key.path[0] == "metrics":
@@ -45,14 +51,16 @@ def test_the_same_days_again_change_no_version_and_run_nobody(told: Told) -> Non
                 assert blizzard.tags["dagster/data_version"] == again.tags["dagster/data_version"]
 
 
-def test_a_correction_for_one_carrier_runs_those_who_see_it(told: Told) -> None:
-    ran = re.search(r"ran: (.*)", told.chapter(4))
+@pytest.mark.soak
+def test_a_correction_for_one_carrier_runs_those_who_see_it(told_whole: Told) -> None:
+    told = told_whole
+    ran = re.search(r"ran: (.*)", told.chapter(CORRECTION))
     assert ran is not None
     assert sorted(ran[1].split(", ")) == ["analyst_dl", "operations_watch"]
 
 
 def test_it_ends_with_who_read_what_and_where_to_look(told: Told) -> None:
-    chapter = told.chapter(5)
+    chapter = told.chapter(READS)
     for word in ("allowed", "refused", "seats_flown", "operations_watch", "make ui"):
         assert word in chapter
 
