@@ -286,6 +286,7 @@ def test_the_warehouse_is_looked_for_where_dbt_really_ran(running: Till) -> None
     assert running.published == ["CURRENT", "v000001", "v000002"]
 
 
+@pytest.mark.soak
 def test_the_warehouse_and_the_place_of_the_record_can_be_named(running: Till) -> None:
     shutil.move(running.warehouse, running.root / "elsewhere.duckdb")
     edit(
@@ -302,6 +303,7 @@ def test_the_warehouse_and_the_place_of_the_record_can_be_named(running: Till) -
     assert (running.root / "record" / "ledger.db").is_file()
 
 
+@pytest.mark.soak
 def test_what_reads_may_use_and_what_is_kept_is_set_in_yaml(running: Till) -> None:
     edit(
         running.defs / "governed" / "defs.yaml",
@@ -637,7 +639,14 @@ WRONG_IN_A_RUN = {
 }
 
 
-@pytest.mark.parametrize("spoil", WRONG_IN_A_RUN, ids=lambda spoil: spoil.__name__)
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        pytest.param(spoil, marks=[] if spoil is no_warehouse else pytest.mark.soak)
+        for spoil in WRONG_IN_A_RUN
+    ],
+    ids=lambda spoil: spoil.__name__,
+)
 def test_what_is_wrong_in_a_run_is_one_short_message_and_the_last_good_snapshot_stays(
     running: Till, spoil: Callable[[Till], None]
 ) -> None:
@@ -652,6 +661,7 @@ def test_what_is_wrong_in_a_run_is_one_short_message_and_the_last_good_snapshot_
     assert (running.state / "snapshots" / "CURRENT").read_text() == "v000001"
 
 
+@pytest.mark.soak
 def test_a_warehouse_that_another_process_holds_is_said(running: Till) -> None:
     with held_by_another_process(running.warehouse):
         result = run(running, "governed_snapshot")
@@ -663,6 +673,7 @@ def test_a_warehouse_that_another_process_holds_is_said(running: Till) -> None:
     assert running.published == ["CURRENT", "v000001"]
 
 
+@pytest.mark.soak
 def test_a_first_run_that_fails_leaves_no_snapshot(running: Till) -> None:
     shutil.rmtree(running.state)
     no_warehouse(running)
@@ -673,6 +684,7 @@ def test_a_first_run_that_fails_leaves_no_snapshot(running: Till) -> None:
     assert running.published == []
 
 
+@pytest.mark.soak
 def test_a_policy_that_is_spoilt_while_dagster_runs_is_one_message(running: Till) -> None:
     with opened(running) as tree, running.instance() as instance:
         job = build_defs(tree).resolve_implicit_global_asset_job_def()
@@ -723,6 +735,7 @@ def test_a_metric_that_does_not_compile_is_closed_and_the_others_go_on(running: 
 # --- dbt tests that Dagster does not show as checks -------------------------------------------------------------------
 
 
+@pytest.mark.soak
 def test_dbt_tests_close_the_gate_also_where_a_project_has_no_asset_checks(till: Till) -> None:
     """One test of the orders fails, one warns; those of the customers pass. All are reported as observations only."""
     edit(
