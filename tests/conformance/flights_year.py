@@ -12,7 +12,7 @@ TABLES = ("flights", "weather", "planes", "airports", "airlines")
 
 
 def build_flights_year(folder: Path, *, last: str = "2013-12-31") -> BuiltProject:
-    """Lands the days until `last` and runs `dbt build`, once for all processes that ask for the same folder."""
+    """Lands the days until `last` and has dbt build upon them, once for all processes that ask for the same folder."""
 
     def fill(built: BuiltProject) -> None:
         with duckdb.connect(str(built.warehouse)) as connection:
