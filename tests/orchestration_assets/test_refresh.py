@@ -46,6 +46,7 @@ def _nothing_happens_meanwhile() -> Iterator[None]:
     while_measured.clear()
 
 
+@pytest.mark.soak
 def test_it_is_taken_when_a_model_was_built_and_not_again(shop: Location) -> None:
     assert shop.tick(REFRESH_SENSOR).skipped == NEWER
     assert shop.run(shop.dbt_keys).success
@@ -58,6 +59,7 @@ def test_it_is_taken_when_a_model_was_built_and_not_again(shop: Location) -> Non
 
 def test_it_is_taken_when_a_test_gave_another_result(shop: Location) -> None:
     """`dbt test` alone builds nothing, and closes and opens metrics all the same."""
+    assert shop.tick(REFRESH_SENSOR).skipped == NEWER
     shop.change("INSERT INTO till_analytics.orders SELECT * FROM till_analytics.orders LIMIT 1")
     assert not shop.check([MODEL])
     [request] = shop.tick(REFRESH_SENSOR).requests
@@ -67,6 +69,7 @@ def test_it_is_taken_when_a_test_gave_another_result(shop: Location) -> None:
     assert shop.current.metrics["orders"].state is State.FAILING
     assert "unique_orders_order_id on orders failed" in shop.current.metrics["orders"].reason
     assert shop.current.metrics["customers"].state is State.PASSING
+    assert shop.tick(REFRESH_SENSOR).skipped == NEWER
 
 
 def test_where_nothing_passes_everything_is_closed_and_the_last_good_data_is_kept(
@@ -145,6 +148,7 @@ def test_a_snapshot_that_cannot_be_taken_publishes_no_policy(shop: Location) -> 
         assert published_policy(shop) == metrics.policy.hash != before
 
 
+@pytest.mark.soak
 def test_what_dbt_built_in_a_shell_is_closed_until_dagster_builds_it(shop: Location) -> None:
     results = project_of(shop.folder) / "target" / "run_results.json"
     written = {
