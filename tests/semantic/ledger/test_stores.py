@@ -33,8 +33,8 @@ from tests.postgres import PostgresServer
 from tests.semantic.ledger.conftest import OpenLedger
 
 ORDERS = (MetricRead(metric="orders", data_version="v1"),)
-PROCESSES = 4
-RECORDS = 20
+PROCESSES = 3
+RECORDS = 8
 
 
 def intent(record_id: str) -> Record:
