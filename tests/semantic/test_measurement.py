@@ -130,6 +130,7 @@ def test_a_changed_amount_changes_the_metrics_of_money_only(
     assert changed(first, second) == {"revenue", "average_order", "revenue_running"}
 
 
+@pytest.mark.soak
 def test_orders_that_move_to_another_region_change_the_metric_that_declares_regions(
     first: SnapshotRecord, after: Remeasure
 ) -> None:
@@ -152,6 +153,7 @@ def test_a_correction_before_the_days_of_a_scope_changes_the_total(
     assert "orders" in changed(first, second)
 
 
+@pytest.mark.soak
 def test_a_correction_before_the_days_of_a_metric_without_total_is_not_its_value(
     open_door: OpenDoor,
     shop_catalog: Catalog,
@@ -174,9 +176,11 @@ def test_a_correction_before_the_days_of_a_metric_without_total_is_not_its_value
 @pytest.mark.parametrize(
     "day",
     [
-        "9999-12-31",
         "infinity",
-        *(pytest.param(day, marks=pytest.mark.soak) for day in ("-infinity", "12024-01-05")),
+        *(
+            pytest.param(day, marks=pytest.mark.soak)
+            for day in ("9999-12-31", "-infinity", "12024-01-05")
+        ),
     ],
 )
 def test_a_day_that_stands_for_none_is_not_the_last_day_of_the_data(
@@ -194,6 +198,7 @@ def test_a_day_that_stands_for_none_is_not_the_last_day_of_the_data(
         )
 
 
+@pytest.mark.soak
 def test_a_version_goes_back_with_its_data_and_starts_anew(
     door: GovernedMetrics, first: SnapshotRecord, after: Remeasure, shop: BuiltProject
 ) -> None:
@@ -210,6 +215,7 @@ def test_a_day_without_a_value_is_not_a_row() -> None:
     assert Measured(rows=rows).part("by_day") == [("2024-03-01", "1")]
 
 
+@pytest.mark.soak
 def test_a_version_does_not_depend_on_which_metrics_are_measured_together(
     open_door: OpenDoor, after: Remeasure, shop: BuiltProject, tmp_path: Path
 ) -> None:
@@ -261,6 +267,7 @@ def test_a_restricted_version_changes_only_with_the_rows_that_are_visible(
     assert changed_as_read(first, visible) == {"revenue", "average_order", "revenue_running"}
 
 
+@pytest.mark.soak
 def test_a_reader_who_is_named_by_a_pattern_only_is_measured_when_it_is_told(
     open_door: OpenDoor, store: SnapshotStore, shop: BuiltProject
 ) -> None:
@@ -299,6 +306,7 @@ rules:
 """
 
 
+@pytest.mark.soak
 def test_two_readers_of_the_same_rows_have_versions_of_all_that_either_reads(
     open_door: OpenDoor, store: SnapshotStore, shop: BuiltProject
 ) -> None:
@@ -471,6 +479,7 @@ def test_an_empty_table_is_measured_as_nothing(after: Remeasure) -> None:
     )
 
 
+@pytest.mark.soak
 def test_what_dbt_left_in_the_warehouse_beside_is_not_measured(
     first: SnapshotRecord, after: Remeasure
 ) -> None:
