@@ -1,6 +1,7 @@
 """What is built once per test session: the shop, its catalogue, a compiler and a published snapshot."""
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import datetime
@@ -16,6 +17,7 @@ from semantic.engines.embedded import embedded_engine
 from semantic.errors import LedgerUnavailable
 from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import Ledger
+from semantic.ledger.sqlite_store import SqliteStore
 from semantic.snapshot import SnapshotStore
 from tests.dbt_build import BuiltProject, build_once
 from tests.dbt_server import in_use, write_dbt
@@ -114,18 +116,31 @@ def published(
     shop_catalog: Catalog,
     engine: RememberingEngine,
     tmp_path_factory: pytest.TempPathFactory,
-) -> SnapshotStore:
-    """One measured version of the shop, for tests that only read it."""
+) -> Iterator[SnapshotStore]:
+    """One measured version of the shop, for tests that only read it. It stays open, since DuckDB takes long to open a file first."""
     store = SnapshotStore(tmp_path_factory.mktemp("published"), limits=PATIENT)
     ledger = Ledger.in_memory()
     publish(build_door(shop_catalog, engine, store, ledger), shop.warehouse)
     ledger.close()
-    return store
+    held = store.open(store.current())
+    yield store
+    del held
+
+
+@pytest.fixture(scope="session")
+def empty_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a ledger in which nothing is written: to copy it takes less than to make its tables."""
+    path = tmp_path_factory.mktemp("empty") / "ledger.db"
+    SqliteStore(path).close()
+    return path
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    opened = Ledger.open(tmp_path / "ledger" / "ledger.db")
+def ledger(empty_ledger: Path, tmp_path: Path) -> Iterator[Ledger]:
+    path = tmp_path / "ledger" / "ledger.db"
+    path.parent.mkdir(mode=0o700)
+    shutil.copy(empty_ledger, path)
+    opened = Ledger.open(path)
     yield opened
     with suppress(LedgerUnavailable):
         opened.close()
