@@ -163,6 +163,7 @@ ledger.close()
 """
 
 
+@pytest.mark.soak
 def test_four_processes_append_at_once_and_nothing_is_lost(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     processes = [run(APPENDS_FIFTY, path, name) for name in "abcd"]

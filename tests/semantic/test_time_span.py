@@ -88,8 +88,8 @@ def requests(metric: str, compiler: MetricFlowCompiler) -> Iterator[tuple[Compil
             yield CompileRequest(metrics=(metric,), group_by=group_by, span=span), grain
 
 
-# A sum, a window, a conversion and what has no beginning; the others wait for the soak.
-SOON = ("orders", "month_window", "first_order_rate", "ever")
+# A sum and a window; the others wait for the soak.
+SOON = ("orders", "month_window")
 SUMS = {"revenue", "revenue_running", "average_order", "return_rate", "customers"}
 LATER = sorted({*SUMS, *WINDOWED, *OFFSETS}.difference(SOON))
 

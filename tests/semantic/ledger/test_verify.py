@@ -52,7 +52,7 @@ def sealed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Checkpoint]:
 
 
 @pytest.fixture(
-    params=[(5_000, 256, 70), pytest.param((5_000, 1), marks=pytest.mark.soak)],
+    params=[(256,), pytest.param((5_000, 256, 70, 1), marks=pytest.mark.soak)],
     ids="{} at once".format,
 )
 def verify(
