@@ -42,7 +42,7 @@ def race(place: Path | str, folder: Path, seed: int, operations: int) -> list[Sp
 @pytest.mark.parametrize(
     ("races", "operations"),
     [
-        pytest.param(1, 10, id="once"),
+        pytest.param(1, 15, id="once"),
         pytest.param(4, 30, id="four times", marks=pytest.mark.soak),
     ],
 )

@@ -91,7 +91,7 @@ def requests(metric: str, compiler: MetricFlowCompiler) -> Iterator[tuple[Compil
 # A sum and a window; the others wait for the soak.
 SOON = ("orders", "month_window")
 SUMS = {"revenue", "revenue_running", "average_order", "return_rate", "customers"}
-LATER = sorted({*SUMS, *WINDOWED, *OFFSETS}.difference(SOON))
+LATER = sorted({"first_order_rate", "ever", *SUMS, *WINDOWED, *OFFSETS}.difference(SOON))
 
 
 @pytest.mark.parametrize(
