@@ -27,6 +27,7 @@ class Reason(StrEnum):
     QUERY_FAILED = "query_failed"
     TIMED_OUT = "timed_out"
     OUT_OF_MEMORY = "out_of_memory"
+    CANCELLED = "cancelled"
     BUDGET_SPENT = "budget_spent"
     SOURCE_UNAVAILABLE = "source_unavailable"
     LEDGER_UNAVAILABLE = "ledger_unavailable"

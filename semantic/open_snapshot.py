@@ -1,13 +1,15 @@
 """A version of the data, open for reading."""
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
+from semantic.cancellation import Cancellation
 from semantic.errors import SnapshotUnavailable
 from semantic.recent import Recent
 
@@ -70,9 +72,7 @@ class OpenSnapshot:
 
     def execute(self, sql: str, parameters: Mapping[str, Any], limit: int) -> Fetched:
         """At most `limit` rows of one SELECT. Raises `duckdb.Error`."""
-        cursor = getattr(self._local, "cursor", None)
-        if cursor is None:
-            cursor = self._local.cursor = self._connection.cursor()
+        cursor = self._cursor()
         statement = self._parsed.get(sql)
         if statement is None:
             statement = _one_select(cursor, sql)
@@ -80,6 +80,19 @@ class OpenSnapshot:
         found = cursor.execute(statement, dict(parameters))
         types = tuple(str(column[1]) for column in found.description)
         return Fetched(list(found.fetchmany(limit)), types)
+
+    @contextmanager
+    def stopped_by(self, cancellation: Cancellation) -> Iterator[None]:
+        """While the block runs, what this thread asks may be stopped. Raises `Cancelled` where it was."""
+        with cancellation.running(self._cursor()):
+            yield
+
+    def _cursor(self) -> duckdb.DuckDBPyConnection:
+        """The cursor of this thread."""
+        cursor: duckdb.DuckDBPyConnection | None = getattr(self._local, "cursor", None)
+        if cursor is None:
+            cursor = self._local.cursor = self._connection.cursor()
+        return cursor
 
     def bytes_of(self, relations: Iterable[str]) -> int:
         """The bytes of the blocks that these relations stand in. Raises `duckdb.Error`."""

@@ -17,6 +17,7 @@ from semantic.answer import (
 )
 from semantic.asked import MAX_ROWS
 from semantic.binding import values_of
+from semantic.cancellation import Cancellation, Cancelled
 from semantic.door import Decided, DecisionKey, Door
 from semantic.errors import SnapshotUnavailable
 from semantic.gates import refuse_closed
@@ -57,6 +58,7 @@ class Read:
         read_id: str,
         query: MetricQuery,
         hold: Holding,
+        cancellation: Cancellation,
         *,
         values_only: bool = False,
     ) -> None:
@@ -65,6 +67,7 @@ class Read:
         self._read_id = read_id
         self._query = query
         self._hold = hold
+        self._cancellation = cancellation
         self._record = ReadRecord(door, reader, context, read_id, query, values_only=values_only)
         self._values_only = values_only
 
@@ -204,7 +207,11 @@ class Read:
 
     def _asked_of_data(self, ready: Prepared, values: Mapping[str, Any], most: int) -> Fetched:
         try:
-            return ready.data.execute(ready.plan.sql, values, most)
+            with ready.data.stopped_by(self._cancellation):
+                return ready.data.execute(ready.plan.sql, values, most)
+        except Cancelled as error:
+            message = "The read was stopped, because nobody waits for it any more"
+            raise self._failed(ready, Reason.CANCELLED, message, {}) from error
         except duckdb.Error as error:
             reason, message = _failure(error)
             raise self._failed(

@@ -102,7 +102,8 @@ class ReadRecord:
     ) -> None:
         """Writes why nothing is released of what was begun: by the query, by its metrics, or by the warehouse under them."""
         failed = _sources(ready) if is_of_warehouse else _metrics(ready)
-        terms = self._settlement(rows=0, failed=() if reason is Reason.INVALID_QUERY else failed)
+        is_of_who_asked = reason in (Reason.INVALID_QUERY, Reason.CANCELLED)
+        terms = self._settlement(rows=0, failed=() if is_of_who_asked else failed)
         self._append(RecordKind.OUTCOME, reason=reason.value, details=details, terms=terms)
 
     def _append_intent(self, ready: Prepared) -> None:

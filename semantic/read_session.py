@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from semantic.answer import Explanation, MetricAnswer, Reason, Refusal
 from semantic.asked import MAX_METRICS
+from semantic.cancellation import Cancellation
 from semantic.catalog import Catalog
 from semantic.door import Door
 from semantic.errors import LedgerUnavailable, SnapshotUnavailable
@@ -71,6 +72,7 @@ class ReadSession:
         self.context = _recordable_context(context)
         self._snapshot = snapshot
         self._data = data
+        self._cancellation = Cancellation()
 
     def __enter__(self) -> Self:
         return self
@@ -155,6 +157,7 @@ class ReadSession:
                         read_id,
                         query,
                         self._hold,
+                        self._cancellation,
                         values_only=values_only,
                     )
                 )
@@ -198,6 +201,10 @@ class ReadSession:
             return result.read_id is not None
         recorded = self._door.ledger.body_here(result.read_id, RecordKind.OUTCOME)
         return recorded is not None and recorded["details"].get("result_digest") == result.digest
+
+    def cancel(self) -> None:
+        """Stops the queries of this session that run, and refuses those that are asked from here on."""
+        self._cancellation.cancel()
 
     def renew(self) -> SnapshotRecord:
         """Lets go of the snapshot that is held, for the current one. Raises `SnapshotUnavailable`."""

@@ -158,6 +158,8 @@ WAYS = {
         "semantic.open_snapshot",
         "semantic.read",
         "semantic.measurement",
+        # Interrupts a query of somebody else, and asks nothing.
+        "semantic.cancellation",
     },
     "OpenSnapshot": {
         "semantic.snapshot",
@@ -224,4 +226,5 @@ def test_a_session_is_all_that_a_reader_is_given() -> None:
         "renew",
         "record",
         "is_on_record",
+        "cancel",
     }
