@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from semantic.budget_rule import BudgetRule, Per
 from semantic.ledger import BreakerSettings
-from semantic.ledger.budgets import duration
+from semantic.ledger.budgets import duration, in_words, word_of
 from semantic.policy import Policy
 
 
@@ -31,7 +31,9 @@ def limit_changes(before: Policy, after: Policy) -> Iterator[LimitChange]:
 
 
 def _budget(rule: BudgetRule) -> str:
-    amounts = ", ".join(f"{limit:,} {unit}" for unit, limit in sorted(rule.limits.items()))
+    amounts = ", ".join(
+        f"{in_words(unit, limit)} {word_of(unit)}" for unit, limit in sorted(rule.limits.items())
+    )
     within = f" within {duration(rule.seconds)}" if rule.seconds else ""
     whose = "for all together" if rule.per is Per.ALL else f"per {rule.per}"
     metrics = f", metrics {', '.join(sorted(rule.metrics))}" if rule.metrics else ""

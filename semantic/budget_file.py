@@ -11,9 +11,16 @@ budgets:
     readers: ["*"]
     per: run
     bytes: 50000000000
+  - budget: chat models a month
+    readers: ["*"]
+    per: team
+    within: 30d
+    tokens: 20000000
+    dollars: 100
 """
 
 import re
+from decimal import Decimal
 from typing import Annotated, Self
 
 from pydantic import (
@@ -28,11 +35,12 @@ from pydantic import (
 
 from semantic.budget_rule import BudgetRule, Per
 from semantic.ledger import Unit
-from semantic.ledger.budgets import duration
+from semantic.ledger.budgets import MICROS, duration, word_of
 from semantic.policy_words import Names, Word
 
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _LONGEST = 366 * 86_400
+Dollars = Annotated[Decimal, Field(ge=0, le=10**9, decimal_places=6)]
 Amount = Annotated[StrictInt, Field(ge=0, le=10**15)]
 
 
@@ -56,11 +64,18 @@ class BudgetText(BaseModel):
     queries: Amount | None = None
     rows: Amount | None = None
     bytes: Amount | None = None
+    tokens: Amount | None = None
+    dollars: Dollars | None = None
 
     @model_validator(mode="after")
     def _limits_something(self) -> Self:
         if not self._amounts():
-            raise ValueError("a budget limits queries, rows or bytes")
+            raise ValueError("a budget limits queries, rows, bytes, tokens or dollars")
+        of_models = self._amounts().keys() & {Unit.TOKENS, Unit.MONEY}
+        if of_models and (self.metrics or self.per is Per.METRIC):
+            raise ValueError(
+                "tokens and dollars are of chat models: a budget of metrics limits neither"
+            )
         if self.within is None and self.per is not Per.RUN:
             raise ValueError("a budget that is not per run says within what time: `within: 1d`")
         return self
@@ -82,6 +97,8 @@ class BudgetText(BaseModel):
             Unit.QUERIES: self.queries,
             Unit.ROWS: self.rows,
             Unit.BYTES: self.bytes,
+            Unit.TOKENS: self.tokens,
+            Unit.MONEY: None if self.dollars is None else int(self.dollars * MICROS),
         }
         return {unit: limit for unit, limit in limits.items() if limit is not None}
 
@@ -94,5 +111,11 @@ def plain_budget(rule: BudgetRule) -> dict[str, object]:
         "metrics": sorted(rule.metrics),
         "per": rule.per.value,
         "within": duration(rule.seconds) if rule.seconds else None,
-        **{unit.value: limit for unit, limit in rule.limits.items()},
+        **dict(plain_limit(unit, limit) for unit, limit in rule.limits.items()),
     }
+
+
+def plain_limit(unit: Unit, limit: int) -> tuple[str, int | str]:
+    """A limit as it stands in the file: money in dollars."""
+    plain = format(Decimal(limit) / MICROS, "f") if unit is Unit.MONEY else limit
+    return word_of(unit), plain

@@ -1,4 +1,4 @@
-"""Which budgets a read is under, by the rules of the policy."""
+"""Which budgets a read or a request to a chat model is under, by the rules of the policy."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,9 +23,11 @@ class Per(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class BudgetRule:
-    """How much readers may spend on metrics: of each unit in `limits`, within any `seconds`, or altogether where that is None.
+    """How much readers may spend on metrics, and on chat models: of each unit in `limits`, within any `seconds`, or altogether where that is
+    None.
 
-    `metrics` are patterns of names; empty means all. Who reads for another is under the budgets of both.
+    `metrics` are patterns of names; empty means all. Tokens and money are of chat models, and of no metric. Who reads for another is under
+    the budgets of both.
     """
 
     name: str
@@ -43,12 +45,12 @@ class BudgetRule:
         metrics: Sequence[str],
         most: Callable[[Unit], int | None],
     ) -> Iterator[Charge]:
-        """What a read takes from it at most. `readers` are who reads and for whom; `most` says how much it may take of a unit, None where
-        that is nothing.
+        """What a read of `metrics`, or a request to a chat model, which has none, takes from it at most. `readers` are who asks and for whom;
+        `most` says how much it may take of a unit, None where that is nothing.
         """
         names = [name for name in metrics if not self.metrics or matches_any(name, self.metrics)]
         whom = [name for name in readers if matches_any(name, self.readers)]
-        if not names or not whom:
+        if not whom or (metrics and not names):
             return
         for unit in self.limits:
             amount = most(unit)
@@ -61,7 +63,7 @@ class BudgetRule:
         """What is taken from the share of somebody; with None, of this read alone."""
         limit = self.limits[unit]
         if whose is None:
-            name = f"{self.name}: a read outside any run"
+            name = f"{self.name}: outside any run"
             return Charge(
                 budget=Budget(name=name, unit=unit, limit=limit), most=most, is_alone=True
             )

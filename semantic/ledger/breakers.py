@@ -51,12 +51,6 @@ class Breakers:
         """The open ones of these."""
         return [row for name in sorted(names) if (row := self._found.get(name)) and row.opened_at]
 
-    def must_try(self, names: Collection[str], settings: BreakerSettings) -> bool:
-        """Whether one of these is open, and it is time to try it. Raises `SourceUnavailable` where it is not yet."""
-        opened = self.opened(names)
-        self._refuse_left_alone(opened, settings)
-        return bool(opened)
-
     def try_again(self, opened: Collection[Breaker], settings: BreakerSettings) -> None:
         """Lets a call through to open ones where it is the one that tries them. Raises `SourceUnavailable`."""
         self._refuse_left_alone(opened, settings)

@@ -6,6 +6,7 @@ transaction of its outcome. Where a process died in between, the sweeper release
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from enum import StrEnum
 from itertools import groupby
 from typing import Any
@@ -17,6 +18,8 @@ from semantic.ledger.moment import since_1970
 from semantic.ledger.schema import reservations, spending
 
 SLICES = 60
+# Of a US dollar, in which money is counted.
+MICROS = 1_000_000
 # A clock that was ahead by less than this takes away nothing that counts when it is right again.
 MARGIN_SECONDS = 86_400
 # For so long after it was spent last, what has no window counts.
@@ -208,16 +211,29 @@ def _give_back(connection: sa.Connection, row: sa.Row[Any], amount: int) -> None
 def _refusal(charge: Charge, before: int) -> str:
     budget = charge.budget
     within = f" within {duration(budget.seconds)}" if budget.seconds else ""
-    return (
-        f"The budget '{budget.name}' is {budget.limit:,} {budget.unit}{within}: {before:,} are spent or reserved, "
-        f"and this may take {charge.most:,}"
+    limit, gone, most = (
+        in_words(budget.unit, amount) for amount in (budget.limit, before, charge.most)
     )
+    unit = word_of(budget.unit)
+    return f"The budget '{budget.name}' is {limit} {unit}{within}: {gone} are spent or reserved, and this may take {most}"
 
 
 def _hint(budget: Budget) -> str:
     if budget.seconds:
         return "ask for less, or later; the owner of the policy can raise it"
     return "ask for less; the owner of the policy can raise it"
+
+
+def word_of(unit: Unit) -> str:
+    """What people call a unit."""
+    return "dollars" if unit is Unit.MONEY else unit.value
+
+
+def in_words(unit: Unit, amount: int) -> str:
+    """An amount as people write it: money in dollars."""
+    if unit is not Unit.MONEY:
+        return f"{amount:,}"
+    return f"{Decimal(amount) / MICROS:,.6f}".rstrip("0").rstrip(".")
 
 
 def duration(seconds: int) -> str:

@@ -1,7 +1,7 @@
 """The append-only record of every read and refusal. If it cannot be written, no data is released."""
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -10,10 +10,9 @@ import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from semantic.canonical import canonical_json
-from semantic.errors import BudgetSpent, SourceUnavailable
+from semantic.errors import BudgetSpent
 from semantic.keys import GivenKey, SigningKeys
 from semantic.ledger.archive import Archive
-from semantic.ledger.breakers import Breakers, BreakerSettings
 from semantic.ledger.budgets import Budget, spent
 from semantic.ledger.erasable import erase_all_with, restored
 from semantic.ledger.exposure import MostExposed
@@ -138,25 +137,6 @@ class Ledger:
             is_new = self._writer.append(record, terms)
         self._bound_exposure()
         return is_new
-
-    def let_through(self, sources: Collection[str], settings: BreakerSettings) -> None:
-        """Lets a call through that has no record of its own before it is made. Raises `SourceUnavailable` where one of its sources is left
-        alone, and somebody else tries it, if anybody.
-        """
-        with self.reading() as connection:
-            breakers = Breakers(self._store, connection, self._store.now(connection))
-            if not breakers.must_try(sources, settings):
-                return
-        refused: SourceUnavailable | None = None
-        with self.transaction() as transaction:
-            breakers = transaction.breakers
-            try:
-                with transaction.connection.begin_nested():
-                    breakers.try_again(breakers.opened(sources), settings)
-            except SourceUnavailable as error:
-                refused = error
-        if refused is not None:
-            raise refused
 
     def body(self, record_id: str, kind: RecordKind) -> dict[str, Any] | None:
         """What a record says, with what was not erased of it, or None where there is none. Looks into the archive for what is not in the

@@ -117,13 +117,13 @@ def test_a_read_outside_any_run_is_a_run_of_its_own(open_door: OpenDoor) -> None
     refused = refusal(door, metrics="orders", group_by="order__status", limit=21)
     assert refused.reason is Reason.BUDGET_SPENT
     assert refused.message == (
-        "The budget 'one run: a read outside any run' is 20 rows: 0 are spent or reserved, and this may take 21"
+        "The budget 'one run: outside any run' is 20 rows: 0 are spent or reserved, and this may take 21"
     )
     assert refused.hint == "ask for less; the owner of the policy can raise it"
-    assert "The budget 'no run: a read outside any run' is 1,000 bytes" in refusal(door, metrics="revenue", limit=1).message  # fmt: skip
+    assert "The budget 'no run: outside any run' is 1,000 bytes" in refusal(door, metrics="revenue", limit=1).message  # fmt: skip
     with door.ledger.reading() as connection:
         assert connection.execute(sa.select(spending)).all() == []
-    within = ReadContext(run_id="a read outside any run")
+    within = ReadContext(run_id="outside any run")
     for kind in (MetricAnswer, Refusal):
         asked = door.query({"metrics": "orders", "limit": 1}, reader=BOSS, context=within)
         assert isinstance(asked, kind)
@@ -309,12 +309,18 @@ def test_what_may_be_a_querys_own_fault_is_none_of_the_warehouse(
 @pytest.mark.parametrize(
     ("budget", "message"),
     [
-        ("budget: b, readers: ['*']", "a budget limits queries, rows or bytes"),
+        ("budget: b, readers: ['*']", "a budget limits queries, rows, bytes, tokens or dollars"),
+        (
+            "budget: b, readers: ['*'], metrics: [orders], within: 1d, tokens: 5",
+            "tokens and dollars are of chat models",
+        ),
+        ("budget: b, readers: ['*'], per: metric, within: 1d, dollars: 5", "of chat models"),
+        ("budget: b, readers: ['*'], within: 1d, dollars: 0.0000001", "decimal places"),
         ("budget: b, readers: ['*'], queries: 1", "says within what time: `within: 1d`"),
         ("budget: b, readers: ['*'], queries: 1, within: 1w", "a window is like 30s, 5m, 2h or 1d"),
         ("budget: b, readers: ['*'], queries: 1, within: 0d", "a window is like 30s, 5m, 2h or 1d"),
         ("budget: b, readers: ['*'], queries: 1.5, within: 1d", "valid integer"),
-        ("budget: b, readers: ['*'], queries: 1, tokens: 9, within: 1d", "tokens"),
+        ("budget: b, readers: ['*'], queries: 1, money: 9, within: 1d", "money"),
         ("budget: b, readers: ['*'], queries: -1, within: 1d", "greater than or equal to 0"),
         ("budget: b, readers: [], queries: 1, within: 1d", "at least 1"),
         ("budget: b, readers: ['*'], querys: 1, within: 1d", "querys"),
@@ -351,6 +357,7 @@ def test_what_is_published_is_read_back_as_it_was() -> None:
         with_budgets(
             "budget: b, readers: ['*'], per: run, queries: 3, rows: 10",
             "budget: a, readers: [x], metrics: [orders], within: 90s, bytes: 5",
+            "budget: c, readers: [x], within: 1d, tokens: 7, dollars: 2.5",
         )
         + "breaker: {failures: 2, seconds: 9}\n"
     )
@@ -360,4 +367,5 @@ def test_what_is_published_is_read_back_as_it_was() -> None:
         policy.budgets, key=lambda rule: rule.name
     )
     assert plain_budget(policy.budgets[0])["rows"] == 10
+    assert plain_budget(policy.budgets[2])["dollars"] == "2.5"
     assert policy.hash != parse_policy(POLICY).hash

@@ -127,6 +127,7 @@ budgets:
   - {budget: same, readers: [boss], within: 1h, rows: 7}
   - {budget: a day, readers: ['*'], within: 12h, queries: 1500, rows: 10}
   - {budget: dear, readers: [boss], metrics: [orders], per: all, within: 1h, bytes: 1}
+  - {budget: models, readers: [boss], within: 30d, tokens: 2000, dollars: 0.25}
 breaker: {failures: 3}
 """
     before, after = parse_policy(POLICY + budgets), parse_policy(POLICY + other)
@@ -142,12 +143,14 @@ breaker: {failures: 3}
             None,
             "1 bytes within 1h for all together, readers boss, metrics orders",
         ),
+        ("budget 'models'", None, "0.25 dollars, 2,000 tokens within 30d per reader, readers boss"),
         ("breaker", "5 failures, 60 seconds", "3 failures, 60 seconds"),
     ]
     removed = list(limit_changes(after, parse_policy(POLICY)))
     assert {item.limit for item in removed if item.after is None} == {
         "budget 'a day'",
         "budget 'dear'",
+        "budget 'models'",
         "budget 'same'",
     }
     assert not list(limit_changes(after, after))
