@@ -12,6 +12,7 @@ What an agent asks for here is not what it gets: it gets what is both asked here
 """
 
 import hashlib
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -25,7 +26,9 @@ from pydantic import (
 )
 
 from agent_resources.errors import AgentDefinitionError
+from agent_resources.prices import PRICES_FILE, load_prices, price_of
 from semantic.canonical import canonical_json
+from semantic.errors import did_you_mean
 from semantic.policy import REFRESH, Reader
 from semantic.yaml_file import YamlFile, load_yaml, validate
 
@@ -52,12 +55,17 @@ class _Written(BaseModel):
 
 
 class Limits(_Written):
-    """Where a run of the agent ends. `rows` is the most that one read hands to the model."""
+    """Where a run of the agent ends. `tokens` and `dollars` are what its requests to chat models take, with those of its retries;
+    `answer_tokens` the most that the model writes at once, and `rows` the most that one read hands to it.
+    """
 
     turns: int = Field(default=20, ge=1, le=200)
     tool_calls: int = Field(default=50, ge=1, le=1000)
     rows: int = Field(default=200, ge=1, le=10_000)
     seconds: int = Field(default=600, ge=1, le=86_400)
+    tokens: int | None = Field(default=None, ge=1, le=10**12)
+    dollars: Decimal | None = Field(default=None, gt=0, le=10**6, decimal_places=6)
+    answer_tokens: int = Field(default=4_096, ge=1, le=1_000_000)
 
 
 class Trigger(_Written):
@@ -87,13 +95,16 @@ class Grounding(_Written):
 
 
 class AgentDefinition(_Written):
-    """An agent as its author wrote it. `instructions` is the text of the prompt; `hash` covers all that steers a run."""
+    """An agent as its author wrote it. `instructions` is the text of the prompt; `hash` covers all that steers a run. Where its model does
+    not answer, its `fallbacks` are asked in their order.
+    """
 
     name: Identifier
     description: str = Field(min_length=1, max_length=1_000)
     owner: str | None = None
     team: str | None = None
     model: str | None = None
+    fallbacks: Annotated[tuple[str, ...], BeforeValidator(_as_list), Field(max_length=5)] = ()
     instructions: str = Field(min_length=1)
     task: str = "Do what your instructions say, for the data as it stands now."
     metrics: Annotated[tuple[str, ...], BeforeValidator(_as_list), Field(min_length=1)]
@@ -107,7 +118,8 @@ class AgentDefinition(_Written):
     def hash(self) -> str:
         """Changes with the prompt, the model, what is asked for and the limits."""
         steering = self.model_dump(
-            mode="json", include={"name", "model", "instructions", "task", "metrics", "limits"}
+            mode="json",
+            include={"name", "model", "fallbacks", "instructions", "task", "metrics", "limits"},
         )
         return hashlib.sha256(canonical_json(steering)).hexdigest()[:32]
 
@@ -117,11 +129,31 @@ class AgentDefinition(_Written):
         return Reader(name=self.name, asks=frozenset(self.metrics))
 
 
-def load_agent(path: Path) -> AgentDefinition:
-    """The agent of a YAML file. Raises `AgentDefinitionError` with file and line."""
+def load_agent(path: Path, *, model: str | None = None) -> AgentDefinition:
+    """The agent of a YAML file, with `model` in place of its own where one is given. Raises `AgentDefinitionError` with file and line."""
     file = load_yaml(path, AgentDefinitionError)
     written = validate(AgentDefinition, file, AgentDefinitionError)
-    return written.model_copy(update={"instructions": _instructions(written.instructions, file)})
+    instructions = _instructions(written.instructions, file)
+    definition = written.model_copy(
+        update={"instructions": instructions, "model": model or written.model}
+    )
+    _refuse_unpriced(definition, file)
+    return definition
+
+
+def _refuse_unpriced(definition: AgentDefinition, file: YamlFile) -> None:
+    """Raises `AgentDefinitionError` where the agent's dollars are limited and nobody knows what its models cost."""
+    prices = load_prices(file.path.parent)
+    if definition.limits.dollars is None:
+        return
+    for name in filter(None, (definition.model, *definition.fallbacks)):
+        if price_of(name, prices) is None:
+            known = prices.models if prices else ()
+            raise AgentDefinitionError(
+                f"{file.where('limits', 'dollars')}: what '{name}' costs is not known, so dollars of it cannot be limited",
+                hint=did_you_mean(name, known)
+                or f"write its price into {PRICES_FILE} beside the agent's file, or limit tokens",
+            )
 
 
 def _instructions(written: str, file: YamlFile) -> str:

@@ -8,9 +8,10 @@ import dagster as dg
 from pydantic import Field
 
 from agent_resources.agent import AgentDefinition, load_agent
-from agent_resources.agent_run import AgentRun, ReadOfRun
+from agent_resources.agent_run import AgentRun, LimitedRun, ReadOfRun
 from agent_resources.errors import ModelUnavailable
 from agent_resources.metrics_resource import GovernedMetricsResource
+from agent_resources.prices import load_prices, price_of
 from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import ReadContext
 from semantic.snapshot_record import SnapshotRecord
@@ -33,8 +34,7 @@ class AgentResource(dg.ConfigurableResource[None]):
 
     def load_definition(self) -> AgentDefinition:
         """The agent as its file defines it, with this resource's model. Raises `AgentDefinitionError`."""
-        written = load_agent(Path(self.definition))
-        return written.model_copy(update={"model": self.model}) if self.model else written
+        return load_agent(Path(self.definition), model=self.model or None)
 
     def run(
         self,
@@ -46,13 +46,14 @@ class AgentResource(dg.ConfigurableResource[None]):
         partition: str = "",
         on_read: Callable[[ReadOfRun], None] = lambda _: None,
         is_done: Callable[[str], bool] = lambda _: False,
-    ) -> AgentRun:
-        """Runs the agent to its decision, through a door that this resource's `metrics` opened; or goes on where an earlier try of the step
-        ended, as `run_agent` does.
+    ) -> AgentRun | LimitedRun:
+        """Runs the agent to its decision or to a limit, through a door that this resource's `metrics` opened; or goes on where an earlier try of
+        the step ended, as `run_agent` does.
 
         Raises `AgentRunFailed`, `ModelUnavailable` or another error with a hint.
         """
         from agent_resources.models import resolve_model
+        from agent_resources.recorded_model import PricedModel
         from agent_resources.runner import run_agent
 
         definition = self.load_definition()
@@ -62,12 +63,19 @@ class AgentResource(dg.ConfigurableResource[None]):
                 hint="add `model:` to its file, or give the AgentResource one",
             )
         metrics.ledger.register_agent(definition.name, definition.hash, registered(definition))
-        model = resolve_model(
-            definition.model, api_key=self.api_key or None, base_url=self.base_url or None
-        )
+        own = load_prices(Path(self.definition).parent)
+        models = [
+            PricedModel(
+                model=resolve_model(
+                    name, api_key=self.api_key or None, base_url=self.base_url or None
+                ),
+                price=price_of(name, own),
+            )
+            for name in (definition.model, *definition.fallbacks)
+        ]
         return run_agent(
             definition,
-            model,
+            models,
             metrics,
             context,
             question=question,

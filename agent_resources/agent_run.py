@@ -18,17 +18,20 @@ class ReadOfRun:
 
 @dataclass(frozen=True, kw_only=True)
 class Usage:
-    """What the chat model was given and gave, in tokens, over `requests` requests."""
+    """What chat models were given and gave, in tokens, over `requests` requests, and what that cost in millionths of a US dollar; None where
+    the price of one of them is not known.
+    """
 
     requests: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
+    cost_micros: int | None = 0
 
 
 @dataclass(frozen=True, kw_only=True)
-class AgentRun:
-    """A finished run. `decision_id` is that of the decision's record; `seconds` is wall-clock; `is_scripted` is True where no language
-    model took part.
+class Run:
+    """What every run has. `model` names the chat models that answered; `seconds` is wall-clock; `is_scripted` is True where no language model
+    took part.
 
     One that went on where an earlier run ended names that in `resumed_from`; `usage` is that of both together, each request once.
     """
@@ -38,8 +41,6 @@ class AgentRun:
     model: str
     is_scripted: bool
     snapshot: str
-    decision: Decision
-    decision_id: str
     reads: tuple[ReadOfRun, ...]
     usage: Usage
     seconds: float
@@ -50,3 +51,19 @@ class AgentRun:
 
     def refusals(self) -> tuple[Refusal, ...]:
         return tuple(item.result for item in self.reads if isinstance(item.result, Refusal))
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgentRun(Run):
+    """A run that came to a decision. `decision_id` is that of the decision's record."""
+
+    decision: Decision
+    decision_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class LimitedRun(Run):
+    """A run that ended at a limit, and came to no decision. `limit` says which, and `limit_id` is the id of its record."""
+
+    limit: str
+    limit_id: str

@@ -51,6 +51,15 @@ def request_fingerprint(
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 
+def bytes_of_request(messages: Sequence[ModelMessage], parameters: ModelRequestParameters) -> int:
+    """The bytes of a request as JSON, which no tokenizer makes more tokens of."""
+    tools = [
+        [tool.name, tool.description, tool.parameters_json_schema]
+        for tool in (*parameters.function_tools, *parameters.output_tools)
+    ]
+    return len(ModelMessagesTypeAdapter.dump_json(list(messages))) + len(json.dumps(tools))
+
+
 def _lasting(value: Any) -> Any:
     """A dumped message without what is of the moment."""
     match value:

@@ -15,6 +15,10 @@ class AgentRunFailed(GovernedMetricsError):
     """The agent came to no valid decision within its limits. Its author can act."""
 
 
+class LimitReached(AgentRunFailed):
+    """The run may take no more of something: it ends without a decision. Its author, or the owner of the policy, can act."""
+
+
 class RunChanged(AgentRunFailed):
     """A run that is tried again cannot go on, since what it rests on has changed. Who runs it can act."""
 

@@ -8,7 +8,9 @@ import hashlib
 import json
 import math
 import threading
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date, datetime
 from decimal import Decimal
 from importlib import resources
@@ -18,6 +20,7 @@ from pydantic_ai import RunContext
 from pydantic_ai.toolsets import FunctionToolset
 
 from agent_resources.agent_run import ReadOfRun
+from agent_resources.errors import LimitReached
 from agent_resources.run_journal import RunJournal
 from semantic.answer import MetricAnswer, Refusal
 from semantic.answer_json import answer_from_json, answer_to_json
@@ -29,6 +32,8 @@ LIST_METRICS = "list_metrics"
 DESCRIBE_METRIC = "describe_metric"
 QUERY_METRICS = "query_metrics"
 _LONGEST_CALL_ID = 100
+# A model that asks the same once or twice again may have lost sight of it.
+_MOST_OFTEN = 3
 
 
 class MetricReader:
@@ -52,7 +57,10 @@ class MetricReader:
         self._max_rows = max_rows
         self._on_read = on_read
         self._reads: list[ReadOfRun] = []
+        self._asked: Counter[str] = Counter()
         self._lock = threading.Lock()
+        self._nothing_is_read = threading.Condition(self._lock)
+        self._under_way = 0
 
     @property
     def reads(self) -> tuple[ReadOfRun, ...]:
@@ -98,17 +106,50 @@ class MetricReader:
         if limit is None or (isinstance(limit, int) and limit > self._max_rows):
             limited["limit"] = self._max_rows
         fingerprint = hashlib.sha256(json.dumps(limited, sort_keys=True).encode()).hexdigest()
-        kept = self._kept(call, fingerprint)
-        result = kept
-        if result is None:
-            result = self._session.query(limited, call_id=f"{self._journal.attempt} {call}")
-        read = ReadOfRun(asked=limited, result=result)
-        with self._lock:
-            self._reads.append(read)
-            self._on_read(read)
-        if kept is None and result.read_id is not None:
-            self._journal.keep(f"read {call}", fingerprint, answer_to_json(result))
+        self._refuse_loop(fingerprint)
+        with self._reading():
+            kept = self._kept(call, fingerprint)
+            result = kept
+            if result is None:
+                result = self._session.query(limited, call_id=f"{self._journal.attempt} {call}")
+            read = ReadOfRun(asked=limited, result=result)
+            with self._lock:
+                self._reads.append(read)
+                self._on_read(read)
+            if kept is None and result.read_id is not None:
+                self._journal.keep(f"read {call}", fingerprint, answer_to_json(result))
         return _told(result)
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        with self._lock:
+            self._under_way += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._under_way -= 1
+                self._nothing_is_read.notify_all()
+
+    def _refuse_loop(self, fingerprint: str) -> None:
+        """Raises `LimitReached` where the same was asked too often: the data of a run does not change."""
+        with self._lock:
+            self._asked[fingerprint] += 1
+            times = self._asked[fingerprint]
+        if times > _MOST_OFTEN:
+            raise LimitReached(
+                f"Agent '{self._session.reader.name}' asked the same {times} times, and was going in a circle",
+                hint="its data does not change during a run: say in its instructions what to do with what it read",
+            )
+
+    def stop(self) -> None:
+        """Stops what is still being read: nobody waits for the answer any more."""
+        self._session.cancel()
+
+    def wait(self) -> None:
+        """Returns when nothing is being read, and how each read ended is on record."""
+        with self._nothing_is_read:
+            self._nothing_is_read.wait_for(lambda: not self._under_way)
 
     def _kept(self, call: str, fingerprint: str) -> MetricAnswer | Refusal | None:
         """What an earlier try of the run was answered, as far as the record says the same."""

@@ -156,9 +156,9 @@ def resolve_model(name: str, *, api_key: str | None = None, base_url: str | None
         provider = OpenAICompatibleProvider(
             COMPATIBLE, base_url=base_url, api_key=api_key or "none"
         )
-        return OpenAIChatModel(name.removeprefix("openai:"), provider=provider)
+        return OpenAIChatModel(name.removeprefix("openai:"), provider=_asking_once(provider))
     try:
-        return infer_model(name, _providers(api_key)) if api_key else infer_model(name)
+        return infer_model(name, _providers(api_key))
     except (UserError, ImportError, ValueError) as error:
         raise ModelUnavailable(
             f"The chat model '{name}' cannot be used: {str(error).splitlines()[0]}",
@@ -167,16 +167,25 @@ def resolve_model(name: str, *, api_key: str | None = None, base_url: str | None
         ) from error
 
 
-def _providers(api_key: str) -> Callable[[str], Provider[Any]]:
+def _providers(api_key: str | None) -> Callable[[str], Provider[Any]]:
     def make(name: str) -> Provider[Any]:
+        if api_key is None:
+            return _asking_once(infer_provider(name))
         try:
             kind: Any = infer_provider_class(name)
             made: Provider[Any] = kind(api_key=api_key)
         except TypeError:
-            return infer_provider(name)
-        return made
+            made = infer_provider(name)
+        return _asking_once(made)
 
     return make
+
+
+def _asking_once(provider: Provider[Any]) -> Provider[Any]:
+    """A provider whose client does not ask again by itself: every request is on record, and how often is ours to say."""
+    if hasattr(provider.client, "max_retries"):
+        provider.client.max_retries = 0
+    return provider
 
 
 def _returned(messages: list[ModelMessage]) -> list[Told]:

@@ -8,6 +8,7 @@ that came to an end is followed by another one, unless its step did not get to t
 import json
 import threading
 from collections.abc import Callable, Sequence
+from enum import StrEnum
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict
@@ -17,8 +18,14 @@ from semantic.ledger import JournalEntry, JournalPlace, Ledger, ReadContext
 
 _BEGUN = "begun"
 _ENDED = "ended"
-_DECIDED = "decided"
-_FAILED = "failed"
+
+
+class EndState(StrEnum):
+    """How an attempt ended: with a decision, at a limit, or with a model that came to no valid decision."""
+
+    DECIDED = "decided"
+    LIMITED = "limited"
+    FAILED = "failed"
 
 
 class RunBasis(BaseModel):
@@ -91,7 +98,7 @@ class RunJournal:
         if not kept:
             return cls(ledger, place, run_id, 1)
         ends = [json.loads(entry.body) for entry in kept if entry.call == _ENDED]
-        has_failed = any(end["state"] == _FAILED for end in ends)
+        has_failed = any(end["state"] == EndState.FAILED for end in ends)
         if has_failed or (ends and any(is_done(item) for item in {it.run_id for it in kept})):
             return cls(ledger, place, run_id, kept[0].attempt + 1)
         return cls(ledger, place, run_id, kept[0].attempt, kept)
@@ -99,6 +106,11 @@ class RunJournal:
     def started_again(self) -> Self:
         """The journal of the attempt after this one."""
         return type(self)(self._ledger, self._place, self._run_id, self.attempt + 1)
+
+    @property
+    def place(self) -> JournalPlace | None:
+        """Whose calls these are, None for a run that has no place."""
+        return self._place
 
     @property
     def basis(self) -> RunBasis | None:
@@ -116,9 +128,9 @@ class RunJournal:
         if changed:
             raise self._changed(" and ".join(changed))
 
-    def end(self, *, has_decided: bool) -> None:
-        """Ends the attempt: with a decision, or without a valid one."""
-        self.keep(_ENDED, "", {"state": _DECIDED if has_decided else _FAILED})
+    def end(self, state: EndState) -> None:
+        """Ends the attempt."""
+        self.keep(_ENDED, "", {"state": state.value})
 
     def next_request(self) -> str:
         """The name of the next request to the chat model."""

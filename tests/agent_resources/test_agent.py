@@ -1,11 +1,13 @@
 """An agent's file: what it says, and what is told to its author when it is wrong."""
 
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from agent_resources.agent import load_agent
 from agent_resources.errors import AgentDefinitionError
+from agent_resources.prices import load_prices, price_of
 
 GOOD = """
 name: watch
@@ -84,3 +86,52 @@ def test_an_empty_prompt_is_refused(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(AgentDefinitionError, match="Cannot read"):
         load_agent(tmp_path / "nobody.yaml")
+
+
+UNPRICED = GOOD.replace("openai:gpt-5-mini", "llama-of-ours") + "limits: {dollars: 0.50}\n"
+PRICES = "as_of: 2026-11-01\nmodels:\n  llama-of-ours: {input: 0.1, output: 0.3}\n"
+
+
+def test_dollars_are_limited_where_the_price_is_known(tmp_path: Path) -> None:
+    known = load_agent(_write(tmp_path, GOOD + "limits: {dollars: 0.50}\n"))
+    assert known.limits.dollars == Decimal("0.5")
+    with pytest.raises(AgentDefinitionError) as refused:
+        load_agent(_write(tmp_path, UNPRICED))
+    assert "watch.yaml:7: what 'llama-of-ours' costs is not known" in str(refused.value)
+    assert "prices.yaml" in str(refused.value.hint)
+    (tmp_path / "prices.yaml").write_text(PRICES)
+    assert load_agent(_write(tmp_path, UNPRICED)).model == "llama-of-ours"
+
+
+@pytest.mark.parametrize("fallbacks", ["openai:gpt-99-nobody", "[openai:gpt-5, nobody:knows]"])
+def test_the_prices_of_all_its_models_are_known(tmp_path: Path, fallbacks: str) -> None:
+    text = GOOD + f"fallbacks: {fallbacks}\nlimits: {{dollars: 5}}\n"
+    with pytest.raises(AgentDefinitionError, match=r"watch\.yaml:8: what 'nobody|gpt-99-nobody"):
+        load_agent(_write(tmp_path, text))
+
+
+def test_a_model_that_replaces_its_own_is_priced_as_well(tmp_path: Path) -> None:
+    path = _write(tmp_path, UNPRICED)
+    assert load_agent(path, model="openai:gpt-5-mini").model == "openai:gpt-5-mini"
+    with pytest.raises(AgentDefinitionError, match="'other-llama' costs is not known"):
+        load_agent(path, model="other-llama")
+
+
+def test_wrong_prices_are_told_with_their_line(tmp_path: Path) -> None:
+    (tmp_path / "prices.yaml").write_text(PRICES.replace("0.1", "-1"))
+    with pytest.raises(AgentDefinitionError, match=r"prices\.yaml:3"):
+        load_agent(_write(tmp_path, GOOD))
+
+
+def test_what_tokens_cost_is_rounded_up(tmp_path: Path) -> None:
+    (tmp_path / "prices.yaml").write_text(PRICES)
+    price = price_of("llama-of-ours", load_prices(tmp_path))
+    assert price is not None
+    assert price.micros(1_000_000, 1_000_000) == 400_000
+    assert price.micros(1, 0) == 1
+    scripted = price_of("scripted:tests.nobody:knows")
+    assert scripted is not None
+    assert scripted.micros(10**6, 10**6) == 0
+    listed = price_of("openai:gpt-5-mini")
+    assert listed is not None
+    assert 0 < listed.micros(1_000_000, 0) < listed.micros(0, 1_000_000)

@@ -16,10 +16,10 @@ from agent_resources.agent_run import AgentRun
 from agent_resources.decision import Decision
 from agent_resources.errors import AgentRunFailed, RunChanged
 from agent_resources.models import ScriptedModel, Told, ToolStep, query_metrics
-from agent_resources.runner import run_agent
 from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import JournalPlace, ReadContext, ReadQuestion, RecordKind, find_reads
 from semantic.ledger.schema import journal, records
+from tests.agent_resources.deciding import decide
 from tests.conftest import OpenDoor
 from tests.semantic.door import POLICY
 
@@ -82,8 +82,7 @@ def count(door: GovernedMetrics, kind: RecordKind, **fields: object) -> int:
 def run(
     door: GovernedMetrics, model: FunctionModel, context: ReadContext = FIRST, **how: Any
 ) -> AgentRun:
-    definition = how.pop("definition", ANALYST)
-    return run_agent(definition, model, door, context, **how)
+    return decide(how.pop("definition", ANALYST), model, door, context, **how)
 
 
 def never_interrupted(open_door: OpenDoor) -> AgentRun:
@@ -103,8 +102,10 @@ def test_a_run_goes_on_where_the_one_before_it_ended(
     assert model.asked == REQUESTS + 1, "each request was paid once"
     assert finished.resumed_from == "run-1"
     assert finished.usage.requests == REQUESTS
-    assert count(door, RecordKind.MODEL_CALL, reason=None) == REQUESTS
-    assert count(door, RecordKind.INTENT) == count(door, RecordKind.OUTCOME) == 2
+    assert count(door, RecordKind.MODEL_CALL) == REQUESTS + 1
+    assert count(door, RecordKind.OUTCOME, reason="failed") == 1
+    assert count(door, RecordKind.INTENT) == 2
+    assert count(door, RecordKind.OUTCOME, reason=None) == REQUESTS + 2
     assert count(door, RecordKind.REFUSAL) == 1
     told = {item.result.read_id for item in finished.reads}
     assert reads <= told

@@ -31,7 +31,6 @@ from agent_resources.models import (
     query_metrics,
     resolve_model,
 )
-from agent_resources.runner import run_agent
 from semantic.answer import MetricAnswer, Refusal
 from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import (
@@ -45,6 +44,7 @@ from semantic.ledger import (
 )
 from semantic.ledger.chain import content_of
 from semantic.ledger.schema import journal, records
+from tests.agent_resources.deciding import decide
 from tests.agent_resources.openai_server import openai_server, tool_call
 from tests.conftest import OpenDoor
 from tests.faults.skewed import SkewedStore
@@ -82,7 +82,7 @@ def by_region() -> Steps:
 
 
 def test_a_script_runs_to_a_decision_with_the_reads_it_rests_on(door: GovernedMetrics) -> None:
-    run = run_agent(ANALYST, ScriptedModel(by_region), door, CONTEXT)
+    run = decide(ANALYST, ScriptedModel(by_region), door, CONTEXT)
     assert run.is_scripted
     assert run.model == "scripted:by_region"
     assert "Most orders came from the north: 4. I may read 2 metrics." in run.decision.answer
@@ -108,8 +108,8 @@ def written(door: GovernedMetrics, kind: RecordKind) -> list[dict[str, Any]]:
 def test_the_decision_is_on_record_with_its_reads_once_however_often_it_is_tried(
     door: GovernedMetrics,
 ) -> None:
-    run = run_agent(ANALYST, ScriptedModel(by_region), door, CONTEXT)
-    again = run_agent(ANALYST, ScriptedModel(by_region), door, CONTEXT)
+    run = decide(ANALYST, ScriptedModel(by_region), door, CONTEXT)
+    again = decide(ANALYST, ScriptedModel(by_region), door, CONTEXT)
     assert again.decision_id == run.decision_id
     assert again.resumed_from == "run-1"
     [decision] = written(door, RecordKind.DECISION)
@@ -128,14 +128,14 @@ def decision_text(door: GovernedMetrics, decision_id: str) -> str:
 
 
 def test_the_text_of_a_decision_can_be_erased(door: GovernedMetrics) -> None:
-    run = run_agent(ANALYST, ScriptedModel(about("Jane Doe")), door, CONTEXT)
+    run = decide(ANALYST, ScriptedModel(about("Jane Doe")), door, CONTEXT)
     assert "Jane Doe" in decision_text(door, run.decision_id)
     assert "Jane Doe" not in str(written(door, RecordKind.DECISION))
 
     assert door.ledger.erase("Jane Doe", by="owner", reason="asked") == (1, 1, 1)
     assert decision_text(door, run.decision_id) == ERASED
     assert door.ledger.verify().is_whole
-    again = run_agent(ANALYST, ScriptedModel(about("Jane Doe")), door, CONTEXT)
+    again = decide(ANALYST, ScriptedModel(about("Jane Doe")), door, CONTEXT)
     assert again.decision_id != run.decision_id, "what was erased is not known any more"
     assert "Jane Doe" in decision_text(door, again.decision_id)
 
@@ -146,7 +146,7 @@ def test_another_decision_of_a_step_that_is_tried_again_has_a_record_of_its_own(
     """Also where it rests on the same reads; and the text of neither is in the ids."""
     runs = []
     for name in ("Jane Doe", "Joe Bloggs") * 2:
-        runs.append(run_agent(ANALYST, ScriptedModel(about(name)), door, CONTEXT))
+        runs.append(decide(ANALYST, ScriptedModel(about(name)), door, CONTEXT))
         forget_requests(door)
     first, second, *again = [run.decision_id for run in runs]
     assert again == [first, second]
@@ -179,9 +179,11 @@ def test_a_request_that_fails_is_on_record(door: GovernedMetrics) -> None:
         raise ConnectionError("reset")
 
     with pytest.raises(ConnectionError):
-        run_agent(ANALYST, FunctionModel(breaks), door, CONTEXT)
+        decide(ANALYST, FunctionModel(breaks), door, CONTEXT)
     [call] = written(door, RecordKind.MODEL_CALL)
-    assert (call["reason"], call["details"]["error"]) == ("failed", "ConnectionError")
+    [ended] = written(door, RecordKind.OUTCOME)
+    assert ended["id"] == call["id"]
+    assert (ended["reason"], ended["details"]["error"]) == ("failed", "ConnectionError")
     assert written(door, RecordKind.DECISION) == []
 
 
@@ -205,15 +207,15 @@ def by_every_name() -> Steps:
 
 def test_every_name_that_a_model_is_told_can_be_asked(door: GovernedMetrics) -> None:
     patient = ANALYST.model_copy(update={"limits": Limits(turns=100, tool_calls=100)})
-    run = run_agent(patient, ScriptedModel(by_every_name), door, CONTEXT)
+    run = decide(patient, ScriptedModel(by_every_name), door, CONTEXT)
     asked = run.decision.answer.split(", ")
     assert {"customer__region", "metric_time__week", "metric_time__extract_dow"} <= set(asked)
     assert [answer.columns[0] for answer in run.answers()] == asked
 
 
 def test_a_run_that_is_tried_again_reads_under_the_same_ids(door: GovernedMetrics) -> None:
-    first = run_agent(ANALYST, ScriptedModel(by_region), door, CONTEXT)
-    again = run_agent(ANALYST, ScriptedModel(by_region), door, CONTEXT)
+    first = decide(ANALYST, ScriptedModel(by_region), door, CONTEXT)
+    again = decide(ANALYST, ScriptedModel(by_region), door, CONTEXT)
     assert again.decision == first.decision
     assert [read.result.read_id for read in again.reads] == [
         read.result.read_id for read in first.reads
@@ -230,17 +232,7 @@ def test_a_decision_that_cites_no_read_of_its_run_does_not_pass(door: GovernedMe
         )
 
     with pytest.raises(AgentRunFailed, match="no valid decision"):
-        run_agent(ANALYST, ScriptedModel(inventor), door, CONTEXT)
-
-
-def test_a_loop_ends_at_the_limit_of_turns(door: GovernedMetrics) -> None:
-    def endless() -> Steps:
-        while True:
-            yield query_metrics("orders")
-
-    short = ANALYST.model_copy(update={"limits": ANALYST.limits.model_copy(update={"turns": 3})})
-    with pytest.raises(AgentRunFailed, match="reached a limit"):
-        run_agent(short, ScriptedModel(endless), door, CONTEXT)
+        decide(ANALYST, ScriptedModel(inventor), door, CONTEXT)
 
 
 def test_a_model_that_never_decides_is_told_as_such(door: GovernedMetrics) -> None:
@@ -248,19 +240,7 @@ def test_a_model_that_never_decides_is_told_as_such(door: GovernedMetrics) -> No
         return ModelResponse(parts=[TextPart("Hello!")])
 
     with pytest.raises(AgentRunFailed, match="no valid decision"):
-        run_agent(ANALYST, FunctionModel(chatter), door, CONTEXT)
-
-
-def test_a_run_ends_at_its_limit_of_seconds(door: GovernedMetrics) -> None:
-    import asyncio
-
-    async def slow(*_: object) -> ModelResponse:
-        await asyncio.sleep(30)
-        raise AssertionError
-
-    short = ANALYST.model_copy(update={"limits": ANALYST.limits.model_copy(update={"seconds": 1})})
-    with pytest.raises(AgentRunFailed, match="within 1 seconds"):
-        run_agent(short, FunctionModel(slow), door, CONTEXT)
+        decide(ANALYST, FunctionModel(chatter), door, CONTEXT)
 
 
 def test_rows_are_cut_at_the_agents_limit_and_it_is_told(door: GovernedMetrics) -> None:
@@ -272,7 +252,7 @@ def test_rows_are_cut_at_the_agents_limit_and_it_is_told(door: GovernedMetrics) 
         return Decision(answer="Done.", confidence=1)
 
     short = ANALYST.model_copy(update={"limits": ANALYST.limits.model_copy(update={"rows": 2})})
-    run_agent(short, ScriptedModel(greedy), door, CONTEXT)
+    decide(short, ScriptedModel(greedy), door, CONTEXT)
     assert len(told_of[-1]["rows"]) == 2
     assert told_of[-1]["notices"] == ["cut: there are more rows than the 2 asked for"]
 
@@ -297,7 +277,7 @@ def test_any_openai_compatible_server_can_be_the_model(
 
     with openai_server(reply) as (url, requests):
         model = resolve_model("small-model", base_url=url, api_key="key-of-the-test")
-        run = run_agent(ANALYST, model, door, CONTEXT)
+        run = decide(ANALYST, model, door, CONTEXT)
     assert run.decision.answer == "There were 9 orders."
     assert not run.is_scripted
     assert run.usage.requests == 2
@@ -308,10 +288,18 @@ def test_any_openai_compatible_server_can_be_the_model(
     assert offered == {"list_metrics", "describe_metric", "query_metrics", "final_result"}
     assert "SELECT" not in json.dumps(requests)
     calls = written(door, RecordKind.MODEL_CALL)
-    assert [call["details"]["input_tokens"] for call in calls] == [10, 10]
+    ended = ended_calls(door)
+    assert [call["id"] for call in calls] == [end["id"] for end in ended]
+    assert [end["details"]["input_tokens"] for end in ended] == [10, 10]
     assert calls[0]["details"]["model"] == "small-model"
     assert calls[0]["root_run_id"] == "run-1"
-    assert "key-of-the-test" not in json.dumps(calls)
+    assert "key-of-the-test" not in json.dumps([*calls, *ended])
+
+
+def ended_calls(door: GovernedMetrics) -> list[dict[str, Any]]:
+    """What the records say of how requests to chat models ended."""
+    begun = {call["id"] for call in written(door, RecordKind.MODEL_CALL)}
+    return [end for end in written(door, RecordKind.OUTCOME) if end["id"] in begun]
 
 
 def decided(asked: dict[str, Any]) -> dict[str, Any]:
@@ -332,29 +320,31 @@ def test_a_provider_that_fails_again_and_again_is_left_alone_by_all_agents(
         model = resolve_model("small-model", base_url=url)
         for _ in range(3):
             with pytest.raises(AgentRunFailed):
-                run_agent(ANALYST, model, door, CONTEXT)
+                decide(ANALYST, model, door, CONTEXT)
         address = url.removeprefix("http://").removesuffix("/v1")
         told = rf"model openai-compatible:small-model at {address} failed 3 times in a row, and is left alone until \S+ UTC"
         for one in (door, other):
             with pytest.raises(ModelUnavailable, match=told):
-                run_agent(ANALYST, model, one, CONTEXT)
+                decide(ANALYST, model, one, CONTEXT)
         assert len(had) == 3, "it is not asked"
         larger = resolve_model("larger-model", base_url=url)
-        assert run_agent(ANALYST, larger, door, replace(CONTEXT, root_run_id="another"))
+        assert decide(ANALYST, larger, door, replace(CONTEXT, root_run_id="another"))
 
         replies.append(502)
         store.skew = timedelta(seconds=61)
         with pytest.raises(AgentRunFailed):
-            run_agent(ANALYST, model, door, CONTEXT)
+            decide(ANALYST, model, door, CONTEXT)
         with pytest.raises(ModelUnavailable):
-            run_agent(ANALYST, model, door, CONTEXT)
+            decide(ANALYST, model, door, CONTEXT)
         store.skew = timedelta(seconds=122)
         for _ in range(2):
-            run = run_agent(ANALYST, model, door, CONTEXT, is_done=lambda _: True)
+            run = decide(ANALYST, model, door, CONTEXT, is_done=lambda _: True)
             assert run.decision.answer == "All is well."
-    reasons = [call["reason"] for call in written(door, RecordKind.MODEL_CALL)]
     refused = "source_unavailable"
-    assert reasons == [*["failed"] * 3, refused, refused, None, "failed", refused, None, None]
+    begun = [call["reason"] for call in written(door, RecordKind.MODEL_CALL)]
+    assert begun == [None, None, None, refused, refused, None, None, refused, None, None]
+    ended = [call["reason"] for call in ended_calls(door)]
+    assert ended == ["failed", "failed", "failed", None, "failed", None, None]
     for one in (door, other):
         one.ledger.close()
 
@@ -370,9 +360,9 @@ def test_a_provider_that_does_not_answer_at_all_counts_as_failed(
     door = open_door(policy=BREAKER)
     for _ in range(3):
         with pytest.raises(AgentRunFailed):
-            run_agent(ANALYST, model, door, CONTEXT)
+            decide(ANALYST, model, door, CONTEXT)
     with pytest.raises(ModelUnavailable, match="model openai:small-model failed 3 times"):
-        run_agent(ANALYST, model, door, CONTEXT)
+        decide(ANALYST, model, door, CONTEXT)
 
 
 def test_a_request_that_is_wrong_is_no_failure_of_its_provider(
@@ -384,7 +374,7 @@ def test_a_request_that_is_wrong_is_no_failure_of_its_provider(
         model = resolve_model("small-model", base_url=url)
         for _ in range(5):
             with pytest.raises(AgentRunFailed):
-                run_agent(ANALYST, model, door, CONTEXT)
+                decide(ANALYST, model, door, CONTEXT)
     assert len(had) == 5
 
 

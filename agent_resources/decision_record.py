@@ -1,0 +1,54 @@
+"""What an agent run comes to, on record: its decision, or the limit at which it ended."""
+
+from collections.abc import Sequence
+
+from agent_resources.decision import Decision
+from semantic.ledger import Erasable, Ledger, RecordKind, derived_id
+from semantic.read_session import ReadSession
+
+LIMITED = "limited"
+
+
+def record_decision(
+    session: ReadSession,
+    decision: Decision,
+    *,
+    ledger: Ledger,
+    definition_hash: str,
+    read_ids: Sequence[str],
+) -> str:
+    """Writes what an agent decided, as a text that can be erased, and the reads that it made. Returns the id of the record, the same for
+    the same decision of a step that is tried again. Raises `LedgerUnavailable`.
+
+    The id comes from the place and the reads only, since who guesses a text could confirm it by a digest of it. Another decision at the same
+    place has the id that follows.
+    """
+    text, context = decision.model_dump_json(), session.context
+    details = {
+        "decision": Erasable(text),
+        "definition_hash": definition_hash,
+        "reads": list(read_ids),
+        "cited": sorted({figure.read_id for figure in decision.figures()}),
+    }
+    if context.root_run_id is None:
+        return session.record(RecordKind.DECISION, details)
+    place = [session.reader.name, context.root_run_id, context.step_key, definition_hash]
+    record_id = derived_id("decision", [*place, *read_ids])
+    while True:
+        session.record(RecordKind.DECISION, details, record_id=record_id)
+        recorded = ledger.body_here(record_id, RecordKind.DECISION)
+        if recorded is None or recorded["details"]["decision"] == text:
+            return record_id
+        record_id = derived_id("decision", [record_id])
+
+
+def record_limit(
+    session: ReadSession, limit: str, *, definition_hash: str, read_ids: Sequence[str]
+) -> str:
+    """Writes that a run ended at a limit, without a decision, and the reads that it made. Returns the id of the record. Raises `LedgerUnavailable`."""
+    details = {
+        "limit": Erasable(limit),
+        "definition_hash": definition_hash,
+        "reads": list(read_ids),
+    }
+    return session.record(RecordKind.DECISION, details, reason=LIMITED)

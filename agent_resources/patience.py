@@ -1,0 +1,58 @@
+"""How often a chat model that does not answer is asked again, and when."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from pydantic_ai.exceptions import ModelAPIError, ModelHTTPError
+
+_LATER = (408, 409, 425, 429, 500, 502, 503, 504, 529)
+_RETRY_AFTER = "retry-after"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patience:
+    """A request is made `tries` times at most. It waits `first_wait` seconds, twice as long each time, or as long as the provider says; where
+    that is longer than `longest_wait` it is not made again.
+    """
+
+    tries: int = 3
+    first_wait: float = 1.0
+    longest_wait: float = 60.0
+
+
+def waits_for(patience: Patience) -> Callable[[Exception], bool | float]:
+    """Whether to ask again after an error, or after how many seconds where the provider says so: what `stamina` takes as a hook."""
+
+    def wait(error: Exception) -> bool | float:
+        if isinstance(error, ModelHTTPError):
+            if error.status_code not in _LATER:
+                return False
+            seconds = _retry_after(error)
+            if seconds is None:
+                return True
+            return seconds if seconds <= patience.longest_wait else False
+        return isinstance(error, ModelAPIError | ConnectionError)
+
+    return wait
+
+
+def _retry_after(error: ModelHTTPError) -> float | None:
+    """The seconds that a provider asks to wait: a number, or until a date. None where it asks for nothing that can be read."""
+    response = getattr(error.__cause__, "response", None)
+    written = getattr(response, "headers", {}).get(_RETRY_AFTER)
+    if written is None:
+        return None
+    try:
+        return max(0.0, float(written))
+    except ValueError:
+        pass
+    try:
+        until = parsedate_to_datetime(written)
+    except ValueError:
+        return None
+    if until.tzinfo is None:
+        until = until.replace(tzinfo=UTC)
+    seconds: float = (until - datetime.now(UTC)).total_seconds()
+    return max(0.0, seconds)
