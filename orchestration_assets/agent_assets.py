@@ -10,19 +10,17 @@ from dagster import DagsterInstance
 
 from agent_resources.agent import AgentDefinition
 from agent_resources.agent_resource import AgentResource
-from agent_resources.agent_run import AgentRun, ReadOfRun
+from agent_resources.agent_run import AgentRun, ReadOfRun, Run
 from agent_resources.errors import GateClosed
+from orchestration_assets.agent_materialization import BASIS, LIMITED, STATE, materialized
 from orchestration_assets.errors import told_to_dagster
 from orchestration_assets.governed_snapshot import SNAPSHOT_KEY
 from orchestration_assets.grounded_check import check_grounded, grounded_spec
 from orchestration_assets.lineage import (
     AGENT_TAG,
-    checkpoint_metadata,
-    input_version_tags,
     ran_tag,
     read_observations,
     read_tags,
-    reads_table,
     standing_provenance,
 )
 from orchestration_assets.metric_assets import closed_because
@@ -36,7 +34,6 @@ from semantic.policy import Permit, Policy, Reader
 from semantic.snapshot_record import SnapshotRecord
 
 AGENT = "governed_agents/name"
-BASIS = "basis"
 _DONE = "SUCCESS"
 _decided: dict[Reader, tuple[tuple[str, str], dict[str, str | None]]] = {}
 
@@ -60,12 +57,13 @@ class Basis:
 
 @dataclass(frozen=True, kw_only=True)
 class AgentHistory:
-    """What Dagster knows of an agent's past: the basis of its last materialization, as `Basis.to_json` writes it, and the last run
-    that made it or was to make it.
+    """What Dagster knows of an agent's past: the basis of its last materialization, as `Basis.to_json` writes it, the last run that made
+    it or was to make it, and the run of the last materialization where that ended at a limit.
     """
 
     handled: Mapping[str, Any] | None
     last_run_id: str | None
+    limited_run_id: str | None = None
 
 
 class AgentConfig(dg.Config):
@@ -146,8 +144,11 @@ def read_histories(
         materialization = latest.asset_materialization if latest else None
         metadata = materialization.metadata if materialization else {}
         handled: Any = metadata[BASIS].value if BASIS in metadata else None
+        is_limited = STATE in metadata and metadata[STATE].value == LIMITED
         found[record.asset_entry.asset_key] = AgentHistory(
-            handled=handled, last_run_id=record.asset_entry.last_run_id
+            handled=handled,
+            last_run_id=record.asset_entry.last_run_id,
+            limited_run_id=latest.run_id if latest and is_limited else None,
         )
     return found
 
@@ -164,7 +165,8 @@ def build_agent_asset(
     """The asset of one agent. `readable` are the metrics that it asks for and is granted: its dependencies.
 
     `resource_key` names its `AgentResource`. The asset has no partitions and returns no value; what it decided is in the
-    metadata of its materialization.
+    metadata of its materialization. A run that answered a person's question, or ended at a limit, has not done the agent's own task, and hands
+    on the basis of the run before it.
     """
     agent_key = key or dg.AssetKey(["agents", definition.name])
 
@@ -217,79 +219,16 @@ def build_agent_asset(
             checkpoint = metrics.ledger.seal()
         history = read_histories(context.instance, [agent_key]).get(agent_key)
         before = history.handled if history else None
+        has_done_its_task = isinstance(run, AgentRun) and not config.question
         return materialized(
             run,
-            before if config.question else basis.to_json(),
+            basis.to_json() if has_done_its_task else before,
             metric_keys,
             checkpoint,
             checks=[check_grounded(definition, run, agent_key)],
         )
 
     return agent
-
-
-def materialized(
-    run: AgentRun,
-    basis: Mapping[str, Any] | None,
-    metric_keys: Mapping[str, dg.AssetKey],
-    checkpoint: str | None,
-    *,
-    checks: Sequence[dg.AssetCheckResult] = (),
-) -> dg.MaterializeResult[None]:
-    """The materialization of a run: its decision in words, the figures with their reads, and what it took.
-
-    `basis` is what the agent's own task has been done for. A run that answered a person's question has not done that task, and
-    hands on the basis of the run before it; None where there was none. `checkpoint` covers every record of the run.
-    """
-    decision = run.decision
-    return dg.MaterializeResult(
-        metadata={
-            "answer": dg.MetadataValue.md(decision.answer),
-            "findings": dg.MetadataValue.md(
-                "\n".join(f"- {finding.statement}" for finding in decision.findings) or "none"
-            ),
-            "figures": dg.MetadataValue.table(
-                [
-                    dg.TableRecord(
-                        {
-                            "figure": figure.name,
-                            "value": figure.value,
-                            "unit": figure.unit or "",
-                            "read_id": figure.read_id,
-                        }
-                    )
-                    for figure in decision.figures()
-                ],
-                schema=dg.TableSchema(
-                    [
-                        dg.TableColumn("figure", "string"),
-                        dg.TableColumn("value", "float"),
-                        dg.TableColumn("unit", "string"),
-                        dg.TableColumn("read_id", "string"),
-                    ]
-                ),
-            ),
-            "reads": reads_table(run.reads),
-            "confidence": decision.confidence,
-            "reads_allowed": len(run.answers()),
-            "reads_refused": len(run.refusals()),
-            "model": run.model,
-            "is_scripted": run.is_scripted,
-            "requests": run.usage.requests,
-            "input_tokens": run.usage.input_tokens,
-            "output_tokens": run.usage.output_tokens,
-            "seconds": round(run.seconds, 3),
-            "definition_hash": run.definition_hash,
-            "snapshot": run.snapshot,
-            "decision_id": run.decision_id,
-            "decision": dg.MetadataValue.json(decision.model_dump(mode="json")),
-            **checkpoint_metadata(checkpoint),
-            **({"resumed_from": run.resumed_from} if run.resumed_from else {}),
-            **({BASIS: dg.MetadataValue.json(dict(basis))} if basis else {}),
-        },
-        tags=input_version_tags(run.reads, metric_keys),
-        check_results=checks,
-    )
 
 
 def _refuse_closed_gate(
@@ -339,7 +278,7 @@ def _report_reads(
         context.log_event(observation)
 
 
-def _refuse_unrecorded(run: AgentRun) -> None:
+def _refuse_unrecorded(run: Run) -> None:
     """Raises `LedgerUnavailable` where a read of the run could not be recorded: then it decided without that data, for a
     reason that is not the agent's.
     """

@@ -10,6 +10,7 @@ import dagster as dg
 from agent_resources.agent import AgentDefinition, load_agent
 from agent_resources.agent_resource import AgentResource
 from agent_resources.errors import AgentDefinitionError
+from agent_resources.prices import PRICES_FILE
 from orchestration_assets.agent_assets import build_agent_asset, readable_names
 from orchestration_assets.metrics_project import METRICS_RESOURCE, MetricsProject
 from orchestration_assets.sensors import WatchedAgent, build_agent_sensor
@@ -41,12 +42,12 @@ def build_agents_definitions(
     """One asset and one resource per agent file, and the sensor that runs them. Raises `AgentDefinitionError`."""
     settings = model or ModelSettings()
     paths = agent_files(folder.resolve())
-    definitions = [load_agent(path) for path in paths]
+    definitions = [load_agent(path, model=settings.model or None) for path in paths]
     _refuse_same_names(definitions, paths)
     _refuse_unknown_metrics(definitions, paths, project.catalog)
     watched = [
         WatchedAgent(
-            definition=_with_model(definition, settings),
+            definition=definition,
             key=dg.AssetKey(["agents", definition.name]),
             readable=readable_names(definition, project.policy, project.catalog),
         )
@@ -80,11 +81,11 @@ def build_agents_definitions(
 
 
 def agent_files(folder: Path) -> Sequence[Path]:
-    """The agent files of a folder, by name; `defs.yaml` is Dagster's own. Raises `AgentDefinitionError`."""
+    """The agent files of a folder, by name; `defs.yaml` is Dagster's own, and the file of prices is no agent. Raises `AgentDefinitionError`."""
     found = sorted(
         path
         for path in [*folder.glob("*.yaml"), *folder.glob("*.yml")]
-        if path.stem not in ("defs", "component")
+        if path.stem not in ("defs", "component") and path.name != PRICES_FILE
     )
     if not found:
         raise AgentDefinitionError(
@@ -97,10 +98,6 @@ def agent_files(folder: Path) -> Sequence[Path]:
 def resource_key(definition: AgentDefinition) -> str:
     """The key of an agent's resource."""
     return f"agent_{definition.name}"
-
-
-def _with_model(definition: AgentDefinition, settings: ModelSettings) -> AgentDefinition:
-    return definition.model_copy(update={"model": settings.model}) if settings.model else definition
 
 
 def _resource(path: Path, project: MetricsProject, settings: ModelSettings) -> AgentResource:

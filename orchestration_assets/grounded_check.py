@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import dagster as dg
 
 from agent_resources.agent import AgentDefinition
-from agent_resources.agent_run import AgentRun
+from agent_resources.agent_run import AgentRun, LimitedRun
 from agent_resources.grounding import GroundedText, ground
 
 GROUNDED = "grounded"
@@ -23,18 +23,27 @@ def grounded_spec(definition: AgentDefinition, key: dg.AssetKey) -> dg.AssetChec
 
 
 def check_grounded(
-    definition: AgentDefinition, run: AgentRun, key: dg.AssetKey
+    definition: AgentDefinition, run: AgentRun | LimitedRun, key: dg.AssetKey
 ) -> dg.AssetCheckResult:
-    """The result of the check for a run: fails where a claim cannot be traced, and names it."""
+    """The result of the check for a run: fails where a claim cannot be traced, and names it; and where there is no decision to rest on."""
+    is_blocking = definition.grounding.on_untraced == "block"
+    severity = dg.AssetCheckSeverity.ERROR if is_blocking else dg.AssetCheckSeverity.WARN
+    if isinstance(run, LimitedRun):
+        return dg.AssetCheckResult(
+            asset_key=key,
+            check_name=GROUNDED,
+            passed=False,
+            severity=severity,
+            description=f"It came to no decision: {run.limit}",
+        )
     texts = ground(run.decision, run.reads, tolerance=definition.grounding.tolerance)
     untraced = [(text, claim) for text in texts for claim in text.untraced]
-    is_blocking = definition.grounding.on_untraced == "block"
     named = "; ".join(f"{claim.text} ({claim.kind})" for _, claim in untraced[:10])
     return dg.AssetCheckResult(
         asset_key=key,
         check_name=GROUNDED,
         passed=not untraced,
-        severity=dg.AssetCheckSeverity.ERROR if is_blocking else dg.AssetCheckSeverity.WARN,
+        severity=severity,
         description=f"Cannot be traced to a read that is cited: {named}" if untraced else None,
         metadata={
             "claims": sum(len(text.traces) for text in texts),

@@ -58,7 +58,7 @@ def build_agent_sensor(
     """A sensor that runs each agent when a value that it may read, over the rows that it sees, has changed.
 
     Never behind a check that did not pass; at most every N minutes per agent, as its trigger says; not while a run of the agent
-    or of `upstream` (the snapshot and its metrics) goes on. A run that failed is not asked for again until a value changes.
+    or of `upstream` (the snapshot and its metrics) goes on. A run that failed, or ended at a limit, is not asked for again until a value changes.
     """
 
     @dg.sensor(
@@ -82,12 +82,12 @@ def build_agent_sensor(
 
 @dataclass(frozen=True, kw_only=True)
 class _Due:
-    """An agent for which values have changed, the key that stands for these values, and its last run, whatever that was for."""
+    """An agent for which values have changed, the key that stands for these values, and its past."""
 
     agent: WatchedAgent
     changed: tuple[str, ...]
     run_key: str
-    last_run_id: str | None
+    history: AgentHistory
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,13 +177,13 @@ def _consider(
         agent=agent,
         changed=changed,
         run_key=_run_key(definition.name, basis),
-        last_run_id=history.last_run_id if history else None,
+        history=history or AgentHistory(handled=None, last_run_id=None),
     )
 
 
 def _read_runs(instance: DagsterInstance, due: Sequence[_Due]) -> _Runs:
     keys = [item.run_key for item in due]
-    ids = [item.last_run_id for item in due if item.last_run_id]
+    ids = [item.history.last_run_id for item in due if item.history.last_run_id]
     asked = instance.get_run_records(dg.RunsFilter(tags={_RUN_KEY_TAG: keys})) if keys else ()
     last = instance.get_run_records(dg.RunsFilter(run_ids=ids)) if ids else ()
     return _Runs(
@@ -197,12 +197,14 @@ def _request(
 ) -> dg.RunRequest | str:
     """A request for a run of an agent whose values have changed, or why it does not run yet."""
     definition = due.agent.definition
-    last = runs.by_id.get(due.last_run_id or "")
+    last = runs.by_id.get(due.history.last_run_id or "")
     if due.agent.key in going_on or (last and not last.dagster_run.is_finished):
         return "a run of it goes on"
     earlier = runs.by_key.get(due.run_key)
     if earlier is not None:
-        return f"run {earlier.run_id[:8]} for these values ended as {earlier.status.value}"
+        is_limited = earlier.run_id == due.history.limited_run_id
+        ended = "at a limit" if is_limited else f"as {earlier.status.value}"
+        return f"run {earlier.run_id[:8]} for these values ended {ended}"
     minutes = definition.trigger.at_most_every_minutes
     if last and last.create_timestamp + timedelta(minutes=minutes) > now:
         return f"{len(due.changed)} values changed; it ran less than {minutes:g} minutes ago"

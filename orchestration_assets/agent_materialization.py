@@ -1,0 +1,98 @@
+"""What a materialization tells of an agent's run: what it decided, or at which limit it ended, and what that took."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+
+from agent_resources.agent_run import AgentRun, LimitedRun
+from agent_resources.decision import Decision
+from orchestration_assets.lineage import checkpoint_metadata, input_version_tags, reads_table
+from semantic.ledger.budgets import MICROS
+
+BASIS = "basis"
+STATE = "state"
+DECIDED = "decided"
+LIMITED = "limited"
+
+
+def materialized(
+    run: AgentRun | LimitedRun,
+    basis: Mapping[str, Any] | None,
+    metric_keys: Mapping[str, dg.AssetKey],
+    checkpoint: str | None,
+    *,
+    checks: Sequence[dg.AssetCheckResult] = (),
+) -> dg.MaterializeResult[None]:
+    """The materialization of a run: its decision in words and the figures with their reads, or its limit; and what it took.
+
+    `basis` is what the agent's own task has been done for; None where it never was. `checkpoint` covers every record of the run.
+    """
+    return dg.MaterializeResult(
+        metadata={
+            **_ended(run),
+            "reads": reads_table(run.reads),
+            "reads_allowed": len(run.answers()),
+            "reads_refused": len(run.refusals()),
+            "model": run.model,
+            "is_scripted": run.is_scripted,
+            "requests": run.usage.requests,
+            "input_tokens": run.usage.input_tokens,
+            "output_tokens": run.usage.output_tokens,
+            **_cost(run.usage.cost_micros),
+            "seconds": round(run.seconds, 3),
+            "definition_hash": run.definition_hash,
+            "snapshot": run.snapshot,
+            **checkpoint_metadata(checkpoint),
+            **({"resumed_from": run.resumed_from} if run.resumed_from else {}),
+            **({BASIS: dg.MetadataValue.json(dict(basis))} if basis else {}),
+        },
+        tags=input_version_tags(run.reads, metric_keys),
+        check_results=checks,
+    )
+
+
+def _ended(run: AgentRun | LimitedRun) -> dict[str, Any]:
+    if isinstance(run, LimitedRun):
+        return {STATE: LIMITED, "limit": run.limit, "decision_id": run.limit_id}
+    decision = run.decision
+    return {
+        STATE: DECIDED,
+        "answer": dg.MetadataValue.md(decision.answer),
+        "findings": dg.MetadataValue.md(
+            "\n".join(f"- {finding.statement}" for finding in decision.findings) or "none"
+        ),
+        "figures": _figures_table(decision),
+        "confidence": decision.confidence,
+        "decision_id": run.decision_id,
+        "decision": dg.MetadataValue.json(decision.model_dump(mode="json")),
+    }
+
+
+def _cost(micros: int | None) -> dict[str, float]:
+    """The cost in US dollars; nothing where it is not known, since nothing is not zero."""
+    return {} if micros is None else {"cost_usd": micros / MICROS}
+
+
+def _figures_table(decision: Decision) -> dg.TableMetadataValue:
+    return dg.MetadataValue.table(
+        [
+            dg.TableRecord(
+                {
+                    "figure": figure.name,
+                    "value": figure.value,
+                    "unit": figure.unit or "",
+                    "read_id": figure.read_id,
+                }
+            )
+            for figure in decision.figures()
+        ],
+        schema=dg.TableSchema(
+            [
+                dg.TableColumn("figure", "string"),
+                dg.TableColumn("value", "float"),
+                dg.TableColumn("unit", "string"),
+                dg.TableColumn("read_id", "string"),
+            ]
+        ),
+    )
