@@ -22,7 +22,7 @@ from pydantic_ai.toolsets import FunctionToolset
 from agent_resources.agent_run import ReadOfRun
 from agent_resources.errors import LimitReached
 from agent_resources.run_journal import RunJournal
-from semantic.answer import MetricAnswer, Refusal
+from semantic.answer import MetricAnswer, Reason, Refusal
 from semantic.answer_json import answer_from_json, answer_to_json
 from semantic.errors import did_you_mean
 from semantic.governed_metrics import GovernedMetrics, ReadSession
@@ -116,7 +116,7 @@ class MetricReader:
             with self._lock:
                 self._reads.append(read)
                 self._on_read(read)
-            if kept is None and result.read_id is not None:
+            if kept is None and result.read_id is not None and not _is_cancelled(result):
                 self._journal.keep(f"read {call}", fingerprint, answer_to_json(result))
         return _told(result)
 
@@ -156,6 +156,11 @@ class MetricReader:
         written = self._journal.found(f"read {call}", fingerprint)
         kept = answer_from_json(written) if written is not None else None
         return kept if kept is not None and self._session.is_on_record(kept) else None
+
+
+def _is_cancelled(result: MetricAnswer | Refusal) -> bool:
+    """Whether the model never hears of it: another try of the run asks again."""
+    return isinstance(result, Refusal) and result.reason is Reason.CANCELLED
 
 
 def build_metric_toolset() -> FunctionToolset[MetricReader]:

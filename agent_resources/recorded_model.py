@@ -44,6 +44,8 @@ from semantic.ledger import (
 from semantic.read_session import ReadSession
 
 _ASK_LATER = (408, 409, 429)
+# Another model would say the same. What is wrong with a key or a name is wrong with one model.
+_REQUEST_IS_WRONG = (400, 413, 422)
 _LONGEST_SOURCE = 400
 
 
@@ -126,7 +128,7 @@ class RecordedModel(WrapperModel):
             try:
                 return self._told(*await self._ask_patiently(item, request))
             except (ModelAPIError, ModelUnavailable, ConnectionError) as error:
-                if isinstance(error, ModelHTTPError) and not _is_of_provider(error):
+                if isinstance(error, ModelHTTPError) and error.status_code in _REQUEST_IS_WRONG:
                     raise
         return self._told(*await self._ask_patiently(last, request))
 

@@ -26,6 +26,7 @@ from agent_resources.patience import Patience
 from agent_resources.prices import OwnPrice
 from agent_resources.recorded_model import PricedModel
 from agent_resources.runner import run_agent
+from semantic.answer import MetricAnswer
 from semantic.cancellation import Cancellation, Cancelled
 from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import Budget, ReadQuestion, RecordKind, Unit, find_reads
@@ -197,12 +198,18 @@ def test_what_is_read_when_the_time_is_over_is_stopped(
         return execute(snapshot, FOR_HOURS, {}, 1)
 
     monkeypatch.setattr(OpenSnapshot, "execute", for_hours)
-    run = run_agent(limited(seconds=3), ScriptedModel(every_region), door, CONTEXT)
+    short = limited(seconds=5)
+    run = run_agent(short, ScriptedModel(every_region), door, CONTEXT)
     assert isinstance(run, LimitedRun)
     [read] = find_reads(door.ledger, ReadQuestion())
     assert (read.outcome, read.reason) == ("refused", "cancelled")
     with door.ledger.reading() as connection:
         assert connection.execute(sa.select(breakers)).all() == [], "no metric failed"
+
+    monkeypatch.undo()
+    again = run_agent(short, ScriptedModel(every_region), door, replace(CONTEXT, run_id="run-2"))
+    assert again.resumed_from == "run-1"
+    assert isinstance(again.reads[0].result, MetricAnswer), "it was not answered, so it is asked"
 
 
 def test_who_interrupts_a_run_interrupts_what_it_waits_for(door: GovernedMetrics) -> None:
@@ -273,11 +280,12 @@ def test_who_is_to_wait_too_long_does_not(
     assert len(had) == 1
 
 
+@pytest.mark.parametrize("status", [503, 401, 404])
 def test_where_a_model_does_not_answer_the_next_one_is_asked(
-    door: GovernedMetrics, monkeypatch: pytest.MonkeyPatch
+    door: GovernedMetrics, monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
     monkeypatch.setattr(models, "ALLOW_MODEL_REQUESTS", True)
-    with openai_server(lambda asked: 503) as (broken, _), openai_server(decided) as (url, had):
+    with openai_server(lambda asked: status) as (broken, _), openai_server(decided) as (url, had):
         asked = [
             PricedModel(model=resolve_model(name, base_url=address), price=None)
             for name, address in (("first", broken), ("second", url))
