@@ -138,8 +138,9 @@ def empty_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def ledger(empty_ledger: Path, tmp_path: Path) -> Iterator[Ledger]:
     path = tmp_path / "ledger" / "ledger.db"
-    path.parent.mkdir(mode=0o700)
-    shutil.copy(empty_ledger, path)
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    if not path.exists():
+        shutil.copy(empty_ledger, path)
     opened = Ledger.open(path)
     yield opened
     with suppress(LedgerUnavailable):
