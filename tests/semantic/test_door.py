@@ -47,6 +47,7 @@ from tests.semantic.door import (
     BOSS,
     NOBODY,
     NORTH,
+    PATIENT,
     POLICY,
     RememberingEngine,
     WatchedSnapshot,
@@ -1068,7 +1069,8 @@ def test_of_two_tries_at_once_only_what_is_on_record_is_released(
                 assert isinstance(other.query({"metrics": "orders"}, call_id="turn-1"), Refusal)
             return super().execute(*asked)
 
-    overtaken = Overtaken(snapshot_file(door.snapshots, door.snapshots.current()))
+    file = snapshot_file(door.snapshots, door.snapshots.current())
+    overtaken = Overtaken(file, limits=PATIENT)
     with door.session(BOSS, CALL, data=overtaken) as session:
         refused = session.query({"metrics": "orders"}, call_id="turn-1")
 

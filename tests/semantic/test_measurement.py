@@ -353,6 +353,7 @@ def states(record: SnapshotRecord) -> dict[State, set[str]]:
     return found
 
 
+@pytest.mark.soak
 def test_a_metric_with_a_scope_that_does_not_exist_fails_alone(
     open_door: OpenDoor, shop_catalog: Catalog, store: SnapshotStore, shop: BuiltProject
 ) -> None:
@@ -381,6 +382,7 @@ def test_a_metric_that_does_not_compile_fails_alone(
     assert "MetricFlow cannot resolve stranger" in stranger_state.why
 
 
+@pytest.mark.soak
 def test_a_metric_that_the_warehouse_cannot_answer_fails_with_those_that_need_it(
     door: GovernedMetrics, after: Remeasure
 ) -> None:
