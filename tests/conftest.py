@@ -39,7 +39,6 @@ SLOWEST_FIRST = (
     "test_sensors",
     "test_retention",
     "test_components",
-    "test_restricted_reader",
     "test_refresh",
     "test_changed_data",
     "test_depot",

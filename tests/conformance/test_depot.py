@@ -194,10 +194,8 @@ def test_what_adds_up_is_not_told_where_small_groups_are_not(
     assert refused.reason is Reason.GROUPS_NOT_COUNTED
 
 
-@pytest.mark.parametrize(
-    "element",
-    [pytest.param(name, marks=[] if name == "customer" else pytest.mark.soak) for name in VISIBLE],
-)
+@pytest.mark.soak
+@pytest.mark.parametrize("element", VISIBLE)
 def test_a_restricted_answer_is_that_of_a_database_without_the_other_rows(
     depot: BuiltProject,
     catalog: Catalog,

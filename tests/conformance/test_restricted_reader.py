@@ -58,6 +58,10 @@ def _door(
     return door
 
 
+# That forbidden rows do not exist is shown in `make test` on the shop.
+pytestmark = pytest.mark.soak
+
+
 @pytest.fixture(scope="module")
 def doors(
     year: BuiltProject,
@@ -93,13 +97,7 @@ def test_every_relation_with_a_carrier_is_among_those_deleted_from(
     }
 
 
-@pytest.mark.parametrize(
-    "group_by",
-    [
-        pytest.param(group_by, marks=[pytest.mark.soak] if place % 9 else [], id="-".join(group_by))
-        for place, group_by in enumerate(GROUPINGS)
-    ],
-)
+@pytest.mark.parametrize("group_by", GROUPINGS, ids="-".join)
 def test_a_restricted_answer_is_that_of_a_database_without_the_other_rows(
     doors: tuple[GovernedMetrics, GovernedMetrics], group_by: list[str]
 ) -> None:

@@ -586,6 +586,7 @@ def test_what_is_wrong_with_the_metrics_is_told_there_and_not_at_the_agents(till
     assert str(told.value).startswith("Error while building definitions for governed[0]:")
 
 
+@pytest.mark.soak
 def test_in_development_a_project_that_dbt_cannot_parse_is_said(
     till: Till, monkeypatch: pytest.MonkeyPatch
 ) -> None:

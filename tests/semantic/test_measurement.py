@@ -368,6 +368,7 @@ def test_a_metric_with_a_scope_that_does_not_exist_fails_alone(
     assert len(states(record)[State.PASSING]) == len(record.metrics) - 1
 
 
+@pytest.mark.soak
 def test_a_metric_that_does_not_compile_fails_alone(
     open_door: OpenDoor, shop_catalog: Catalog, store: SnapshotStore, shop: BuiltProject
 ) -> None:
