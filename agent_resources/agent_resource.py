@@ -21,7 +21,8 @@ class AgentResource(dg.ConfigurableResource[None]):
     """An agent: its definition file, the metrics it reads through, and its chat model.
 
     `model`, `api_key` and `base_url` override the file. Give the key as `dagster.EnvVar("...")`, never as text: text ends up
-    in the definitions. With `base_url` the model is any OpenAI-compatible server.
+    in the definitions. With `base_url` the model is any OpenAI-compatible server. Both are for the provider of `model`, and for fallbacks of the
+    same one.
     """
 
     definition: str = Field(description="Path of the agent's YAML file")
@@ -67,7 +68,7 @@ class AgentResource(dg.ConfigurableResource[None]):
         models = [
             PricedModel(
                 model=resolve_model(
-                    name, api_key=self.api_key or None, base_url=self.base_url or None
+                    name, **access_to(name, definition.model, self.api_key, self.base_url)
                 ),
                 price=price_of(name, own),
             )
@@ -87,6 +88,15 @@ class AgentResource(dg.ConfigurableResource[None]):
 
     def __repr__(self) -> str:
         return f"AgentResource(definition={self.definition!r}, model={self.model!r})"
+
+
+def access_to(name: str, first: str, api_key: str, base_url: str) -> dict[str, str | None]:
+    """The key and the server that a model is asked with. They are those of the first model's provider: another provider is given neither, and
+    takes its own key from the environment.
+    """
+    if name.rpartition(":")[0] != first.rpartition(":")[0]:
+        return {}
+    return {"api_key": api_key or None, "base_url": base_url or None}
 
 
 def registered(definition: AgentDefinition) -> Mapping[str, Any]:

@@ -10,8 +10,6 @@ from semantic.ledger.budgets import MICROS
 from semantic.pattern import matches_any
 from semantic.policy import Policy, Reader
 
-ASKS_FOR_LESS = "raise it in the agent's file, or make its task smaller; what it read is on record"
-
 
 @dataclass(frozen=True, kw_only=True)
 class ModelBudgets:

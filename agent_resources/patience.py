@@ -7,7 +7,7 @@ from email.utils import parsedate_to_datetime
 
 from pydantic_ai.exceptions import ModelAPIError, ModelHTTPError
 
-_LATER = (408, 409, 425, 429, 500, 502, 503, 504, 529)
+_ASK_LATER = (408, 409, 425, 429)
 _RETRY_AFTER = "retry-after"
 
 
@@ -26,19 +26,24 @@ def waits_for(patience: Patience) -> Callable[[Exception], bool | float]:
     """Whether to ask again after an error, or after how many seconds where the provider says so: what `stamina` takes as a hook."""
 
     def wait(error: Exception) -> bool | float:
-        if isinstance(error, ModelHTTPError):
-            if error.status_code not in _LATER:
-                return False
-            seconds = _retry_after(error)
-            if seconds is None:
-                return True
-            return seconds if seconds <= patience.longest_wait else False
-        return isinstance(error, ModelAPIError | ConnectionError)
+        if not did_not_answer(error):
+            return False
+        seconds = _retry_after(error)
+        if seconds is None:
+            return True
+        return seconds if seconds <= patience.longest_wait else False
 
     return wait
 
 
-def _retry_after(error: ModelHTTPError) -> float | None:
+def did_not_answer(error: Exception) -> bool:
+    """Whether the provider did not answer, or has too much to do; not where it answered that the request is wrong."""
+    if isinstance(error, ModelHTTPError):
+        return error.status_code >= 500 or error.status_code in _ASK_LATER
+    return isinstance(error, ModelAPIError | ConnectionError | TimeoutError)
+
+
+def _retry_after(error: Exception) -> float | None:
     """The seconds that a provider asks to wait: a number, or until a date. None where it asks for nothing that can be read."""
     response = getattr(error.__cause__, "response", None)
     written = getattr(response, "headers", {}).get(_RETRY_AFTER)

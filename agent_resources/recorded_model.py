@@ -23,7 +23,7 @@ from agent_resources.chat_json import (
 from agent_resources.errors import LimitReached, ModelUnavailable
 from agent_resources.model_budgets import ModelBudgets
 from agent_resources.models import COMPATIBLE
-from agent_resources.patience import Patience, waits_for
+from agent_resources.patience import Patience, did_not_answer, waits_for
 from agent_resources.prices import Price
 from agent_resources.run_journal import RunJournal
 from semantic.answer import Reason
@@ -43,7 +43,6 @@ from semantic.ledger import (
 )
 from semantic.read_session import ReadSession
 
-_ASK_LATER = (408, 409, 429)
 # Another model would say the same. What is wrong with a key or a name is wrong with one model.
 _REQUEST_IS_WRONG = (400, 413, 422)
 _LONGEST_SOURCE = 400
@@ -127,7 +126,7 @@ class RecordedModel(WrapperModel):
         for item in others:
             try:
                 return self._told(*await self._ask_patiently(item, request))
-            except (ModelAPIError, ModelUnavailable, ConnectionError) as error:
+            except (ModelAPIError, ModelUnavailable, ConnectionError, TimeoutError) as error:
                 if isinstance(error, ModelHTTPError) and error.status_code in _REQUEST_IS_WRONG:
                     raise
         return self._told(*await self._ask_patiently(last, request))
@@ -174,8 +173,7 @@ class RecordedModel(WrapperModel):
         try:
             response = await _response_of(item.model, request)
         except Exception as error:
-            is_of_provider = _is_of_provider(error)
-            terms = self._settled(charges, {}, failed=(source,) if is_of_provider else ())
+            terms = self._settled(charges, {}, failed=(source,) if did_not_answer(error) else ())
             took: dict[str, object] = {"error": type(error).__name__}
             await asyncio.to_thread(self._end, record_id, started, took, terms, "failed")
             raise
@@ -307,10 +305,3 @@ def source_of(model: Model) -> str:
 def _most(charges: Sequence[Charge]) -> dict[Unit, int]:
     """What was reserved of each unit: the same of every budget."""
     return {charge.budget.unit: charge.most for charge in charges}
-
-
-def _is_of_provider(error: Exception) -> bool:
-    """Whether the provider did not answer, or has too much to do; not where it answered that the request is wrong."""
-    if isinstance(error, ModelHTTPError):
-        return error.status_code >= 500 or error.status_code in _ASK_LATER
-    return isinstance(error, ModelAPIError | ConnectionError | TimeoutError)

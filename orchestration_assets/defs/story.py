@@ -239,6 +239,15 @@ def tell(folder: Path, chapters: Sequence[Chapter] = CHAPTERS) -> None:
     )
 
 
+def _chapter(number: str) -> Chapter:
+    for place, chapter in enumerate(CHAPTERS, start=1):
+        if number == str(place):
+            return chapter
+    raise GovernedMetricsError(
+        f"There is no chapter '{number}'", hint=f"they are 1 to {len(CHAPTERS)}"
+    )
+
+
 def _run_who_has_to_look_again(console: Console, demo: Demonstration) -> None:
     console.print(f"  ran: [bold]{', '.join(demo.tick()) or 'nobody'}[/bold]")
 
@@ -309,9 +318,8 @@ def _be_quiet() -> None:
 def main(folder: str = ".demo", *numbers: str) -> int:
     """Tells the story in a folder, or only some of its chapters. Returns 1, with the error, where it cannot be told to its end."""
     _be_quiet()
-    chapters = [CHAPTERS[int(number) - 1] for number in numbers] or CHAPTERS
     try:
-        tell(Path(folder).resolve(), chapters)
+        tell(Path(folder).resolve(), [_chapter(number) for number in numbers] or CHAPTERS)
     except GovernedMetricsError as error:
         Console(stderr=True).print(f"error: {error}", markup=False)
         return 1

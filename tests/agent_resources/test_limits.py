@@ -18,6 +18,7 @@ from pydantic_ai.models.function import AgentInfo, FunctionModel
 from pydantic_ai.usage import RequestUsage
 
 from agent_resources.agent import AgentDefinition, Limits
+from agent_resources.agent_resource import access_to
 from agent_resources.agent_run import AgentRun, LimitedRun
 from agent_resources.decision import Decision
 from agent_resources.errors import AgentRunFailed, ModelUnavailable
@@ -387,3 +388,14 @@ def test_a_query_that_nobody_waits_for_is_stopped() -> None:
     assert ended == ["cancelled"]
     with pytest.raises(Cancelled), cancellation.running(connection):
         raise AssertionError
+
+
+def test_a_key_is_given_to_no_other_provider() -> None:
+    def given(name: str, first: str) -> dict[str, str | None]:
+        return access_to(name, first, "key-of-anthropic", "http://127.0.0.1:1/v1")
+
+    whole = {"api_key": "key-of-anthropic", "base_url": "http://127.0.0.1:1/v1"}
+    assert given("anthropic:claude-sonnet-4-5", "anthropic:claude-opus-4-1") == whole
+    assert given("larger-model", "small-model") == whole
+    assert given("openai:gpt-5-mini", "anthropic:claude-opus-4-1") == {}
+    assert given("openai:gpt-5-mini", "small-model") == {}
