@@ -6,6 +6,7 @@
     model: openai:gpt-5-mini
     instructions: operations_watch.md
     metrics: [flights, cancelled_flights, precipitation_inches]
+    tools: [{call: "flight_ops.units:miles_in_kilometres", effect: none}]
     trigger: {at_most_every_minutes: 15}
 
 What an agent asks for here is not what it gets: it gets what is both asked here and granted by the central policy.
@@ -27,6 +28,7 @@ from pydantic import (
 
 from agent_resources.errors import AgentDefinitionError
 from agent_resources.prices import PRICES_FILE, load_prices, price_of
+from agent_resources.tool import Tool, check_tools
 from semantic.canonical import canonical_json
 from semantic.errors import did_you_mean
 from semantic.policy import REFRESH, Reader
@@ -45,6 +47,7 @@ def _not_reserved(name: str) -> str:
     return name
 
 
+_STEERING = {"name", "model", "fallbacks", "instructions", "task", "metrics", "tools", "limits"}
 Identifier = Annotated[
     str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$"), AfterValidator(_not_reserved)
 ]
@@ -108,6 +111,7 @@ class AgentDefinition(_Written):
     instructions: str = Field(min_length=1)
     task: str = "Do what your instructions say, for the data as it stands now."
     metrics: Annotated[tuple[str, ...], BeforeValidator(_as_list), Field(min_length=1)]
+    tools: Annotated[tuple[Tool, ...], Field(max_length=50)] = ()
     limits: Limits = Limits()
     trigger: Trigger = Trigger()
     resume: Resume = Resume()
@@ -116,11 +120,10 @@ class AgentDefinition(_Written):
 
     @property
     def hash(self) -> str:
-        """Changes with the prompt, the model, what is asked for and the limits."""
-        steering = self.model_dump(
-            mode="json",
-            include={"name", "model", "fallbacks", "instructions", "task", "metrics", "limits"},
-        )
+        """Changes with the prompt, the model, what is asked for, the tools and the limits."""
+        steering = self.model_dump(mode="json", include=_STEERING)
+        if not self.tools:
+            del steering["tools"]
         return hashlib.sha256(canonical_json(steering)).hexdigest()[:32]
 
     @property
@@ -138,6 +141,7 @@ def load_agent(path: Path, *, model: str | None = None) -> AgentDefinition:
         update={"instructions": instructions, "model": model or written.model}
     )
     _refuse_unpriced(definition, file)
+    check_tools(definition.tools, file)
     return definition
 
 

@@ -8,7 +8,6 @@ import hashlib
 import json
 import math
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date, datetime
@@ -20,7 +19,6 @@ from pydantic_ai import RunContext
 from pydantic_ai.toolsets import FunctionToolset
 
 from agent_resources.agent_run import ReadOfRun
-from agent_resources.errors import LimitReached
 from agent_resources.run_journal import RunJournal
 from semantic.answer import MetricAnswer, Reason, Refusal
 from semantic.answer_json import answer_from_json, answer_to_json
@@ -32,8 +30,6 @@ LIST_METRICS = "list_metrics"
 DESCRIBE_METRIC = "describe_metric"
 QUERY_METRICS = "query_metrics"
 _LONGEST_CALL_ID = 100
-# A model that asks the same once or twice again may have lost sight of it.
-_MOST_OFTEN = 3
 
 
 class MetricReader:
@@ -57,7 +53,6 @@ class MetricReader:
         self._max_rows = max_rows
         self._on_read = on_read
         self._reads: list[ReadOfRun] = []
-        self._asked: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._nothing_is_read = threading.Condition(self._lock)
         self._under_way = 0
@@ -106,7 +101,6 @@ class MetricReader:
         if limit is None or (isinstance(limit, int) and limit > self._max_rows):
             limited["limit"] = self._max_rows
         fingerprint = hashlib.sha256(json.dumps(limited, sort_keys=True).encode()).hexdigest()
-        self._refuse_loop(fingerprint)
         with self._reading():
             kept = self._kept(call, fingerprint)
             result = kept
@@ -130,17 +124,6 @@ class MetricReader:
             with self._lock:
                 self._under_way -= 1
                 self._nothing_is_read.notify_all()
-
-    def _refuse_loop(self, fingerprint: str) -> None:
-        """Raises `LimitReached` where the same was asked too often: the data of a run does not change."""
-        with self._lock:
-            self._asked[fingerprint] += 1
-            times = self._asked[fingerprint]
-        if times > _MOST_OFTEN:
-            raise LimitReached(
-                f"Agent '{self._session.reader.name}' asked the same {times} times, and was going in a circle",
-                hint="its data does not change during a run: say in its instructions what to do with what it read",
-            )
 
     def stop(self) -> None:
         """Stops what is still being read: nobody waits for the answer any more."""
@@ -193,14 +176,14 @@ def build_metric_toolset() -> FunctionToolset[MetricReader]:
             "limit": limit,
         }
         given = {key: value for key, value in asked.items() if value is not None}
-        return context.deps.query_metrics(given, _call(context))
+        return context.deps.query_metrics(given, call_name(context))
 
     for function in (list_metrics, describe_metric, query_metrics):
         toolset.add_function(function, description=prompt(function.__name__))
     return toolset
 
 
-def _call(context: RunContext[MetricReader]) -> str:
+def call_name(context: RunContext[MetricReader]) -> str:
     """The name of a call within its run. Its id is from the model, and may be anything."""
     given = context.tool_call_id or ""
     fits = len(given) <= _LONGEST_CALL_ID and given.isprintable()

@@ -17,6 +17,7 @@ from pydantic_ai.exceptions import (
     UserError,
 )
 from pydantic_ai.models import Model
+from pydantic_ai.toolsets import AbstractToolset, CombinedToolset
 from pydantic_ai.usage import UsageLimits
 
 from agent_resources.agent import AgentDefinition
@@ -24,12 +25,16 @@ from agent_resources.agent_run import AgentRun, LimitedRun, ReadOfRun, Run
 from agent_resources.decision import Decision
 from agent_resources.decision_record import record_decision, record_limit
 from agent_resources.errors import AgentRunFailed, LimitReached, RunChanged
+from agent_resources.guardrails.repeated_calls import RepeatedCalls
+from agent_resources.guardrails.unknown_tools import UnknownTools
 from agent_resources.metric_tools import MetricReader, build_metric_toolset, prompt
 from agent_resources.model_budgets import ModelBudgets
 from agent_resources.models import SCRIPTED
+from agent_resources.own_tools import build_own_toolset
 from agent_resources.patience import Patience
 from agent_resources.recorded_model import PricedModel, RecordedModel
 from agent_resources.run_journal import EndState, RunBasis, RunJournal
+from agent_resources.tool_calls import ToolCalls
 from semantic.answer import MetricAnswer
 from semantic.errors import SnapshotUnavailable
 from semantic.governed_metrics import GovernedMetrics
@@ -119,7 +124,15 @@ def _run_attempt(
             breaker=metrics.policy.breaker,
             patience=patience,
         )
-        engine = _build_engine(definition, recorded)
+        calls = ToolCalls(session, ledger=metrics.ledger, journal=journal)
+        own = build_own_toolset(
+            definition.tools,
+            policy=metrics.policy,
+            reader=definition.reader,
+            calls=calls,
+            seconds=definition.limits.seconds,
+        )
+        engine = _build_engine(definition, UnknownTools(recorded, calls), own)
         ended = _ended(definition, engine, reader, journal, question or definition.task)
         read_ids = [item.result.read_id for item in reader.reads if item.result.read_id]
         names = recorded.answered or [models[0].model.model_name]
@@ -220,14 +233,17 @@ def _basis(
     )
 
 
-def _build_engine(definition: AgentDefinition, model: Model) -> Agent[MetricReader, Decision]:
+def _build_engine(
+    definition: AgentDefinition, model: Model, own: AbstractToolset[MetricReader]
+) -> Agent[MetricReader, Decision]:
+    every = CombinedToolset([build_metric_toolset(), own])
     engine = Agent(
         model,
         name=definition.name,
         deps_type=MetricReader,
         output_type=Decision,
         instructions=f"{definition.instructions}\n\n{prompt('rules')}",
-        toolsets=[build_metric_toolset()],
+        toolsets=[RepeatedCalls(every, agent=definition.name)],
         retries=3,
     )
 

@@ -185,6 +185,11 @@ def build_agent_asset(
             "model": definition.model or "",
             "asks_for": list(definition.metrics),
             "may_read": list(readable),
+            **(
+                {"tools": [f"{it.name} ({it.effect})" for it in definition.tools]}
+                if definition.tools
+                else {}
+            ),
             "instructions": dg.MetadataValue.md(definition.instructions),
         },
         required_resource_keys={resource_key},

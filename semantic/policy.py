@@ -22,6 +22,7 @@ from semantic.generalisation import Generalisation, fits
 from semantic.ledger import BreakerSettings
 from semantic.metric import GRAINS, METRIC_TIME, Dimension, Metric
 from semantic.pattern import is_match
+from semantic.tool_rule import ToolRule, ToolVerdict, judge_call
 
 Scalar = str | int | bool
 # The reader that measures metrics. No agent and no person goes by this name.
@@ -230,6 +231,7 @@ class Policy:
     hash: str
     source: str = "policy.yaml"
     budgets: tuple[BudgetRule, ...] = ()
+    tools: tuple[ToolRule, ...] = ()
     breaker: BreakerSettings = field(default_factory=BreakerSettings)
 
     def decide(self, reader: Reader, metric: Metric, uses: Iterable[Use] = ()) -> Permit | Denial:
@@ -255,6 +257,10 @@ class Policy:
         """The team that a reader belongs to, by its attribute `team`, or None where it has none."""
         found = self.readers.get(reader.name, {}).get("team")
         return found if isinstance(found, str) else None
+
+    def may_call(self, reader: Reader, tool: str) -> ToolVerdict:
+        """Whether the reader, and the one it reads for, may call a tool that does not read metrics."""
+        return judge_call(self.tools, reader.names, tool)
 
     def is_readable(self, reader: Reader, metric: Metric) -> bool:
         """Whether the reader may read this metric at all."""

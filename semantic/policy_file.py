@@ -52,6 +52,7 @@ from semantic.policy import (
     everywhere,
 )
 from semantic.policy_words import Names, Values, Word
+from semantic.tool_file import ToolRuleText, plain_tool_rule
 from semantic.yaml_file import YamlFile, load_yaml, parse_yaml, validate
 
 _LONGEST_AGE_HOURS = 1_000_000
@@ -163,6 +164,7 @@ class _PolicyText(BaseModel):
     readers: dict[Word, dict[Word, Values]] = {}
     rules: list[_RuleText] = []
     budgets: list[BudgetText] = []
+    tools: list[ToolRuleText] = []
     breaker: _BreakerText = _BreakerText()
 
 
@@ -183,28 +185,32 @@ def policy_text(policy: Policy) -> str:
 
 def _build(file: YamlFile) -> Policy:
     text = validate(_PolicyText, file, PolicyError)
-    _refuse_twins(file, "rules", [rule.name for rule in (_rule(raw) for raw in text.rules)])
+    rules = tuple(_rule(raw) for raw in text.rules)
+    tools = tuple(raw.rule() for raw in text.tools)
+    _refuse_twins(file, "rules", [rule.name for rule in rules])
     _refuse_twins(file, "budgets", [raw.budget for raw in text.budgets])
+    _refuse_twins(file, "tools", [rule.name for rule in tools], what="rules on tools")
     policy = Policy(
         readers={
             name: {key: _attribute(values) for key, values in attributes.items()}
             for name, attributes in text.readers.items()
         },
-        rules=tuple(_rule(raw) for raw in text.rules),
+        rules=rules,
         hash="",
         source=str(file.path),
         budgets=tuple(raw.rule() for raw in text.budgets),
+        tools=tools,
         breaker=BreakerSettings(failures=text.breaker.failures, seconds=text.breaker.seconds),
     )
     digest = hashlib.sha256(canonical_json(_plain(policy))).hexdigest()[:32]
     return replace(policy, hash=digest)
 
 
-def _refuse_twins(file: YamlFile, section: str, names: list[str]) -> None:
+def _refuse_twins(file: YamlFile, section: str, names: list[str], what: str = "") -> None:
     for position, name in enumerate(names):
         if name in names[:position]:
             raise PolicyError(
-                f"{file.where(section, position)}: two {section} have the name '{name}'"
+                f"{file.where(section, position)}: two {what or section} have the name '{name}'"
             )
 
 
@@ -276,6 +282,8 @@ def _plain(policy: Policy) -> dict[str, object]:
     }
     if policy.budgets:
         plain["budgets"] = sorted(map(plain_budget, policy.budgets), key=canonical_json)
+    if policy.tools:
+        plain["tools"] = sorted(map(plain_tool_rule, policy.tools), key=canonical_json)
     if policy.breaker != BreakerSettings():
         plain["breaker"] = {
             "failures": policy.breaker.failures,

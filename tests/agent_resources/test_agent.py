@@ -78,6 +78,60 @@ def test_a_wrong_file_is_told_with_its_line(
     assert f"watch.yaml:{line}" in str(caught.value)
 
 
+OWN = "tools: [{call: 'tests.agent_resources.tools:%s', effect: none}]\n"
+
+
+def test_tools_of_its_own_are_part_of_what_an_agent_is(tmp_path: Path) -> None:
+    without = load_agent(_write(tmp_path, GOOD))
+    agent = load_agent(_write(tmp_path, GOOD + OWN % "miles_in_kilometres"))
+    [tool] = agent.tools
+    assert (tool.name, tool.effect) == ("miles_in_kilometres", "none")
+    assert tool.load()(10) == 16.093
+    writing = load_agent(_write(tmp_path, GOOD + OWN.replace("none", "write") % "open_ticket"))
+    assert len({without.hash, agent.hash, writing.hash}) == 3
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        (OWN % "miles_in_kilometers", "is not there"),
+        (OWN % "NUMBER", "is no function"),
+        (OWN % "say_nothing", "has no docstring"),
+        (
+            OWN % "untyped",
+            "the parameter 'x' of the tool 'tests.agent_resources.tools:untyped' has no type",
+        ),
+        (OWN % "any_number", "the parameter 'numbers'"),
+        (OWN % "takes_a_thing", "takes what JSON does not have"),
+        (OWN % "query_metrics", "has the name of one that every agent has"),
+        (OWN.replace("tests.agent_resources.tools", "nobody.knows") % "it", "cannot be imported"),
+        (OWN.replace(", effect: none", "") % "open_ticket", "tools.0.effect"),
+        (OWN.replace("none", "destroy") % "open_ticket", "tools.0.effect"),
+        ("tools: [{call: 'os.system', effect: none}]\n", "tools.0.call"),
+        ("tools: [{call: 'a.b:c', efect: none}]\n", "efect"),
+    ],
+)
+def test_a_tool_that_cannot_be_called_is_told_with_its_line(
+    tmp_path: Path, written: str, told: str
+) -> None:
+    with pytest.raises(AgentDefinitionError) as refused:
+        load_agent(_write(tmp_path, GOOD + written))
+    assert told in str(refused.value)
+    assert "watch.yaml:7" in str(refused.value)
+
+
+def test_the_nearest_function_is_named(tmp_path: Path) -> None:
+    with pytest.raises(AgentDefinitionError) as refused:
+        load_agent(_write(tmp_path, GOOD + OWN % "miles_in_kilometers"))
+    assert refused.value.hint == "did you mean 'miles_in_kilometres'?"
+
+
+def test_a_name_stands_for_one_tool(tmp_path: Path) -> None:
+    twice = "tools:\n" + 2 * "- {call: 'tests.agent_resources.tools:look_up', effect: read}\n"
+    with pytest.raises(AgentDefinitionError, match=r"watch\.yaml:9: two tools have the name"):
+        load_agent(_write(tmp_path, GOOD + twice))
+
+
 def test_an_empty_prompt_is_refused(tmp_path: Path) -> None:
     with pytest.raises(AgentDefinitionError, match="is empty"):
         load_agent(_write(tmp_path, GOOD, prompt="  \n"))
