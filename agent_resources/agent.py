@@ -47,7 +47,17 @@ def _not_reserved(name: str) -> str:
     return name
 
 
-_STEERING = {"name", "model", "fallbacks", "instructions", "task", "metrics", "tools", "limits"}
+_STEERING = {
+    "name",
+    "model",
+    "fallbacks",
+    "instructions",
+    "task",
+    "metrics",
+    "tools",
+    "limits",
+    "guardrails",
+}
 Identifier = Annotated[
     str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$"), AfterValidator(_not_reserved)
 ]
@@ -97,6 +107,19 @@ class Grounding(_Written):
     tolerance: float = Field(default=0.0, ge=0, le=0.1)
 
 
+class Guardrails(_Written):
+    """What is done about texts that should not pass, in what a chat model is told and in what it answers.
+
+    `personal_data`: what looks like an e-mail address, telephone number, bank account, payment card or social security number, and
+    credentials, which are always looked for. `injections`: a value that reads like an instruction is withheld from the model, or only put on record.
+    `links`: an answer that leads elsewhere goes back to the model, or passes.
+    """
+
+    personal_data: Literal["mask", "off"] = "mask"
+    injections: Literal["withhold", "record"] = "withhold"
+    links: Literal["refuse", "allow"] = "refuse"
+
+
 class AgentDefinition(_Written):
     """An agent as its author wrote it. `instructions` is the text of the prompt; `hash` covers all that steers a run. Where its model does
     not answer, its `fallbacks` are asked in their order.
@@ -116,14 +139,13 @@ class AgentDefinition(_Written):
     trigger: Trigger = Trigger()
     resume: Resume = Resume()
     grounding: Grounding = Grounding()
+    guardrails: Guardrails = Guardrails()
     tags: dict[str, str] = {}
 
     @property
     def hash(self) -> str:
-        """Changes with the prompt, the model, what is asked for, the tools and the limits."""
+        """Changes with the prompt, the model, what is asked for, the tools, the limits and the guardrails."""
         steering = self.model_dump(mode="json", include=_STEERING)
-        if not self.tools:
-            del steering["tools"]
         return hashlib.sha256(canonical_json(steering)).hexdigest()[:32]
 
     @property

@@ -24,12 +24,15 @@ from semantic.answer import MetricAnswer, Reason, Refusal
 from semantic.answer_json import answer_from_json, answer_to_json
 from semantic.errors import did_you_mean
 from semantic.governed_metrics import GovernedMetrics, ReadSession
+from semantic.ledger import Erasable, RecordKind
 from semantic.metric import Dimension
+from semantic.recordable import recordable
 
 LIST_METRICS = "list_metrics"
 DESCRIBE_METRIC = "describe_metric"
 QUERY_METRICS = "query_metrics"
 _LONGEST_CALL_ID = 100
+_LONGEST_NAME = 300
 
 
 class MetricReader:
@@ -73,9 +76,17 @@ class MetricReader:
             for item in self._metrics.readable_metrics(self._session.reader)
         ]
 
-    def describe_metric(self, name: str) -> dict[str, Any]:
+    def describe_metric(self, name: str, call: str) -> dict[str, Any]:
+        """A metric and the names to group it by, or a refusal, which is on record. `call` names the call within its run."""
         found = self._metrics.describe(self._session.reader, name)
         if found is None:
+            written = recordable(name)
+            self._session.record(
+                RecordKind.TOOL_CALL,
+                {"tool": DESCRIBE_METRIC, "arguments": Erasable(written[:_LONGEST_NAME])},
+                record_id=self._journal.record_id("describe", call, written),
+                reason="not_available",
+            )
             names = [item.name for item in self._metrics.readable_metrics(self._session.reader)]
             return {
                 "refused": "not_available",
@@ -154,7 +165,7 @@ def build_metric_toolset() -> FunctionToolset[MetricReader]:
         return context.deps.list_metrics()
 
     def describe_metric(context: RunContext[MetricReader], name: str) -> dict[str, Any]:
-        return context.deps.describe_metric(name)
+        return context.deps.describe_metric(name, call_name(context))
 
     def query_metrics(
         context: RunContext[MetricReader],

@@ -39,7 +39,6 @@ from semantic.ledger import (
     Settlement,
     Unit,
     derived_id,
-    uuid7,
 )
 from semantic.read_session import ReadSession
 
@@ -242,11 +241,7 @@ class RecordedModel(WrapperModel):
 
     def _id_of(self, request: _Request) -> str:
         """The id of a request: the same in another try of the run, unless one with it began already and nobody knows how it ended."""
-        place = self._journal.place
-        if place is None:
-            return str(uuid7())
-        names = [place.root_run_id, place.step, place.partition, str(self._journal.attempt)]
-        found = derived_id("model call", [*names, request.call, request.fingerprint])
+        found = self._journal.record_id("model call", request.call, request.fingerprint)
         while self._ledger.body_here(found, RecordKind.MODEL_CALL) is not None:
             found = derived_id("model call", [found])
         return found

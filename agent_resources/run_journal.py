@@ -14,7 +14,14 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict
 
 from agent_resources.errors import RunChanged
-from semantic.ledger import JournalEntry, JournalPlace, Ledger, ReadContext
+from semantic.ledger import (
+    JournalEntry,
+    JournalPlace,
+    Ledger,
+    ReadContext,
+    derived_id,
+    uuid7,
+)
 
 _BEGUN = "begun"
 _ENDED = "ended"
@@ -137,6 +144,13 @@ class RunJournal:
         with self._lock:
             self._requests += 1
             return f"model {self._requests:03}"
+
+    def record_id(self, what: str, *names: str) -> str:
+        """An id for a record of this attempt: the same in another try of it, a new one for a run that has no place."""
+        if self._place is None:
+            return str(uuid7())
+        of_run = (self._place.root_run_id, self._place.step, self._place.partition)
+        return derived_id(what, [*of_run, str(self.attempt), *names])
 
     def found(self, call: str, fingerprint: str) -> Any | None:
         """What a call came to before, None where that is not kept. Raises `RunChanged` where something else was asked then."""

@@ -9,7 +9,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
-from pydantic_ai import Agent, ModelRetry, RunContext
 from pydantic_ai.exceptions import (
     AgentRunError,
     UnexpectedModelBehavior,
@@ -17,25 +16,20 @@ from pydantic_ai.exceptions import (
     UserError,
 )
 from pydantic_ai.models import Model
-from pydantic_ai.toolsets import AbstractToolset, CombinedToolset
 from pydantic_ai.usage import UsageLimits
 
 from agent_resources.agent import AgentDefinition
+from agent_resources.agent_engine import Engine, build_engine, screened_question
 from agent_resources.agent_run import AgentRun, LimitedRun, ReadOfRun, Run
 from agent_resources.decision import Decision
 from agent_resources.decision_record import record_decision, record_limit
 from agent_resources.errors import AgentRunFailed, LimitReached, RunChanged
-from agent_resources.guardrails.repeated_calls import RepeatedCalls
-from agent_resources.guardrails.unknown_tools import UnknownTools
-from agent_resources.metric_tools import MetricReader, build_metric_toolset, prompt
+from agent_resources.metric_tools import MetricReader
 from agent_resources.model_budgets import ModelBudgets
 from agent_resources.models import SCRIPTED
-from agent_resources.own_tools import build_own_toolset
 from agent_resources.patience import Patience
 from agent_resources.recorded_model import PricedModel, RecordedModel
 from agent_resources.run_journal import EndState, RunBasis, RunJournal
-from agent_resources.tool_calls import ToolCalls
-from semantic.answer import MetricAnswer
 from semantic.errors import SnapshotUnavailable
 from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import ReadContext, uuid7
@@ -124,16 +118,11 @@ def _run_attempt(
             breaker=metrics.policy.breaker,
             patience=patience,
         )
-        calls = ToolCalls(session, ledger=metrics.ledger, journal=journal)
-        own = build_own_toolset(
-            definition.tools,
-            policy=metrics.policy,
-            reader=definition.reader,
-            calls=calls,
-            seconds=definition.limits.seconds,
-        )
-        engine = _build_engine(definition, UnknownTools(recorded, calls), own)
-        ended = _ended(definition, engine, reader, journal, question or definition.task)
+        engine = build_engine(definition, recorded, metrics, session, journal)
+        task = definition.task
+        if question:
+            task = screened_question(question, definition, session, journal)
+        ended = _ended(definition, engine, reader, journal, task)
         read_ids = [item.result.read_id for item in reader.reads if item.result.read_id]
         names = recorded.answered or [models[0].model.model_name]
         of_run = Run(
@@ -170,7 +159,7 @@ def _run_attempt(
 
 def _ended(
     definition: AgentDefinition,
-    engine: Agent[MetricReader, Decision],
+    engine: Engine,
     reader: MetricReader,
     journal: RunJournal,
     task: str,
@@ -231,38 +220,6 @@ def _basis(
             for metric in metrics.readable_metrics(definition.reader)
         },
     )
-
-
-def _build_engine(
-    definition: AgentDefinition, model: Model, own: AbstractToolset[MetricReader]
-) -> Agent[MetricReader, Decision]:
-    every = CombinedToolset([build_metric_toolset(), own])
-    engine = Agent(
-        model,
-        name=definition.name,
-        deps_type=MetricReader,
-        output_type=Decision,
-        instructions=f"{definition.instructions}\n\n{prompt('rules')}",
-        toolsets=[RepeatedCalls(every, agent=definition.name)],
-        retries=3,
-    )
-
-    @engine.output_validator
-    def cites_its_reads(context: RunContext[MetricReader], decision: Decision) -> Decision:
-        answered = {
-            item.result.read_id
-            for item in context.deps.reads
-            if isinstance(item.result, MetricAnswer)
-        }
-        for figure in decision.figures():
-            if figure.read_id not in answered:
-                raise ModelRetry(
-                    f"The figure '{figure.name}' cites {figure.read_id!r}, which is no answer of this run. "
-                    f"Cite one of: {', '.join(sorted(answered)) or 'nothing was answered'}"
-                )
-        return decision
-
-    return engine
 
 
 def _run_bounded(

@@ -15,8 +15,9 @@ from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from agent_resources.run_journal import RunJournal
 from agent_resources.tool import Tool
-from semantic.ledger import Erasable, Ledger, RecordKind, Settlement, derived_id, uuid7
+from semantic.ledger import Erasable, Ledger, RecordKind, Settlement, derived_id
 from semantic.read_session import ReadSession
+from semantic.recordable import recordable
 
 _LONGEST_RESULT = 100_000
 _LONGEST_RECORDED = 10_000
@@ -82,11 +83,12 @@ class ToolCalls:
     def refuse_unknown(self, tool: str, arguments: object, name: str) -> None:
         """Writes that a model called a tool that it was not shown. Raises `LedgerUnavailable`."""
         written = json.dumps(to_jsonable_python(arguments, fallback=repr), sort_keys=True)
+        tool = recordable(tool)
         details = {"tool": Erasable(tool[:_LONGEST_NAME]), "arguments": _recorded(written)}
         self._session.record(
             RecordKind.TOOL_CALL,
             details,
-            record_id=self._derived("unknown tool", name, f"{tool} {written}"),
+            record_id=self._journal.record_id("unknown tool", name, tool, written),
             reason="not_available",
         )
 
@@ -136,15 +138,7 @@ class ToolCalls:
         return found
 
     def _first_id_of(self, call: ToolCall) -> str:
-        return self._derived("tool call", call.name, call.fingerprint)
-
-    def _derived(self, what: str, name: str, asked: str) -> str:
-        """An id that another try of the run derives again."""
-        place = self._journal.place
-        if place is None:
-            return str(uuid7())
-        of_run = [place.root_run_id, place.step, place.partition, str(self._journal.attempt)]
-        return derived_id(what, [*of_run, name, asked])
+        return self._journal.record_id("tool call", call.name, call.fingerprint)
 
 
 def _recorded(written: str) -> Erasable:

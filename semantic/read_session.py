@@ -32,6 +32,7 @@ from semantic.open_snapshot import OpenSnapshot
 from semantic.policy import Reader
 from semantic.query import MetricQuery
 from semantic.read import Read
+from semantic.recordable import recordable
 from semantic.recorded_query import recorded_query
 from semantic.refused import Refused
 from semantic.snapshot import SnapshotStore
@@ -66,8 +67,8 @@ class ReadSession:
         self._door = door
         self.reader = replace(
             reader,
-            name=_recordable(reader.name),
-            acting_for=None if reader.acting_for is None else _recordable(reader.acting_for),
+            name=recordable(reader.name),
+            acting_for=None if reader.acting_for is None else recordable(reader.acting_for),
         )
         self.context = _recordable_context(context)
         self._snapshot = snapshot
@@ -142,7 +143,7 @@ class ReadSession:
     ) -> AnswerT | Refusal:
         context = in_current_span(self.context)
         if call_id:
-            context = replace(context, call_id=_recordable(call_id))
+            context = replace(context, call_id=recordable(call_id))
         raw = asked.canonical() if isinstance(asked, MetricQuery) else asked
         query: MetricQuery | None = None
         try:
@@ -309,17 +310,13 @@ def _written(raw: object) -> str:
         text = repr(raw)
     except (RecursionError, ValueError):
         text = "a request that is nested too deeply, or has a number that is too long, to be written down"
-    return _recordable(text)
-
-
-def _recordable(text: str) -> str:
-    return text.encode("utf-8", "backslashreplace").decode()
+    return recordable(text)
 
 
 def _recordable_context(context: ReadContext) -> ReadContext:
     """The context with texts that can be recorded, whoever made them up."""
     texts = {name: value for name, value in asdict(context).items() if isinstance(value, str)}
-    return replace(context, **{name: _recordable(text) for name, text in texts.items()})
+    return replace(context, **{name: recordable(text) for name, text in texts.items()})
 
 
 def _asked_metrics(raw: object, catalog: Catalog) -> tuple[str, ...]:

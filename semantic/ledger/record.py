@@ -22,6 +22,7 @@ class RecordKind(StrEnum):
     REFUSAL = "refusal"
     MODEL_CALL = "model_call"
     TOOL_CALL = "tool_call"
+    GUARDRAIL = "guardrail"
     DECISION = "decision"
     APPROVAL = "approval"
     POLICY = "policy"

@@ -1,0 +1,114 @@
+"""An agent as pydantic-ai runs it: its prompt, its tools, and the guardrails around them, the outermost first.
+
+RepeatedCalls -> ScreenedTools -> the tools that read metrics
+                               -> ToolGrants -> ToolEffects -> the author's own
+UnknownTools  -> RecordedModel -> the chat models
+"""
+
+from collections.abc import Sequence
+
+from pydantic_ai import Agent, ModelRetry, RunContext
+from pydantic_ai.models import Model
+from pydantic_ai.toolsets import CombinedToolset
+
+from agent_resources.agent import AgentDefinition, Guardrails
+from agent_resources.decision import Decision
+from agent_resources.guardrails.credentials import Credentials
+from agent_resources.guardrails.findings import Channel, Findings
+from agent_resources.guardrails.injections import Injections
+from agent_resources.guardrails.links import Links
+from agent_resources.guardrails.personal_data import PersonalData
+from agent_resources.guardrails.repeated_calls import RepeatedCalls
+from agent_resources.guardrails.screen import Screen, screen_value
+from agent_resources.guardrails.screened_answer import ScreenedAnswer
+from agent_resources.guardrails.screened_tools import ScreenedTools
+from agent_resources.guardrails.unknown_tools import UnknownTools
+from agent_resources.metric_tools import MetricReader, build_metric_toolset, prompt
+from agent_resources.own_tools import build_own_toolset
+from agent_resources.run_journal import RunJournal
+from agent_resources.tool_calls import ToolCalls
+from semantic.answer import MetricAnswer
+from semantic.governed_metrics import GovernedMetrics
+from semantic.read_session import ReadSession
+
+Engine = Agent[MetricReader, Decision]
+
+
+def build_engine(
+    definition: AgentDefinition,
+    model: Model,
+    metrics: GovernedMetrics,
+    session: ReadSession,
+    journal: RunJournal,
+) -> Engine:
+    """The engine of one run of an agent. Raises `AgentDefinitionError` where one of its tools cannot be imported any more."""
+    calls = ToolCalls(session, ledger=metrics.ledger, journal=journal)
+    findings = Findings(session, journal)
+    own = build_own_toolset(
+        definition.tools,
+        policy=metrics.policy,
+        reader=definition.reader,
+        calls=calls,
+        seconds=definition.limits.seconds,
+    )
+    screened = ScreenedTools(
+        CombinedToolset([build_metric_toolset(), own]),
+        screens=_screens_of_results(definition.guardrails),
+        findings=findings,
+    )
+    engine = Agent(
+        UnknownTools(model, calls),
+        name=definition.name,
+        deps_type=MetricReader,
+        output_type=Decision,
+        instructions=f"{definition.instructions}\n\n{prompt('rules')}",
+        toolsets=[RepeatedCalls(screened, agent=definition.name)],
+        retries=3,
+    )
+    answer = ScreenedAnswer(_screens_of_answers(definition.guardrails), findings)
+
+    @engine.output_validator
+    async def passes(context: RunContext[MetricReader], decision: Decision) -> Decision:
+        await answer.check(decision, f"{context.run_step:03}")
+        _refuse_uncited(context.deps, decision)
+        return decision
+
+    return engine
+
+
+def screened_question(
+    question: str, definition: AgentDefinition, session: ReadSession, journal: RunJournal
+) -> str:
+    """A person's question as the chat model is asked it. What was taken out is on record."""
+    screened = screen_value(question, _screens_of_questions(definition.guardrails))
+    Findings(session, journal).record(screened.found, Channel.QUESTION, "question")
+    return str(screened.value)
+
+
+def _screens_of_questions(guardrails: Guardrails) -> Sequence[Screen]:
+    """A person's own words are instructions: they are not looked through for any."""
+    personal = (PersonalData(),) if guardrails.personal_data == "mask" else ()
+    return (Credentials(), *personal)
+
+
+def _screens_of_results(guardrails: Guardrails) -> Sequence[Screen]:
+    injections = Injections(is_withheld=guardrails.injections == "withhold")
+    return (injections, *_screens_of_questions(guardrails))
+
+
+def _screens_of_answers(guardrails: Guardrails) -> Sequence[Screen]:
+    links = (Links(),) if guardrails.links == "refuse" else ()
+    return (*_screens_of_questions(guardrails), *links)
+
+
+def _refuse_uncited(reader: MetricReader, decision: Decision) -> None:
+    """Raises `ModelRetry` where a figure cites what is no answer of this run."""
+    answered = {
+        item.result.read_id for item in reader.reads if isinstance(item.result, MetricAnswer)
+    }
+    for figure in decision.figures():
+        if figure.read_id not in answered:
+            raise ModelRetry(
+                f"The figure '{figure.name}' cites {figure.read_id!r}, which is no answer of this run. "
+                f"Cite one of: {', '.join(sorted(answered)) or 'nothing was answered'}"
+            )

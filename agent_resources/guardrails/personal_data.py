@@ -1,0 +1,58 @@
+"""Finds what looks like personal data: a tripwire behind the tags that dimensions declare, which the policy holds to.
+
+A pattern finds candidates, and a library says whether they are what they look like. Names and addresses of people have no pattern, and are
+not found.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+
+import phonenumbers
+from stdnum import iban, luhn
+from stdnum.us import ssn
+
+from agent_resources.guardrails.screen import Finding, Passage
+
+_EMAIL = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]{1,64}@(?:[\w-]{1,63}\.){1,8}[^\W\d_]{2,24}\b")
+_CARD = re.compile(
+    r"(?<![\w.,+-])(?:[3-6]\d{12,18}|[2-6]\d{3}([ -])\d{4}\1\d{4}\1\d{4}(?:\1\d{3})?|3\d{3}([ -])\d{6}\2\d{4,5})(?![\w-]|[., ]\d)"
+)
+_IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{2,4}){3,8}\b")
+_SSN = re.compile(r"(?<![\w-])\d{3}-\d{2}-\d{4}(?![\w-])")
+_HAS_CANDIDATE = re.compile(r"@|\d{2}")
+
+
+class PersonalData:
+    """A screen for e-mail addresses, telephone numbers with their country's code, bank accounts (IBAN), payment cards and US social security
+    numbers.
+    """
+
+    name = "personal_data"
+    passage = Passage.MASKED
+
+    def find(self, text: str) -> Sequence[Finding]:
+        """What looks like personal data, in the order of the text."""
+        if not _HAS_CANDIDATE.search(text):
+            return ()
+        return sorted(_found_in(text), key=lambda item: (item.start, -item.end))
+
+
+def _found_in(text: str) -> Iterator[Finding]:
+    for match in _EMAIL.finditer(text):
+        yield _finding("e-mail address", match)
+    for match in _IBAN.finditer(text):
+        if iban.is_valid(match[0]):
+            yield _finding("bank account", match)
+    for match in _CARD.finditer(text):
+        if luhn.is_valid(re.sub(r"\D", "", match[0])):
+            yield _finding("payment card", match)
+    for match in _SSN.finditer(text):
+        if ssn.is_valid(match[0]):
+            yield _finding("social security number", match)
+    if "+" in text:
+        for number in phonenumbers.PhoneNumberMatcher(text, None):
+            yield Finding(what="telephone number", start=number.start, end=number.end)
+
+
+def _finding(what: str, match: re.Match[str]) -> Finding:
+    return Finding(what=what, start=match.start(), end=match.end())
