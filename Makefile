@@ -42,7 +42,7 @@ check: $(VENV)/.installed ## Format, lint, types and tests
 	@$(MAKE) --no-print-directory test
 
 bench: $(BENCH_VENV)/.installed ## Measures, and writes benchmarks/results/; BENCH='governed_read --rounds 5' for a part
-	@$(BENCH_VENV)/bin/python -W ignore -m benchmarks $(BENCH)
+	@PATH="$(abspath $(BENCH_VENV))/bin:$$PATH" $(BENCH_VENV)/bin/python -W ignore -m benchmarks $(BENCH)
 
 clean: ## Removes the environment, the demonstration and all caches
 	rm -rf $(VENV) $(BENCH_VENV) $(DEMO) build dist *.egg-info dbt_project/target dbt_project/logs
