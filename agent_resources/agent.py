@@ -27,6 +27,7 @@ from pydantic import (
 )
 
 from agent_resources.errors import AgentDefinitionError
+from agent_resources.output_type import OutputType, check_output
 from agent_resources.prices import PRICES_FILE, load_prices, price_of
 from agent_resources.tool import Tool, check_tools
 from semantic.canonical import canonical_json
@@ -55,8 +56,10 @@ _STEERING = {
     "task",
     "metrics",
     "tools",
+    "output",
     "limits",
     "guardrails",
+    "memory",
 }
 Identifier = Annotated[
     str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$"), AfterValidator(_not_reserved)
@@ -100,11 +103,25 @@ class Grounding(_Written):
     """What follows where a figure, percentage, day or ranking that the agent states cannot be traced to a cell that it read.
 
     The check `grounded` of its asset then fails: with `warn` as a warning, with `block` so that what rests on the decision does not run.
-    `tolerance` is the share of a value by which a figure may differ from it, beyond the digits that it is stated in.
+    `tolerance` is the share of a value by which a figure may differ from it, beyond the digits that it is stated in. `no_figures` names the fields
+    of the agent's own output that state nothing of data.
     """
 
     on_untraced: Literal["warn", "block"] = "warn"
     tolerance: float = Field(default=0.0, ge=0, le=0.1)
+    no_figures: Annotated[tuple[str, ...], BeforeValidator(_as_list)] = ()
+
+
+class MemoryOf(_Written):
+    """What an agent knows of before. `facts` lets it keep facts for later runs, for `days` where that is given, and `past_runs` look at what it
+    answered; both as long as it may still have what they rest on. Of the run that it is in, its model is sent `conversation_tokens` at
+    most, older results in a sentence each.
+    """
+
+    facts: bool = False
+    past_runs: bool = False
+    days: int | None = Field(default=None, ge=1, le=3_660)
+    conversation_tokens: int | None = Field(default=None, ge=1_000, le=10_000_000)
 
 
 class Guardrails(_Written):
@@ -134,17 +151,19 @@ class AgentDefinition(_Written):
     instructions: str = Field(min_length=1)
     task: str = "Do what your instructions say, for the data as it stands now."
     metrics: Annotated[tuple[str, ...], BeforeValidator(_as_list), Field(min_length=1)]
+    output: OutputType | None = None
     tools: Annotated[tuple[Tool, ...], Field(max_length=50)] = ()
     limits: Limits = Limits()
     trigger: Trigger = Trigger()
     resume: Resume = Resume()
     grounding: Grounding = Grounding()
     guardrails: Guardrails = Guardrails()
+    memory: MemoryOf = MemoryOf()
     tags: dict[str, str] = {}
 
     @property
     def hash(self) -> str:
-        """Changes with the prompt, the model, what is asked for, the tools, the limits and the guardrails."""
+        """Changes with the prompt, the model, what is asked for, the output, the tools, the limits, the guardrails and the memory."""
         steering = self.model_dump(mode="json", include=_STEERING)
         return hashlib.sha256(canonical_json(steering)).hexdigest()[:32]
 
@@ -164,6 +183,7 @@ def load_agent(path: Path, *, model: str | None = None) -> AgentDefinition:
     )
     _refuse_unpriced(definition, file)
     check_tools(definition.tools, file)
+    check_output(definition.output, file)
     return definition
 
 

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 
 from pydantic_ai import Agent, ModelRetry, RunContext
 from pydantic_ai.models import Model
-from pydantic_ai.toolsets import CombinedToolset
+from pydantic_ai.toolsets import AbstractToolset, CombinedToolset
 
 from agent_resources.agent import AgentDefinition, Guardrails
-from agent_resources.decision import Decision
+from agent_resources.decision import Answered
 from agent_resources.guardrails.credentials import Credentials
 from agent_resources.guardrails.findings import Channel, Findings
 from agent_resources.guardrails.injections import Injections
@@ -23,36 +23,28 @@ from agent_resources.guardrails.screen import Screen, screen_value
 from agent_resources.guardrails.screened_answer import ScreenedAnswer
 from agent_resources.guardrails.screened_tools import ScreenedTools
 from agent_resources.guardrails.unknown_tools import UnknownTools
-from agent_resources.metric_tools import MetricReader, build_metric_toolset, prompt
-from agent_resources.own_tools import build_own_toolset
-from agent_resources.run_journal import RunJournal
+from agent_resources.memory.conversation import ShortConversation
+from agent_resources.metric_tools import MetricReader, prompt
+from agent_resources.output_type import answered_type
 from agent_resources.tool_calls import ToolCalls
 from semantic.answer import MetricAnswer
-from semantic.governed_metrics import GovernedMetrics
-from semantic.read_session import ReadSession
 
-Engine = Agent[MetricReader, Decision]
+Engine = Agent[MetricReader, Answered]
 
 
 def build_engine(
     definition: AgentDefinition,
     model: Model,
-    metrics: GovernedMetrics,
-    session: ReadSession,
-    journal: RunJournal,
+    toolsets: Sequence[AbstractToolset[MetricReader]],
+    *,
+    calls: ToolCalls,
+    findings: Findings,
 ) -> Engine:
-    """The engine of one run of an agent. Raises `AgentDefinitionError` where one of its tools cannot be imported any more."""
-    calls = ToolCalls(session, ledger=metrics.ledger, journal=journal)
-    findings = Findings(session, journal)
-    own = build_own_toolset(
-        definition.tools,
-        policy=metrics.policy,
-        reader=definition.reader,
-        calls=calls,
-        seconds=definition.limits.seconds,
-    )
+    """The engine of one run of an agent, over the tools that it has."""
+    if definition.memory.conversation_tokens is not None:
+        model = ShortConversation(model, definition.memory.conversation_tokens)
     screened = ScreenedTools(
-        CombinedToolset([build_metric_toolset(), own]),
+        CombinedToolset(toolsets),
         screens=_screens_of_results(definition.guardrails),
         findings=findings,
     )
@@ -60,7 +52,7 @@ def build_engine(
         UnknownTools(model, calls),
         name=definition.name,
         deps_type=MetricReader,
-        output_type=Decision,
+        output_type=answered_type(definition.output),
         instructions=f"{definition.instructions}\n\n{prompt('rules')}",
         toolsets=[RepeatedCalls(screened, agent=definition.name)],
         retries=3,
@@ -68,7 +60,7 @@ def build_engine(
     answer = ScreenedAnswer(_screens_of_answers(definition.guardrails), findings)
 
     @engine.output_validator
-    async def passes(context: RunContext[MetricReader], decision: Decision) -> Decision:
+    async def passes(context: RunContext[MetricReader], decision: Answered) -> Answered:
         await answer.check(decision, f"{context.run_step:03}")
         _refuse_uncited(context.deps, decision)
         return decision
@@ -76,12 +68,10 @@ def build_engine(
     return engine
 
 
-def screened_question(
-    question: str, definition: AgentDefinition, session: ReadSession, journal: RunJournal
-) -> str:
+def screened_question(question: str, definition: AgentDefinition, findings: Findings) -> str:
     """A person's question as the chat model is asked it. What was taken out is on record."""
     screened = screen_value(question, _screens_of_questions(definition.guardrails))
-    Findings(session, journal).record(screened.found, Channel.QUESTION, "question")
+    findings.record(screened.found, Channel.QUESTION, "question")
     return str(screened.value)
 
 
@@ -101,7 +91,7 @@ def _screens_of_answers(guardrails: Guardrails) -> Sequence[Screen]:
     return (*_screens_of_questions(guardrails), *links)
 
 
-def _refuse_uncited(reader: MetricReader, decision: Decision) -> None:
+def _refuse_uncited(reader: MetricReader, decision: Answered) -> None:
     """Raises `ModelRetry` where a figure cites what is no answer of this run."""
     answered = {
         item.result.read_id for item in reader.reads if isinstance(item.result, MetricAnswer)

@@ -100,7 +100,5 @@ def access_to(name: str, first: str, api_key: str, base_url: str) -> dict[str, s
 
 
 def registered(definition: AgentDefinition) -> Mapping[str, Any]:
-    """What the registry keeps of a definition."""
-    return definition.model_dump(
-        mode="json", include={"name", "description", "owner", "team", "model", "metrics", "tags"}
-    ) | {"definition_hash": definition.hash}
+    """What the registry keeps of a definition: all of it, so that two versions can be told apart."""
+    return definition.model_dump(mode="json") | {"definition_hash": definition.hash}

@@ -1,5 +1,7 @@
 """What an agent decides: an answer, findings, and for each figure the read that it came from."""
 
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict, Field
 
 
@@ -23,8 +25,8 @@ class Finding(_Part):
     figures: tuple[Figure, ...] = ()
 
 
-class Decision(_Part):
-    """An agent's typed output. `confidence` is from 0 to 1, as the agent states it."""
+class Answered(_Part):
+    """What every agent answers with. `confidence` is from 0 to 1, as the agent states it."""
 
     answer: str = Field(min_length=1, max_length=4_000)
     findings: tuple[Finding, ...] = Field(default=(), max_length=50)
@@ -33,3 +35,9 @@ class Decision(_Part):
     def figures(self) -> tuple[Figure, ...]:
         """Every figure of every finding, in order."""
         return tuple(figure for finding in self.findings for figure in finding.figures)
+
+
+class Decision(Answered):
+    """What an agent decided. `output` is what its own type of output asks for beside that, as JSON values; None where it has none."""
+
+    output: dict[str, Any] | None = None

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from agent_resources.decision import Decision
+from agent_resources.memory.rests_on import RestsOn, erasable
 from semantic.ledger import Erasable, Ledger, RecordKind, derived_id
 from semantic.read_session import ReadSession
 
@@ -16,6 +17,7 @@ def record_decision(
     ledger: Ledger,
     definition_hash: str,
     read_ids: Sequence[str],
+    rests_on: Sequence[RestsOn] = (),
 ) -> str:
     """Writes what an agent decided, as a text that can be erased, and the reads that it made. Returns the id of the record, the same for
     the same decision of a step that is tried again. Raises `LedgerUnavailable`.
@@ -28,6 +30,7 @@ def record_decision(
         "decision": Erasable(text),
         "definition_hash": definition_hash,
         "reads": list(read_ids),
+        "rests_on": erasable(rests_on),
         "cited": sorted({figure.read_id for figure in decision.figures()}),
     }
     if context.root_run_id is None:

@@ -15,6 +15,10 @@ class AgentRunFailed(GovernedMetricsError):
     """The agent came to no valid decision within its limits. Its author can act."""
 
 
+class NoValidDecision(AgentRunFailed):
+    """The model was told what is wrong with its answer as often as it may be, and came to no valid one. Its author can act."""
+
+
 class LimitReached(AgentRunFailed):
     """The run may take no more of something: it ends without a decision. Its author, or the owner of the policy, can act."""
 

@@ -35,10 +35,15 @@ _LONGEST_CALL_ID = 100
 _LONGEST_NAME = 300
 
 
+# What answers a query that is made by a call.
+Ask = Callable[[Mapping[str, Any], str], MetricAnswer | Refusal]
+
+
 class MetricReader:
     """The reads of one agent run: what the tools act on. Safe for tools that run in parallel.
 
-    `on_read` is called with each read before the model is told of it.
+    `on_read` is called with each read before the model is told of it. `ask` answers a query that an earlier try of the run has not made; the
+    session does unless another is given.
     """
 
     def __init__(
@@ -49,7 +54,9 @@ class MetricReader:
         journal: RunJournal,
         max_rows: int,
         on_read: Callable[[ReadOfRun], None] = lambda _: None,
+        ask: Ask | None = None,
     ) -> None:
+        self._ask = ask or self._ask_session
         self._metrics = metrics
         self._journal = journal
         self._session = session
@@ -111,12 +118,12 @@ class MetricReader:
         limit = limited.get("limit")
         if limit is None or (isinstance(limit, int) and limit > self._max_rows):
             limited["limit"] = self._max_rows
-        fingerprint = hashlib.sha256(json.dumps(limited, sort_keys=True).encode()).hexdigest()
+        fingerprint = fingerprint_of(limited)
         with self._reading():
             kept = self._kept(call, fingerprint)
             result = kept
             if result is None:
-                result = self._session.query(limited, call_id=f"{self._journal.attempt} {call}")
+                result = self._ask(limited, call)
             read = ReadOfRun(asked=limited, result=result)
             with self._lock:
                 self._reads.append(read)
@@ -124,6 +131,9 @@ class MetricReader:
             if kept is None and result.read_id is not None and not _is_cancelled(result):
                 self._journal.keep(f"read {call}", fingerprint, answer_to_json(result))
         return _told(result)
+
+    def _ask_session(self, asked: Mapping[str, Any], call: str) -> MetricAnswer | Refusal:
+        return self._session.query(asked, call_id=f"{self._journal.attempt} {call}")
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
@@ -150,6 +160,11 @@ class MetricReader:
         written = self._journal.found(f"read {call}", fingerprint)
         kept = answer_from_json(written) if written is not None else None
         return kept if kept is not None and self._session.is_on_record(kept) else None
+
+
+def fingerprint_of(asked: Mapping[str, Any]) -> str:
+    """The digest of what is asked, as the journal knows it."""
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 
 def _is_cancelled(result: MetricAnswer | Refusal) -> bool:

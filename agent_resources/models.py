@@ -131,7 +131,7 @@ class ScriptedModel(FunctionModel):
                 parts=[
                     ToolCallPart(
                         info.output_tools[0].name,
-                        decision.model_dump(mode="json"),
+                        decision.model_dump(mode="json", exclude_none=True),
                         tool_call_id="decision",
                     )
                 ]

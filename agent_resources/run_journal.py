@@ -7,7 +7,7 @@ that came to an end is followed by another one, unless its step did not get to t
 
 import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from typing import Any, Self
 
@@ -122,8 +122,7 @@ class RunJournal:
     @property
     def basis(self) -> RunBasis | None:
         """What this attempt rests on, None where it has not begun."""
-        begun = self._kept.get(_BEGUN)
-        return RunBasis.model_validate_json(begun.body) if begun else None
+        return begun_with(self._kept.values())
 
     def begin(self, basis: RunBasis) -> None:
         """Begins the attempt, or goes on with it. Raises `RunChanged` where it rests on something else."""
@@ -188,3 +187,9 @@ class RunJournal:
             hint="run it anew, in a run that is not a retry; or let it begin again by itself with "
             "`resume: {if_changed: start_again}` in the agent's file",
         )
+
+
+def begun_with(entries: Iterable[JournalEntry]) -> RunBasis | None:
+    """What an attempt with these calls rests on, None where it has not begun."""
+    begun = next((entry for entry in entries if entry.call == _BEGUN), None)
+    return RunBasis.model_validate_json(begun.body) if begun else None

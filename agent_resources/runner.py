@@ -1,41 +1,37 @@
 """The loop of an agent run. The engine is pydantic-ai; what it may read, and what is kept of it, is ours."""
 
-import asyncio
 import time
-from collections.abc import Callable, Coroutine, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextvars import copy_context
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, TypeVar
 
-from pydantic_ai.exceptions import (
-    AgentRunError,
-    UnexpectedModelBehavior,
-    UsageLimitExceeded,
-    UserError,
-)
 from pydantic_ai.models import Model
-from pydantic_ai.usage import UsageLimits
+from pydantic_ai.toolsets import AbstractToolset
 
 from agent_resources.agent import AgentDefinition
-from agent_resources.agent_engine import Engine, build_engine, screened_question
+from agent_resources.agent_end import end_of
+from agent_resources.agent_engine import build_engine, screened_question
 from agent_resources.agent_run import AgentRun, LimitedRun, ReadOfRun, Run
 from agent_resources.decision import Decision
 from agent_resources.decision_record import record_decision, record_limit
-from agent_resources.errors import AgentRunFailed, LimitReached, RunChanged
-from agent_resources.metric_tools import MetricReader
+from agent_resources.errors import NoValidDecision, RunChanged
+from agent_resources.guardrails.findings import Findings
+from agent_resources.memory.memory import Memory
+from agent_resources.memory.memory_tools import build_memory_toolset
+from agent_resources.memory.rests_on import Standings
+from agent_resources.metric_tools import MetricReader, build_metric_toolset
 from agent_resources.model_budgets import ModelBudgets
 from agent_resources.models import SCRIPTED
+from agent_resources.own_tools import build_own_toolset
 from agent_resources.patience import Patience
 from agent_resources.recorded_model import PricedModel, RecordedModel
 from agent_resources.run_journal import EndState, RunBasis, RunJournal
+from agent_resources.tool_calls import ToolCalls
 from semantic.errors import SnapshotUnavailable
 from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import ReadContext, uuid7
+from semantic.read_session import ReadSession
 from semantic.snapshot_record import SnapshotRecord
-
-ResultT = TypeVar("ResultT")
 
 
 def run_agent(
@@ -118,11 +114,19 @@ def _run_attempt(
             breaker=metrics.policy.breaker,
             patience=patience,
         )
-        engine = build_engine(definition, recorded, metrics, session, journal)
+        standings = Standings(metrics, definition.reader, session.snapshot)
+        calls = ToolCalls(session, ledger=metrics.ledger, journal=journal)
+        findings = Findings(session, journal)
+        toolsets = _toolsets(definition, metrics, session, journal, calls, standings)
+        engine = build_engine(definition, recorded, toolsets, calls=calls, findings=findings)
         task = definition.task
         if question:
-            task = screened_question(question, definition, session, journal)
-        ended = _ended(definition, engine, reader, journal, task)
+            task = screened_question(question, definition, findings)
+        try:
+            ended = end_of(definition, engine, reader, task)
+        except NoValidDecision:
+            journal.end(EndState.FAILED)
+            raise
         read_ids = [item.result.read_id for item in reader.reads if item.result.read_id]
         names = recorded.answered or [models[0].model.model_name]
         of_run = Run(
@@ -143,6 +147,7 @@ def _run_attempt(
                 ledger=metrics.ledger,
                 definition_hash=definition.hash,
                 read_ids=read_ids,
+                rests_on=standings.of(reader.reads),
             )
             journal.end(EndState.DECIDED)
             run: AgentRun | LimitedRun = AgentRun(
@@ -157,44 +162,36 @@ def _run_attempt(
     return replace(run, seconds=time.monotonic() - started)
 
 
-def _ended(
+def _toolsets(
     definition: AgentDefinition,
-    engine: Engine,
-    reader: MetricReader,
+    metrics: GovernedMetrics,
+    session: ReadSession,
     journal: RunJournal,
-    task: str,
-) -> Decision | LimitReached:
-    """The decision that the engine comes to, or the limit that it reaches first. Raises `AgentRunFailed`."""
-    limits = UsageLimits(
-        request_limit=definition.limits.turns, tool_calls_limit=definition.limits.tool_calls
-    )
-    try:
-        return _run_bounded(
-            lambda: engine.run(task, deps=reader, usage_limits=limits),
-            definition.limits.seconds,
-            give_up=reader.stop,
-        ).output
-    except LimitReached as reached:
-        return reached
-    except TimeoutError:
-        return LimitReached(
-            f"Agent '{definition.name}' came to no decision within {definition.limits.seconds} s",
-            hint="raise limits.seconds, or make its task smaller; its reads are on record",
+    calls: ToolCalls,
+    standings: Standings,
+) -> list[AbstractToolset[MetricReader]]:
+    """The tools that an agent has: those that read metrics, its author's, and those of its memory."""
+    found: list[AbstractToolset[MetricReader]] = [
+        build_metric_toolset(),
+        build_own_toolset(
+            definition.tools,
+            policy=metrics.policy,
+            reader=definition.reader,
+            calls=calls,
+            seconds=definition.limits.seconds,
+        ),
+    ]
+    asked = definition.memory
+    if asked.facts or asked.past_runs:
+        memory = Memory(
+            session,
+            ledger=metrics.ledger,
+            journal=journal,
+            standings=standings,
+            days=asked.days,
         )
-    except UsageLimitExceeded as error:
-        return LimitReached(
-            f"Agent '{definition.name}' reached a limit before it came to a decision: {error}",
-            hint="raise its limits, or make its task smaller; its reads are on record",
-        )
-    except (AgentRunError, UserError) as error:
-        if isinstance(error, UnexpectedModelBehavior):
-            journal.end(EndState.FAILED)
-        raise AgentRunFailed(
-            f"Agent '{definition.name}' came to no valid decision: {str(error).splitlines()[0]}",
-            hint="its reads are on record: governed-agents reads --agent " + definition.name,
-        ) from error
-    finally:
-        reader.wait()
+        found.append(build_memory_toolset(memory, facts=asked.facts, past_runs=asked.past_runs))
+    return found
 
 
 def _snapshot_of(journal: RunJournal, metrics: GovernedMetrics) -> SnapshotRecord | None:
@@ -220,35 +217,3 @@ def _basis(
             for metric in metrics.readable_metrics(definition.reader)
         },
     )
-
-
-def _run_bounded(
-    start: Callable[[], Coroutine[Any, Any, ResultT]],
-    seconds: float,
-    *,
-    give_up: Callable[[], None],
-) -> ResultT:
-    """Runs a coroutine to its end, or for `seconds`, in a thread and event loop of its own: the caller may have one.
-
-    `give_up` is called where the time is over or the caller is interrupted: what the coroutine waits for may run in a thread, which does not end
-    by itself.
-    """
-    begun: Future[Callable[[], object]] = Future()
-
-    async def bounded() -> ResultT:
-        loop, task = asyncio.get_running_loop(), asyncio.current_task()
-        assert task is not None
-        begun.set_result(partial(loop.call_soon_threadsafe, task.cancel))
-        loop.call_later(seconds, give_up)
-        async with asyncio.timeout(seconds):
-            return await start()
-
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        running = pool.submit(copy_context().run, asyncio.run, bounded())
-        try:
-            return running.result()
-        except BaseException:
-            if not running.done():
-                give_up()
-                begun.result()()
-            raise

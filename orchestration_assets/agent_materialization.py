@@ -65,6 +65,7 @@ def _ended(run: AgentRun | LimitedRun) -> dict[str, Any]:
         "figures": _figures_table(decision),
         "confidence": decision.confidence,
         "decision_id": run.decision_id,
+        **({"output": dg.MetadataValue.json(decision.output)} if decision.output else {}),
         "decision": dg.MetadataValue.json(decision.model_dump(mode="json")),
     }
 

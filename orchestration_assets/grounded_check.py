@@ -36,7 +36,12 @@ def check_grounded(
             severity=severity,
             description=f"It came to no decision: {run.limit}",
         )
-    texts = ground(run.decision, run.reads, tolerance=definition.grounding.tolerance)
+    texts = ground(
+        run.decision,
+        run.reads,
+        tolerance=definition.grounding.tolerance,
+        no_figures=definition.grounding.no_figures,
+    )
     untraced = [(text, claim) for text in texts for claim in text.untraced]
     named = "; ".join(f"{claim.text} ({claim.kind})" for _, claim in untraced[:10])
     return dg.AssetCheckResult(

@@ -31,6 +31,7 @@ class Reason(StrEnum):
     BUDGET_SPENT = "budget_spent"
     SOURCE_UNAVAILABLE = "source_unavailable"
     LEDGER_UNAVAILABLE = "ledger_unavailable"
+    NOT_RECORDED = "not_recorded"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ to, or as what two of them are to each other. English only, and a tripwire: what
 not find may still be wrong.
 """
 
-from agent_resources.grounding.grounding import GroundedText, ground
+from agent_resources.grounding.grounding import GroundedText, ground, untraced_claims
 from agent_resources.grounding.trace import Claim, ClaimKind, Trace
 
-__all__ = ["Claim", "ClaimKind", "GroundedText", "Trace", "ground"]
+__all__ = ["Claim", "ClaimKind", "GroundedText", "Trace", "ground", "untraced_claims"]

@@ -15,10 +15,12 @@ from agent_resources.guardrails.screen import Finding, Passage
 
 _EMAIL = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]{1,64}@(?:[\w-]{1,63}\.){1,8}[^\W\d_]{2,24}\b")
 _CARD = re.compile(
-    r"(?<![\w.,+-])(?:[3-6]\d{12,18}|[2-6]\d{3}([ -])\d{4}\1\d{4}\1\d{4}(?:\1\d{3})?|3\d{3}([ -])\d{6}\2\d{4,5})(?![\w-]|[., ]\d)"
+    r"(?<![\w.,+-])(?:[3-6]\d{12,18}|[2-6]\d{3}([ -])\d{4}\1\d{4}\1\d{4}(?:\1\d{3})?|3\d{3}([ -])\d{6}\2\d{4,5})(?![\w-]|[.,]\d)"
 )
 _IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{2,4}){3,8}\b")
 _SSN = re.compile(r"(?<![\w-])\d{3}-\d{2}-\d{4}(?![\w-])")
+_PHONE = re.compile(r"\+\d(?:[ ()./-]{0,3}\d){6,18}")
+_GAP = re.compile(r"[ ()./-]+")
 _HAS_CANDIDATE = re.compile(r"@|\d{2}")
 
 
@@ -49,9 +51,23 @@ def _found_in(text: str) -> Iterator[Finding]:
     for match in _SSN.finditer(text):
         if ssn.is_valid(match[0]):
             yield _finding("social security number", match)
-    if "+" in text:
-        for number in phonenumbers.PhoneNumberMatcher(text, None):
-            yield Finding(what="telephone number", start=number.start, end=number.end)
+    for match in _PHONE.finditer(text):
+        number = _longest_number(match[0])
+        if number:
+            yield Finding(
+                what="telephone number", start=match.start(), end=match.start() + len(number)
+            )
+
+
+def _longest_number(candidate: str) -> str | None:
+    """The longest beginning of a candidate that is a telephone number, cut at its gaps; None where none is."""
+    for end in [len(candidate), *(gap.start() for gap in reversed(list(_GAP.finditer(candidate))))]:
+        try:
+            if phonenumbers.is_valid_number(phonenumbers.parse(candidate[:end])):
+                return candidate[:end]
+        except phonenumbers.NumberParseException:
+            continue
+    return None
 
 
 def _finding(what: str, match: re.Match[str]) -> Finding:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from pydantic_ai import ModelRetry
 
-from agent_resources.decision import Decision
+from agent_resources.decision import Answered
 from agent_resources.guardrails.findings import Channel, Findings
 from agent_resources.guardrails.screen import Screen, screen_value
 
@@ -16,7 +16,7 @@ class ScreenedAnswer:
         self._screens = screens
         self._findings = findings
 
-    async def check(self, decision: Decision, place: str) -> None:
+    async def check(self, decision: Answered, place: str) -> None:
         """Raises `ModelRetry` where a text of the decision holds what the screens find. `place` names this try within the run."""
         found = screen_value(decision.model_dump(mode="json"), self._screens).found
         if not found:

@@ -118,6 +118,11 @@ class Ledger:
         return cls(SqliteStore(None), key=Ed25519PrivateKey.generate())
 
     @property
+    def name(self) -> str:
+        """Where it is, without a password."""
+        return self._store.name
+
+    @property
     def path(self) -> Path | None:
         """The file. None for a ledger in memory."""
         return self._store.path

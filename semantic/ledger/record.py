@@ -24,6 +24,8 @@ class RecordKind(StrEnum):
     TOOL_CALL = "tool_call"
     GUARDRAIL = "guardrail"
     DECISION = "decision"
+    MEMORY = "memory"
+    REPLAY = "replay"
     APPROVAL = "approval"
     POLICY = "policy"
     DEFINITION = "definition"

@@ -227,15 +227,18 @@ STAYS = (
     RecordKind.POLICY,
     RecordKind.DEFINITION,
     RecordKind.DECISION,
+    RecordKind.MEMORY,
     RecordKind.APPROVAL,
     RecordKind.ERASURE,
     RecordKind.CHECKPOINT,
     RecordKind.ARCHIVE,
     RecordKind.TOMBSTONE,
 )
-# What was decided and approved goes when its month is deleted.
+# What was decided, remembered and approved goes when its month is deleted.
 STAYS_FOREVER = tuple(
-    kind for kind in STAYS if kind not in (RecordKind.DECISION, RecordKind.APPROVAL)
+    kind
+    for kind in STAYS
+    if kind not in (RecordKind.DECISION, RecordKind.MEMORY, RecordKind.APPROVAL)
 )
 
 

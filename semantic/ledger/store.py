@@ -16,8 +16,11 @@ LOCK_TIMEOUT_SECONDS = 30.0
 class Store(Protocol):
     """A database with the tables of `schema`. Every method raises `LedgerUnavailable` where it cannot be used.
 
-    `path` is the file of the database, None where it is no file.
+    `path` is the file of the database, None where it is no file, and `name` says where it is, without a password.
     """
+
+    @property
+    def name(self) -> str: ...
 
     @property
     def path(self) -> Path | None: ...

@@ -1,0 +1,131 @@
+"""What an agent may be told of before, in one run: never across its grants, and every recall on record."""
+
+import threading
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from agent_resources.grounding import untraced_claims
+from agent_resources.memory.recollection import (
+    RECALLED,
+    SAVED,
+    Recollection,
+    Remembered,
+    best_of,
+)
+from agent_resources.memory.rests_on import Standings, erasable
+from agent_resources.metric_tools import MetricReader
+from agent_resources.run_journal import RunJournal
+from semantic.answer import MetricAnswer
+from semantic.ledger import Erasable, Ledger, RecordKind
+from semantic.read_session import ReadSession
+
+_MOST_TOLD = 10
+_LONGEST_FACT = 1_000
+_recollections: dict[tuple[str, str], Recollection] = {}
+_making = threading.Lock()
+
+
+class Memory:
+    """The memory of one agent in one run. `days` is how long a fact is kept in mind; None for as long as it stands."""
+
+    def __init__(
+        self,
+        session: ReadSession,
+        *,
+        ledger: Ledger,
+        journal: RunJournal,
+        standings: Standings,
+        days: int | None,
+    ) -> None:
+        self._session = session
+        self._journal = journal
+        self._standings = standings
+        self._days = days
+        self._recollection = _recollection(ledger, session.reader.name)
+        self._recollection.refresh(ledger)
+
+    def remember(
+        self, fact: str, read_ids: Sequence[str], reader: MetricReader, call: str
+    ) -> dict[str, Any]:
+        """Saves a fact with the reads of this run that it rests on, or says why not. Raises `LedgerUnavailable`."""
+        cited = [
+            read
+            for read in reader.reads
+            if isinstance(read.result, MetricAnswer) and read.result.read_id in set(read_ids)
+        ]
+        unknown = set(read_ids) - {read.result.read_id for read in cited}
+        if unknown or not cited:
+            known = [item.result.read_id for item in reader.reads if item.result.read_id]
+            return _refused(
+                "rests_on_nothing",
+                f"A fact rests on reads of this run; {sorted(unknown) or 'none'} is no answer of it",
+                f"name one or more of: {', '.join(map(str, known)) or 'nothing was read'}",
+            )
+        if len(fact) > _LONGEST_FACT or not fact.strip():
+            return _refused(
+                "not_a_fact",
+                f"A fact has 1 to {_LONGEST_FACT:,} characters",
+                "say it in a sentence",
+            )
+        untraced = untraced_claims(fact, cited)
+        if untraced:
+            return _refused(
+                "not_traced",
+                f"These stand in no read that the fact names: {', '.join(untraced)}",
+                "state figures as they were read",
+            )
+        record_id = self._session.record(
+            RecordKind.MEMORY,
+            {"fact": Erasable(fact), "rests_on": erasable(self._standings.of(cited))},
+            record_id=self._journal.record_id("fact", call, fact),
+            reason=SAVED,
+        )
+        return {"saved": record_id}
+
+    def facts(self, about: str, call: str) -> dict[str, Any]:
+        """The facts that the agent saved, as far as it may still have what they rest on. Raises `LedgerUnavailable`."""
+        found = best_of(self._recollection.facts(), about)
+        if self._days is not None:
+            oldest = (datetime.now(UTC) - timedelta(days=self._days)).isoformat()
+            found = [item for item in found if item.at >= oldest]
+        return self._told("facts", found, call)
+
+    def past_runs(self, about: str, call: str) -> dict[str, Any]:
+        """What the agent answered in its past runs, likewise. Raises `LedgerUnavailable`."""
+        return self._told("past_runs", best_of(self._recollection.runs(), about), call)
+
+    def _told(self, what: str, found: Sequence[Remembered], call: str) -> dict[str, Any]:
+        """What may be told, once it is on record. What earlier tries of the same run said is of this run, and not of before."""
+        root_run = self._session.context.root_run_id
+        found = [it for it in found if root_run is None or it.root_run_id != root_run]
+        kept = self._journal.found(f"recall {call}", what)
+        if kept is not None:
+            found = [item for item in found if item.id in kept]
+        standing = [item for item in found if self._standings.hold(item.rests_on)]
+        told = standing[:_MOST_TOLD]
+        ids = [item.id for item in told]
+        self._session.record(
+            RecordKind.MEMORY,
+            {"told": ids, "not_permitted_any_more": len(found) - len(standing)},
+            record_id=self._journal.record_id("recall", call, *ids),
+            reason=RECALLED,
+        )
+        if kept is None:
+            self._journal.keep(f"recall {call}", what, ids)
+        return {what: [_as_told(item) for item in told]}
+
+
+def _recollection(ledger: Ledger, agent: str) -> Recollection:
+    """The recollection of an agent, the same in every run of this process."""
+    with _making:
+        return _recollections.setdefault((ledger.name, agent), Recollection(agent))
+
+
+def _as_told(item: Remembered) -> dict[str, Any]:
+    reads = [rests_on.read_id for rests_on in item.rests_on]
+    return {"said": item.text, "on": item.at[:10], "rests_on_reads": reads}
+
+
+def _refused(reason: str, message: str, hint: str) -> dict[str, Any]:
+    return {"refused": reason, "message": message, "hint": hint}

@@ -1,0 +1,72 @@
+"""The reads that something an agent said rests on, and whether it may still be told of it."""
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from agent_resources.agent_run import ReadOfRun
+from semantic.answer import MetricAnswer
+from semantic.governed_metrics import GovernedMetrics
+from semantic.ledger import Erasable
+from semantic.policy import Reader
+from semantic.query import MetricQuery
+from semantic.snapshot_record import SnapshotRecord
+from semantic.standing import standing
+
+
+class RestsOn(BaseModel):
+    """A read: its id, what was asked, and the `standing` that its reader had."""
+
+    model_config = ConfigDict(frozen=True)
+
+    read_id: str
+    query: dict[str, Any]
+    standing: str
+
+
+class Standings:
+    """What one reader is permitted now, on one snapshot. A query is looked at once."""
+
+    def __init__(self, metrics: GovernedMetrics, reader: Reader, snapshot: SnapshotRecord) -> None:
+        self._metrics = metrics
+        self._reader = reader
+        self._snapshot = snapshot
+        self._known: dict[str, str | None] = {}
+
+    def of(self, reads: Iterable[ReadOfRun]) -> tuple[RestsOn, ...]:
+        """What is answered by these reads, each with the standing of now."""
+        found = []
+        for read in reads:
+            if not isinstance(read.result, MetricAnswer):
+                continue
+            query = MetricQuery.model_validate(read.asked)
+            stands = self._standing(query)
+            if stands is not None:
+                found.append(
+                    RestsOn(read_id=read.result.read_id, query=query.canonical(), standing=stands)
+                )
+        return tuple(found)
+
+    def hold(self, rests_on: Sequence[RestsOn]) -> bool:
+        """Whether there is something that it rests on, and the reader may have all of it as it had it then."""
+        return bool(rests_on) and all(self._holds(item) for item in rests_on)
+
+    def _holds(self, item: RestsOn) -> bool:
+        try:
+            query = MetricQuery.model_validate(item.query)
+        except ValidationError:
+            return False
+        return self._standing(query) == item.standing
+
+    def _standing(self, query: MetricQuery) -> str | None:
+        written = query.model_dump_json()
+        if written not in self._known:
+            self._known[written] = standing(self._metrics, self._reader, query, self._snapshot)
+        return self._known[written]
+
+
+def erasable(rests_on: Sequence[RestsOn]) -> Erasable:
+    """What something rests on, as it is recorded: values that were asked for may be personal."""
+    return Erasable(json.dumps([item.model_dump(mode="json") for item in rests_on]))

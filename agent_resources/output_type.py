@@ -1,0 +1,122 @@
+"""The type of what an agent puts beside its answer: a JSON schema, or a pydantic class by its import path.
+
+    output: "flight_ops.outputs:Forecast"
+    output: {type: object, properties: {severity: {enum: [low, high]}}, required: [severity]}
+
+What does not fit goes back to the model.
+"""
+
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import Annotated, Any
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import SchemaError, best_match
+from pydantic import AfterValidator, BaseModel, WithJsonSchema, create_model
+
+from agent_resources.decision import Answered, Decision
+from agent_resources.errors import AgentDefinitionError
+from semantic.errors import did_you_mean
+from semantic.yaml_file import YamlFile
+
+OutputType = str | dict[str, Any]
+
+
+def answered_type(output: OutputType | None) -> type[Answered]:
+    """What a chat model of an agent answers with. Raises `ImportError`, `AttributeError` or `TypeError` where its class is not there."""
+    if output is None:
+        return Answered
+    annotation = _of_schema(output) if isinstance(output, dict) else _class_of(output)
+    made: type[Answered] = create_model(
+        "Decision", __base__=Answered, __doc__=Answered.__doc__, output=(annotation, ...)
+    )
+    return made
+
+
+def decision_of(answered: Answered) -> Decision:
+    """What was answered, as a decision, with its output as JSON values."""
+    return Decision.model_validate(answered.model_dump(mode="json"))
+
+
+def check_output(output: OutputType | None, file: YamlFile) -> None:
+    """Raises `AgentDefinitionError` with file and line where this is no type of an output."""
+    if output is None:
+        return
+    wrong = _wrong_schema(output) if isinstance(output, dict) else _wrong_class(output)
+    if wrong is not None:
+        message, hint = wrong
+        raise AgentDefinitionError(f"{file.where('output')}: {message}", hint=hint)
+
+
+def _of_schema(schema: Mapping[str, Any]) -> Any:
+    validator = Draft202012Validator(schema)
+
+    def fits(value: dict[str, Any]) -> dict[str, Any]:
+        error = best_match(validator.iter_errors(value))
+        if error is not None:
+            where = ".".join(str(key) for key in error.absolute_path)
+            raise ValueError(f"{where or 'output'}: {error.message}")
+        return value
+
+    return Annotated[dict[str, Any], AfterValidator(fits), WithJsonSchema(dict(schema))]
+
+
+def _class_of(path: str) -> type[BaseModel]:
+    module, _, name = path.partition(":")
+    found = getattr(import_module(module), name)
+    if not (isinstance(found, type) and issubclass(found, BaseModel)):
+        raise TypeError(f"{path} is no pydantic class")
+    return found
+
+
+def _wrong_schema(schema: Mapping[str, Any]) -> tuple[str, str] | None:
+    try:
+        Draft202012Validator.check_schema(schema)
+    except SchemaError as error:
+        where = ".".join(str(key) for key in error.absolute_path)
+        return (
+            f"the output is no JSON schema: {where or 'schema'}: {error.message}",
+            "write one of JSON Schema 2020-12",
+        )
+    if schema.get("type") != "object":
+        return (
+            "the output is a JSON schema of another type than object",
+            "begin with `type: object`",
+        )
+    if "$ref" in _keys_of(schema):
+        return (
+            "the output is a JSON schema with $ref",
+            "write out what it refers to, or give a pydantic class",
+        )
+    return None
+
+
+def _keys_of(schema: object) -> Iterator[str]:
+    match schema:
+        case dict():
+            for key, value in schema.items():
+                yield str(key)
+                yield from _keys_of(value)
+        case list():
+            for value in schema:
+                yield from _keys_of(value)
+
+
+def _wrong_class(path: str) -> tuple[str, str | None] | None:
+    module, _, name = path.partition(":")
+    how = "write it as package.module:Class, of a package that is installed where the agent runs"
+    if not (module and name):
+        return f"the output '{path}' is no import path", how
+    try:
+        found = import_module(module)
+    # Whatever a module of somebody else's raises.
+    except Exception as error:
+        return f"the output '{path}' cannot be imported: {type(error).__name__}: {error}", how
+    if not hasattr(found, name):
+        return f"the output '{path}' is not there", did_you_mean(name, vars(found)) or how
+    try:
+        answered_type(path).model_json_schema()
+    # What is no class of pydantic's, or one with fields that JSON does not have.
+    except Exception as error:
+        return f"the output '{path}' is no type that JSON has: {str(error).splitlines()[0]}", how
+    return None

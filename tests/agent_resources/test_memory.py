@@ -1,0 +1,301 @@
+"""What an agent knows of before: its own facts and runs, never across grants, and every recall on record."""
+
+from collections.abc import Callable, Generator
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic_ai.messages import (
+    ModelMessage,
+    ModelMessagesTypeAdapter,
+    ModelRequest,
+    ModelResponse,
+    ToolCallPart,
+    ToolReturnPart,
+    UserPromptPart,
+)
+from pydantic_ai.models.function import AgentInfo, FunctionModel
+
+from agent_resources.agent import AgentDefinition, MemoryOf
+from agent_resources.decision import Decision
+from agent_resources.errors import AgentRunFailed
+from agent_resources.memory.conversation import shortened
+from agent_resources.memory.recollection import Remembered, best_of
+from agent_resources.models import ScriptedModel, Told, ToolStep, query_metrics
+from agent_resources.runner import run_agent
+from semantic.catalog import Catalog
+from semantic.governed_metrics import GovernedMetrics
+from semantic.ledger import ReadContext, RecordKind
+from tests.agent_resources.deciding import IMPATIENT, decide
+from tests.agent_resources.test_resume import Flaky
+from tests.agent_resources.test_runner import ANALYST, written
+from tests.conftest import OpenDoor
+from tests.semantic.door import POLICY
+
+Steps = Generator[ToolStep, Told, Decision]
+FORGETFUL = ANALYST
+MINDFUL = ANALYST.model_copy(update={"memory": MemoryOf(facts=True, past_runs=True)})
+# The analyst sees orders of one region only.
+NARROWED = POLICY + (
+    "  - restrict: analysts see the north\n"
+    "    readers: ['analyst_*']\n"
+    "    metrics: [orders]\n"
+    "    rows: {region: north}\n"
+)
+MASKED = NARROWED.replace("rows: {region: north}", "masks: {customer__region: hash}")
+NO_ORDERS = POLICY.replace("metrics: [orders, revenue, average", "metrics: [revenue, average")
+
+
+def nth(number: int) -> ReadContext:
+    run = f"run-{number}"
+    return ReadContext(run_id=run, root_run_id=run, step_key="agents__analyst_mo")
+
+
+def remember(fact: str, *, reads: int = 1) -> Callable[[], Steps]:
+    """Reads, keeps a fact that rests on it, and answers with what it was told."""
+
+    def steps() -> Steps:
+        told = yield query_metrics("orders", group_by="customer__region", order_by="-orders")
+        ids = [told.content["read_id"]] * min(reads, 1)
+        kept = yield ToolStep(tool="remember_fact", arguments={"fact": fact, "read_ids": ids})
+        return Decision(answer=f"kept: {kept.content}", confidence=1)
+
+    return steps
+
+
+def recall(tool: str = "recall_facts", about: str = "") -> Callable[[], Steps]:
+    def steps() -> Steps:
+        told = yield ToolStep(tool=tool, arguments={"about": about})
+        return Decision(answer=f"known: {told.content}", confidence=1)
+
+    return steps
+
+
+def said(door: GovernedMetrics, script: Callable[[], Steps], number: int, **how: Any) -> str:
+    definition: AgentDefinition = how.pop("definition", MINDFUL)
+    return decide(definition, ScriptedModel(script), door, nth(number), **how).decision.answer
+
+
+FACT = "The north has 4 orders."
+
+
+def test_a_fact_is_recalled_in_a_later_run(door: GovernedMetrics) -> None:
+    assert "saved" in said(door, remember(FACT), 1)
+    assert FACT in said(door, recall(), 2)
+    [saved, recalled] = written(door, RecordKind.MEMORY)
+    assert (saved["reason"], recalled["reason"]) == ("saved", "recalled")
+    assert recalled["details"]["told"] == [saved["id"]]
+    assert "north" not in str(saved), "what it says is kept apart, so that it can be erased"
+    assert door.ledger.verify().is_whole
+
+
+def test_a_fact_names_the_read_that_it_rests_on(door: GovernedMetrics) -> None:
+    said(door, remember(FACT), 1)
+    [read] = written(door, RecordKind.INTENT)
+    assert read["id"] in said(door, recall(), 2)
+
+
+def test_an_agent_without_memory_has_no_tool_for_it(door: GovernedMetrics) -> None:
+    shown: list[str] = []
+
+    def look(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+        shown.extend(tool.name for tool in info.function_tools)
+        decision = {"answer": "Nothing.", "confidence": 1}
+        return ModelResponse(parts=[ToolCallPart(info.output_tools[0].name, decision)])
+
+    decide(FORGETFUL, FunctionModel(look), door, nth(1))
+    assert not {name for name in shown if "fact" in name or "past" in name}
+    decide(MINDFUL, FunctionModel(look), door, nth(2))
+    assert {"remember_fact", "recall_facts", "recall_past_runs"} <= set(shown)
+
+
+@pytest.mark.parametrize("policy", [NARROWED, MASKED, NO_ORDERS])
+def test_a_fact_is_not_recalled_across_grants(open_door: OpenDoor, policy: str) -> None:
+    """Who may see less than before is not told of what it saw then; and is told again once it may."""
+    said(open_door(), remember(FACT), 1)
+    narrowed = open_door(policy=policy)
+    assert FACT not in said(narrowed, recall(), 2)
+    recalled = written(narrowed, RecordKind.MEMORY)[-1]
+    assert recalled["details"] == {"told": [], "not_permitted_any_more": 1}
+    assert FACT in said(open_door(), recall(), 3)
+
+
+def test_a_past_run_is_not_recalled_across_grants(open_door: OpenDoor) -> None:
+    said(open_door(), remember(FACT), 1)
+    assert "kept: " in said(open_door(), recall("recall_past_runs"), 2)
+    assert "kept: " not in said(open_door(policy=NARROWED), recall("recall_past_runs"), 3)
+
+
+def test_a_rule_of_another_name_takes_nothing_away(open_door: OpenDoor) -> None:
+    said(open_door(), remember(FACT), 1)
+    renamed = open_door(policy=POLICY.replace("analysts read orders and money", "analysts read"))
+    assert FACT in said(renamed, recall(), 2)
+
+
+def test_a_fact_ends_with_the_definition_of_its_metric(
+    open_door: OpenDoor, shop_catalog: Catalog
+) -> None:
+    said(open_door(), remember(FACT), 1)
+    orders = replace(shop_catalog.metrics["orders"], definition_hash="0" * 32)
+    changed = replace(shop_catalog, metrics={**shop_catalog.metrics, "orders": orders})
+    assert FACT not in said(open_door(catalog=changed), recall(), 2)
+
+
+def test_another_agent_is_told_of_its_own_alone(door: GovernedMetrics) -> None:
+    said(door, remember(FACT), 1)
+    other = MINDFUL.model_copy(update={"name": "analyst_la"})
+    assert FACT not in said(door, recall(), 2, definition=other)
+
+
+def test_a_fact_that_was_erased_is_forgotten_at_once(door: GovernedMetrics) -> None:
+    said(door, remember(FACT), 1)
+    assert FACT in said(door, recall(), 2)
+    door.ledger.erase(FACT, by="owner", reason="asked")
+    assert FACT not in said(door, recall(), 3)
+    assert door.ledger.verify().is_whole
+
+
+def test_a_fact_is_kept_in_mind_for_so_many_days(
+    door: GovernedMetrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = MINDFUL.model_copy(update={"memory": MemoryOf(facts=True, days=2)})
+    said(door, remember(FACT), 1)
+    assert FACT in said(door, recall(), 2, definition=short)
+
+    class Later(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:
+            return datetime(2100, 1, 1, tzinfo=UTC)
+
+    monkeypatch.setattr("agent_resources.memory.memory.datetime", Later)
+    assert FACT not in said(door, recall(), 3, definition=short)
+    assert FACT in said(door, recall(), 4)
+
+
+@pytest.mark.parametrize(
+    ("fact", "reads", "told"),
+    [
+        ("The north has 5 orders.", 1, "not_traced"),
+        (FACT, 0, "rests_on_nothing"),
+        (" ", 1, "not_a_fact"),
+        ("x" * 1_001, 1, "not_a_fact"),
+    ],
+)
+def test_what_is_no_fact_is_not_kept(
+    door: GovernedMetrics, fact: str, reads: int, told: str
+) -> None:
+    assert told in said(door, remember(fact, reads=reads), 1)
+    assert written(door, RecordKind.MEMORY) == []
+
+
+def test_a_read_of_another_run_carries_no_fact(door: GovernedMetrics) -> None:
+    said(door, remember(FACT), 1)
+    [read] = [record["id"] for record in written(door, RecordKind.INTENT)]
+
+    def steps() -> Steps:
+        kept = yield ToolStep(tool="remember_fact", arguments={"fact": FACT, "read_ids": [read]})
+        return Decision(answer=f"{kept.content}", confidence=1)
+
+    assert "rests_on_nothing" in said(door, steps, 2)
+
+
+@pytest.mark.parametrize("failing", [2, 3, 4])
+def test_a_run_that_goes_on_is_told_the_same_and_keeps_a_fact_once(
+    door: GovernedMetrics, failing: int
+) -> None:
+    said(door, remember("The south has orders."), 1)
+
+    def steps() -> Steps:
+        told = yield query_metrics("orders", group_by="customer__region")
+        ids = [told.content["read_id"]]
+        yield ToolStep(tool="remember_fact", arguments={"fact": FACT, "read_ids": ids})
+        known = yield ToolStep(tool="recall_facts", arguments={})
+        return Decision(answer=f"{known.content}", confidence=1)
+
+    model = Flaky(steps, failing)
+    with pytest.raises(AgentRunFailed, match="503"):
+        run_agent(MINDFUL, model, door, nth(2), patience=IMPATIENT)
+    run = decide(MINDFUL, model, door, replace(nth(2), run_id="run-3"))
+    assert FACT not in run.decision.answer, "its own facts are for later runs"
+    assert "The south" in run.decision.answer
+    reasons = [record["reason"] for record in written(door, RecordKind.MEMORY)]
+    assert reasons == ["saved", "saved", "recalled"]
+
+
+def remembered(*texts: str) -> list[Remembered]:
+    return [Remembered(id=text, text=text, at="", root_run_id=None, rests_on=()) for text in texts]
+
+
+def test_what_shares_rare_words_comes_first() -> None:
+    known = remembered("orders of the north", "orders of the south fell", "revenue rose")
+    assert [item.text for item in best_of(known, "Why did ORDERS in the south fall?")] == [
+        "orders of the south fell",
+        "orders of the north",
+    ]
+    assert best_of(known, "") == known
+    assert best_of(known, "weather") == []
+
+
+def conversation(sizes: list[int]) -> list[ModelMessage]:
+    messages: list[ModelMessage] = [ModelRequest(parts=[UserPromptPart("Do it.")])]
+    for number, size in enumerate(sizes):
+        call = f"call-{number}"
+        content = {"rows": [["x"]] * size, "columns": ["a"], "read_id": f"read-{number}"}
+        messages += [
+            ModelResponse(parts=[ToolCallPart("query_metrics", {}, tool_call_id=call)]),
+            ModelRequest(parts=[ToolReturnPart("query_metrics", content, tool_call_id=call)]),
+        ]
+    return messages
+
+
+@settings(max_examples=50)
+@given(st.lists(st.integers(0, 2_000), max_size=8), st.integers(1_000, 50_000))
+def test_a_short_conversation_keeps_every_message_and_the_newest_result_whole(
+    sizes: list[int], most: int
+) -> None:
+    whole = conversation(sizes)
+    short = shortened(whole, most)
+    assert len(short) == len(whole)
+    assert short[0] == whole[0]
+    assert short[-1] == whole[-1]
+    assert shortened(whole, most) == short
+    size = len(ModelMessagesTypeAdapter.dump_json(short))
+    assert size <= max(most, len(ModelMessagesTypeAdapter.dump_json(whole)))
+    if len(ModelMessagesTypeAdapter.dump_json(whole)) <= most:
+        assert short == whole
+    for message in short[1:-1]:
+        for part in message.parts:
+            if isinstance(part, ToolReturnPart) and part.content != "":
+                text = part.model_response_str()
+                assert "read-" in text
+
+
+def test_a_model_is_sent_a_short_conversation_and_decides_all_the_same(
+    door: GovernedMetrics,
+) -> None:
+    sizes: list[int] = []
+
+    def steps() -> Steps:
+        for _ in range(6):
+            told = yield query_metrics(
+                "orders", group_by=["customer__region", "metric_time__day"], limit=200 - _
+            )
+        return Decision(answer=f"{len(told.records())} rows", confidence=1)
+
+    scripted = ScriptedModel(steps)
+
+    def respond(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+        sizes.append(len(ModelMessagesTypeAdapter.dump_json(messages)))
+        return scripted._respond(messages, info)
+
+    short = ANALYST.model_copy(update={"memory": MemoryOf(conversation_tokens=1_000)})
+    run = decide(short, FunctionModel(respond), door, nth(1))
+    assert run.decision.answer.endswith("rows")
+    assert len(run.reads) == 6
+    long = list(sizes)
+    sizes.clear()
+    decide(ANALYST, FunctionModel(respond), door, nth(2))
+    assert long[-1] < sizes[-1]
