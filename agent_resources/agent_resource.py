@@ -9,9 +9,7 @@ from pydantic import Field
 
 from agent_resources.agent import AgentDefinition, load_agent
 from agent_resources.agent_run import AgentRun, LimitedRun, ReadOfRun
-from agent_resources.errors import ModelUnavailable
 from agent_resources.metrics_resource import GovernedMetricsResource
-from agent_resources.prices import load_prices, price_of
 from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import ReadContext
 from semantic.snapshot_record import SnapshotRecord
@@ -53,27 +51,17 @@ class AgentResource(dg.ConfigurableResource[None]):
 
         Raises `AgentRunFailed`, `ModelUnavailable` or another error with a hint.
         """
-        from agent_resources.models import resolve_model
-        from agent_resources.recorded_model import PricedModel
+        from agent_resources.priced_models import priced_models
         from agent_resources.runner import run_agent
 
         definition = self.load_definition()
-        if not definition.model:
-            raise ModelUnavailable(
-                f"Agent '{definition.name}' names no model",
-                hint="add `model:` to its file, or give the AgentResource one",
-            )
+        models = priced_models(
+            definition,
+            api_key=self.api_key,
+            base_url=self.base_url,
+            prices=Path(self.definition).parent,
+        )
         metrics.ledger.register_agent(definition.name, definition.hash, registered(definition))
-        own = load_prices(Path(self.definition).parent)
-        models = [
-            PricedModel(
-                model=resolve_model(
-                    name, **access_to(name, definition.model, self.api_key, self.base_url)
-                ),
-                price=price_of(name, own),
-            )
-            for name in (definition.model, *definition.fallbacks)
-        ]
         return run_agent(
             definition,
             models,
@@ -88,15 +76,6 @@ class AgentResource(dg.ConfigurableResource[None]):
 
     def __repr__(self) -> str:
         return f"AgentResource(definition={self.definition!r}, model={self.model!r})"
-
-
-def access_to(name: str, first: str, api_key: str, base_url: str) -> dict[str, str | None]:
-    """The key and the server that a model is asked with. They are those of the first model's provider: another provider is given neither, and
-    takes its own key from the environment.
-    """
-    if name.rpartition(":")[0] != first.rpartition(":")[0]:
-        return {}
-    return {"api_key": api_key or None, "base_url": base_url or None}
 
 
 def registered(definition: AgentDefinition) -> Mapping[str, Any]:

@@ -55,3 +55,23 @@ def record_limit(
         "reads": list(read_ids),
     }
     return session.record(RecordKind.DECISION, details, reason=LIMITED)
+
+
+def record_replay(
+    session: ReadSession,
+    *,
+    of: str,
+    definition_hash: str,
+    reads: Sequence[str] = (),
+    decision: Decision | None = None,
+    reason: str | None = None,
+) -> str:
+    """Writes that a decision is replayed, with the reads that may be told again, or with a reason what came of it. Returns the id of the record.
+    Raises `LedgerUnavailable`.
+    """
+    details: dict[str, object] = {"of": of, "definition_hash": definition_hash}
+    if reason is None:
+        details["reads"] = list(reads)
+    if decision is not None:
+        details["decision"] = Erasable(decision.model_dump_json())
+    return session.record(RecordKind.REPLAY, details, reason=reason)

@@ -18,6 +18,7 @@ from orchestration_assets.cli import (
     ledger,
     policy,
     reads,
+    replay,
     unused,
 )
 from orchestration_assets.cli.output import say
@@ -35,6 +36,7 @@ app.command("catalog")(catalog.catalog)
 app.command("ask")(ask.ask)
 app.command("reads")(reads.reads)
 app.command("unused")(unused.unused)
+app.command("replay")(replay.replay)
 app.command("verify")(integrity.verify)
 app.command("prove")(integrity.prove)
 app.command("checkpoint")(integrity.checkpoint)

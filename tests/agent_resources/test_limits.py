@@ -18,12 +18,12 @@ from pydantic_ai.models.function import AgentInfo, FunctionModel
 from pydantic_ai.usage import RequestUsage
 
 from agent_resources.agent import AgentDefinition, Limits
-from agent_resources.agent_resource import access_to
 from agent_resources.agent_run import AgentRun, LimitedRun
 from agent_resources.decision import Decision
 from agent_resources.errors import AgentRunFailed, ModelUnavailable
 from agent_resources.models import ScriptedModel, Told, ToolStep, query_metrics, resolve_model
 from agent_resources.patience import Patience
+from agent_resources.priced_models import access_to
 from agent_resources.prices import OwnPrice
 from agent_resources.recorded_model import PricedModel
 from agent_resources.runner import run_agent

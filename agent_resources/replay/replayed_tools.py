@@ -1,0 +1,38 @@
+"""The tools of an agent in a replay: none is called, each returns what it returned in the run."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic_ai import RunContext
+from pydantic_ai.toolsets import ToolsetTool, WrapperToolset
+
+from agent_resources.metric_tools import MetricReader
+from agent_resources.tool import Tool
+from agent_resources.tool_calls import ToolCall
+
+
+@dataclass
+class ReplayedTools(WrapperToolset[MetricReader]):
+    """Tools of which `returned` has what they returned, by the fingerprint of the call."""
+
+    tools: Mapping[str, Tool]
+    returned: Mapping[str, Any]
+
+    async def call_tool(
+        self,
+        name: str,
+        tool_args: dict[str, Any],
+        ctx: RunContext[MetricReader],  # noqa: ARG002
+        tool: ToolsetTool[MetricReader],  # noqa: ARG002
+    ) -> Any:
+        """What the tool returned, or that the run did not call it so."""
+        own = self.tools.get(name)
+        call = ToolCall(tool=own, arguments=tool_args, name="") if own else None
+        if call is not None and call.fingerprint in self.returned:
+            return self.returned[call.fingerprint]
+        return {
+            "refused": "not_recorded",
+            "message": f"In the run that is replayed '{name}' was not called with this",
+            "hint": "go on without it",
+        }
