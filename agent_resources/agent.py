@@ -27,6 +27,7 @@ from pydantic import (
 )
 
 from agent_resources.errors import AgentDefinitionError
+from agent_resources.import_path import HOW, IMPORT_PATH, imported, wrong_import
 from agent_resources.output_type import OutputType, check_output
 from agent_resources.prices import PRICES_FILE, load_prices, price_of
 from agent_resources.tool import Tool, check_tools
@@ -124,6 +125,17 @@ class MemoryOf(_Written):
     conversation_tokens: int | None = Field(default=None, ge=1_000, le=10_000_000)
 
 
+class OutcomeOf(_Written):
+    """Who finds out how the agent's decisions turned out: a function by its import path, which asks metrics as `reader`. The check `outcome` of
+    the agent's asset warns where less than `at_least` of those told in so many days were right.
+    """
+
+    call: str = Field(pattern=IMPORT_PATH, max_length=300)
+    reader: Identifier
+    at_least: float = Field(default=0.5, ge=0, le=1)
+    days: int = Field(default=90, ge=1, le=3_660)
+
+
 class Guardrails(_Written):
     """What is done about texts that should not pass, in what a chat model is told and in what it answers.
 
@@ -159,6 +171,7 @@ class AgentDefinition(_Written):
     grounding: Grounding = Grounding()
     guardrails: Guardrails = Guardrails()
     memory: MemoryOf = MemoryOf()
+    outcome: OutcomeOf | None = None
     tags: dict[str, str] = {}
 
     @property
@@ -184,6 +197,7 @@ def load_agent(path: Path, *, model: str | None = None) -> AgentDefinition:
     _refuse_unpriced(definition, file)
     check_tools(definition.tools, file)
     check_output(definition.output, file)
+    _refuse_unknown_judge(definition, file)
     return definition
 
 
@@ -200,6 +214,19 @@ def _refuse_unpriced(definition: AgentDefinition, file: YamlFile) -> None:
                 hint=did_you_mean(name, known)
                 or f"write its price into {PRICES_FILE} beside the agent's file, or limit tokens",
             )
+
+
+def _refuse_unknown_judge(definition: AgentDefinition, file: YamlFile) -> None:
+    """Raises `AgentDefinitionError` where the function that tells outcomes is not there."""
+    if definition.outcome is None:
+        return
+    path = definition.outcome.call
+    wrong = wrong_import("the outcome's", path)
+    if wrong is None and not callable(imported(path)):
+        wrong = (f"the outcome's '{path}' cannot be called", HOW)
+    if wrong is not None:
+        message, hint = wrong
+        raise AgentDefinitionError(f"{file.where('outcome', 'call')}: {message}", hint=hint)
 
 
 def _instructions(written: str, file: YamlFile) -> str:

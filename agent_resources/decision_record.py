@@ -1,7 +1,9 @@
 """What an agent run comes to, on record: its decision, or the limit at which it ended."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
+from agent_resources.agent_run import Usage
 from agent_resources.decision import Decision
 from agent_resources.memory.rests_on import RestsOn, erasable
 from semantic.ledger import Erasable, Ledger, RecordKind, derived_id
@@ -18,6 +20,7 @@ def record_decision(
     definition_hash: str,
     read_ids: Sequence[str],
     rests_on: Sequence[RestsOn] = (),
+    usage: Usage = Usage(),  # noqa: B008
 ) -> str:
     """Writes what an agent decided, as a text that can be erased, and the reads that it made. Returns the id of the record, the same for
     the same decision of a step that is tried again. Raises `LedgerUnavailable`.
@@ -31,6 +34,7 @@ def record_decision(
         "definition_hash": definition_hash,
         "reads": list(read_ids),
         "rests_on": erasable(rests_on),
+        "usage": asdict(usage),
         "cited": sorted({figure.read_id for figure in decision.figures()}),
     }
     if context.root_run_id is None:

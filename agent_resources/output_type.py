@@ -7,7 +7,6 @@ What does not fit goes back to the model.
 """
 
 from collections.abc import Iterator, Mapping
-from importlib import import_module
 from typing import Annotated, Any
 
 from jsonschema import Draft202012Validator
@@ -16,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, WithJsonSchema, create_model
 
 from agent_resources.decision import Answered, Decision
 from agent_resources.errors import AgentDefinitionError
-from semantic.errors import did_you_mean
+from agent_resources.import_path import HOW, imported, wrong_import
 from semantic.yaml_file import YamlFile
 
 OutputType = str | dict[str, Any]
@@ -62,8 +61,7 @@ def _of_schema(schema: Mapping[str, Any]) -> Any:
 
 
 def _class_of(path: str) -> type[BaseModel]:
-    module, _, name = path.partition(":")
-    found = getattr(import_module(module), name)
+    found = imported(path)
     if not (isinstance(found, type) and issubclass(found, BaseModel)):
         raise TypeError(f"{path} is no pydantic class")
     return found
@@ -102,21 +100,13 @@ def _keys_of(schema: object) -> Iterator[str]:
                 yield from _keys_of(value)
 
 
-def _wrong_class(path: str) -> tuple[str, str | None] | None:
-    module, _, name = path.partition(":")
-    how = "write it as package.module:Class, of a package that is installed where the agent runs"
-    if not (module and name):
-        return f"the output '{path}' is no import path", how
-    try:
-        found = import_module(module)
-    # Whatever a module of somebody else's raises.
-    except Exception as error:
-        return f"the output '{path}' cannot be imported: {type(error).__name__}: {error}", how
-    if not hasattr(found, name):
-        return f"the output '{path}' is not there", did_you_mean(name, vars(found)) or how
+def _wrong_class(path: str) -> tuple[str, str] | None:
+    wrong = wrong_import("the output", path)
+    if wrong is not None:
+        return wrong
     try:
         answered_type(path).model_json_schema()
     # What is no class of pydantic's, or one with fields that JSON does not have.
     except Exception as error:
-        return f"the output '{path}' is no type that JSON has: {str(error).splitlines()[0]}", how
+        return f"the output '{path}' is no type that JSON has: {str(error).splitlines()[0]}", HOW
     return None

@@ -148,6 +148,7 @@ def _run_attempt(
                 definition_hash=definition.hash,
                 read_ids=read_ids,
                 rests_on=standings.of(reader.reads),
+                usage=recorded.usage,
             )
             journal.end(EndState.DECIDED)
             run: AgentRun | LimitedRun = AgentRun(

@@ -10,13 +10,12 @@ Its arguments are the annotated parameters of the function, and the model is tol
 import inspect
 from collections.abc import Callable, Sequence
 from enum import StrEnum
-from importlib import import_module
 from typing import Any, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from agent_resources.errors import AgentDefinitionError
-from semantic.errors import did_you_mean
+from agent_resources.import_path import HOW, IMPORT_PATH, imported, wrong_import
 from semantic.yaml_file import YamlFile
 
 _OF_METRICS = ("list_metrics", "describe_metric", "query_metrics")
@@ -38,7 +37,7 @@ class Tool(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    call: str = Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$", max_length=300)
+    call: str = Field(pattern=IMPORT_PATH, max_length=300)
     effect: Effect
 
     @property
@@ -48,8 +47,7 @@ class Tool(BaseModel):
 
     def load(self) -> Callable[..., Any]:
         """The function. Raises `ImportError` or `AttributeError`."""
-        module, _, name = self.call.partition(":")
-        found: Callable[..., Any] = getattr(import_module(module), name)
+        found: Callable[..., Any] = imported(self.call)
         return found
 
 
@@ -75,21 +73,13 @@ def _wrong_name(tool: Tool, before: Sequence[Tool]) -> tuple[str, str] | None:
     return None
 
 
-def _wrong_function(tool: Tool) -> tuple[str, str | None] | None:
-    module, _, name = tool.call.partition(":")
-    try:
-        found = import_module(module)
-    # Whatever a module of somebody else's raises.
-    except Exception as error:
-        return (
-            f"the tool '{tool.call}' cannot be imported: {type(error).__name__}: {error}",
-            "write it as package.module:function, of a package that is installed where the agent runs",
-        )
-    function = getattr(found, name, None)
+def _wrong_function(tool: Tool) -> tuple[str, str] | None:
+    wrong = wrong_import("the tool", tool.call)
+    if wrong is not None:
+        return wrong
+    function = tool.load()
     if not inspect.isfunction(function):
-        what = "is no function" if hasattr(found, name) else "is not there"
-        functions = [key for key, value in vars(found).items() if inspect.isfunction(value)]
-        return f"the tool '{tool.call}' {what}", did_you_mean(name, functions)
+        return f"the tool '{tool.call}' is no function", HOW
     if not inspect.getdoc(function):
         return (
             f"the tool '{tool.call}' has no docstring, and a model would not know what it does",

@@ -12,7 +12,13 @@ from agent_resources.agent import AgentDefinition
 from agent_resources.agent_resource import AgentResource
 from agent_resources.agent_run import AgentRun, ReadOfRun, Run
 from agent_resources.errors import GateClosed
-from orchestration_assets.agent_materialization import BASIS, LIMITED, STATE, materialized
+from orchestration_assets.agent_materialization import (
+    BASIS,
+    LIMITED,
+    STATE,
+    materialized,
+    recent_quality,
+)
 from orchestration_assets.errors import told_to_dagster
 from orchestration_assets.governed_snapshot import SNAPSHOT_KEY
 from orchestration_assets.grounded_check import check_grounded, grounded_spec
@@ -220,6 +226,7 @@ def build_agent_asset(
             if run.snapshot != record.version:
                 record = metrics.snapshots.record(run.snapshot)
             basis = read_basis(definition.reader, readable, metrics, record)
+            quality = recent_quality(metrics.ledger, definition.name)
             metrics.ledger.sweep()
             checkpoint = metrics.ledger.seal()
         history = read_histories(context.instance, [agent_key]).get(agent_key)
@@ -230,6 +237,7 @@ def build_agent_asset(
             basis.to_json() if has_done_its_task else before,
             metric_keys,
             checkpoint,
+            quality=quality,
             checks=[check_grounded(definition, run, agent_key)],
         )
 

@@ -1,19 +1,24 @@
 """What a materialization tells of an agent's run: what it decided, or at which limit it ended, and what that took."""
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dagster as dg
 
 from agent_resources.agent_run import AgentRun, LimitedRun
 from agent_resources.decision import Decision
+from agent_resources.quality import Quality, quality_of
 from orchestration_assets.lineage import checkpoint_metadata, input_version_tags, reads_table
+from semantic.ledger import Ledger
 from semantic.ledger.budgets import MICROS
+from semantic.ledger.verdicts import judged_decisions
 
 BASIS = "basis"
 STATE = "state"
 DECIDED = "decided"
 LIMITED = "limited"
+_RECENT_DAYS = 90
 
 
 def materialized(
@@ -22,11 +27,13 @@ def materialized(
     metric_keys: Mapping[str, dg.AssetKey],
     checkpoint: str | None,
     *,
+    quality: Quality | None = None,
     checks: Sequence[dg.AssetCheckResult] = (),
 ) -> dg.MaterializeResult[None]:
     """The materialization of a run: its decision in words and the figures with their reads, or its limit; and what it took.
 
-    `basis` is what the agent's own task has been done for; None where it never was. `checkpoint` covers every record of the run.
+    `basis` is what the agent's own task has been done for; None where it never was. `checkpoint` covers every record of the run. `quality` is that
+    of its decisions before, as far as somebody told how they turned out.
     """
     return dg.MaterializeResult(
         metadata={
@@ -41,6 +48,7 @@ def materialized(
             "output_tokens": run.usage.output_tokens,
             **_cost(run.usage.cost_micros),
             "seconds": round(run.seconds, 3),
+            **(_quality(quality) if quality else {}),
             "definition_hash": run.definition_hash,
             "snapshot": run.snapshot,
             **checkpoint_metadata(checkpoint),
@@ -67,6 +75,26 @@ def _ended(run: AgentRun | LimitedRun) -> dict[str, Any]:
         "decision_id": run.decision_id,
         **({"output": dg.MetadataValue.json(decision.output)} if decision.output else {}),
         "decision": dg.MetadataValue.json(decision.model_dump(mode="json")),
+    }
+
+
+def recent_quality(ledger: Ledger, agent: str) -> Quality:
+    """How well an agent decided in the last days. Raises `LedgerUnavailable`."""
+    since = datetime.now(UTC).replace(tzinfo=None) - timedelta(days=_RECENT_DAYS)
+    return quality_of(judged_decisions(ledger, agents=[agent], since=since))
+
+
+def _quality(quality: Quality) -> dict[str, int | float]:
+    """Nothing where nobody told how a decision turned out."""
+    if quality.right_share is None:
+        return {}
+    per_right = quality.cost_micros_per_right
+    return {
+        "outcomes_told": quality.told,
+        "outcomes_right": quality.right,
+        "outcomes_acted_on": quality.acted_on,
+        "outcomes_right_share": quality.right_share,
+        **({} if per_right is None else {"cost_usd_per_right_outcome": per_right / MICROS}),
     }
 
 

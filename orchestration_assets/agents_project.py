@@ -10,9 +10,11 @@ import dagster as dg
 from agent_resources.agent import AgentDefinition, load_agent
 from agent_resources.agent_resource import AgentResource
 from agent_resources.errors import AgentDefinitionError
+from agent_resources.import_path import imported
 from agent_resources.prices import PRICES_FILE
 from orchestration_assets.agent_assets import build_agent_asset, readable_names
 from orchestration_assets.metrics_project import METRICS_RESOURCE, MetricsProject
+from orchestration_assets.outcome_check import build_outcome_check
 from orchestration_assets.sensors import WatchedAgent, build_agent_sensor
 from semantic.catalog import Catalog
 from semantic.errors import did_you_mean
@@ -62,6 +64,16 @@ def build_agents_definitions(
                 resource_key=resource_key(agent.definition),
             )
             for agent in watched
+        ],
+        asset_checks=[
+            build_outcome_check(
+                agent.definition,
+                agent.key,
+                imported(agent.definition.outcome.call),
+                resource_key=METRICS_RESOURCE,
+            )
+            for agent in watched
+            if agent.definition.outcome is not None
         ],
         sensors=[
             build_agent_sensor(

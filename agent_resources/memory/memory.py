@@ -18,6 +18,7 @@ from agent_resources.metric_tools import MetricReader
 from agent_resources.run_journal import RunJournal
 from semantic.answer import MetricAnswer
 from semantic.ledger import Erasable, Ledger, RecordKind
+from semantic.ledger.verdicts import turned_out
 from semantic.read_session import ReadSession
 
 _MOST_TOLD = 10
@@ -39,6 +40,7 @@ class Memory:
         days: int | None,
     ) -> None:
         self._session = session
+        self._ledger = ledger
         self._journal = journal
         self._standings = standings
         self._days = days
@@ -104,6 +106,10 @@ class Memory:
             found = [item for item in found if item.id in kept]
         standing = [item for item in found if self._standings.hold(item.rests_on)]
         told = standing[:_MOST_TOLD]
+        turned = kept or dict.fromkeys((item.id for item in told), "") | {
+            decision: how.value
+            for decision, how in turned_out(self._ledger, [item.id for item in told]).items()
+        }
         ids = [item.id for item in told]
         self._session.record(
             RecordKind.MEMORY,
@@ -112,8 +118,8 @@ class Memory:
             reason=RECALLED,
         )
         if kept is None:
-            self._journal.keep(f"recall {call}", what, ids)
-        return {what: [_as_told(item) for item in told]}
+            self._journal.keep(f"recall {call}", what, turned)
+        return {what: [_as_told(item, turned[item.id]) for item in told]}
 
 
 def _recollection(ledger: Ledger, agent: str) -> Recollection:
@@ -122,9 +128,10 @@ def _recollection(ledger: Ledger, agent: str) -> Recollection:
         return _recollections.setdefault((ledger.name, agent), Recollection(agent))
 
 
-def _as_told(item: Remembered) -> dict[str, Any]:
+def _as_told(item: Remembered, turned: str) -> dict[str, Any]:
     reads = [rests_on.read_id for rests_on in item.rests_on]
-    return {"said": item.text, "on": item.at[:10], "rests_on_reads": reads}
+    told: dict[str, Any] = {"said": item.text, "on": item.at[:10], "rests_on_reads": reads}
+    return told | ({"turned_out": turned} if turned else {})
 
 
 def _refused(reason: str, message: str, hint: str) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from orchestration_assets.cli import (
     integrity,
     keys,
     ledger,
+    outcomes,
     policy,
     reads,
     replay,
@@ -36,6 +37,8 @@ app.command("catalog")(catalog.catalog)
 app.command("ask")(ask.ask)
 app.command("reads")(reads.reads)
 app.command("unused")(unused.unused)
+app.command("outcome")(outcomes.outcome)
+app.command("outcomes")(outcomes.outcomes)
 app.command("replay")(replay.replay)
 app.command("verify")(integrity.verify)
 app.command("prove")(integrity.prove)

@@ -24,6 +24,7 @@ class RecordKind(StrEnum):
     TOOL_CALL = "tool_call"
     GUARDRAIL = "guardrail"
     DECISION = "decision"
+    VERDICT = "verdict"
     MEMORY = "memory"
     REPLAY = "replay"
     APPROVAL = "approval"

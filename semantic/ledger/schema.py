@@ -227,6 +227,7 @@ STAYS = (
     RecordKind.POLICY,
     RecordKind.DEFINITION,
     RecordKind.DECISION,
+    RecordKind.VERDICT,
     RecordKind.MEMORY,
     RecordKind.APPROVAL,
     RecordKind.ERASURE,
@@ -234,12 +235,14 @@ STAYS = (
     RecordKind.ARCHIVE,
     RecordKind.TOMBSTONE,
 )
-# What was decided, remembered and approved goes when its month is deleted.
-STAYS_FOREVER = tuple(
-    kind
-    for kind in STAYS
-    if kind not in (RecordKind.DECISION, RecordKind.MEMORY, RecordKind.APPROVAL)
+# What was decided, how it turned out, what was remembered and approved: it goes when its month is deleted.
+_GOES_WITH_ITS_MONTH = (
+    RecordKind.DECISION,
+    RecordKind.VERDICT,
+    RecordKind.MEMORY,
+    RecordKind.APPROVAL,
 )
+STAYS_FOREVER = tuple(kind for kind in STAYS if kind not in _GOES_WITH_ITS_MONTH)
 
 
 def _quoted(kinds: Iterable[RecordKind]) -> str:
