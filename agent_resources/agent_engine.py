@@ -26,6 +26,7 @@ from agent_resources.guardrails.unknown_tools import UnknownTools
 from agent_resources.memory.conversation import ShortConversation
 from agent_resources.metric_tools import MetricReader, prompt
 from agent_resources.output_type import answered_type
+from agent_resources.run_trace import RunTrace, TracedModel, TracedTools
 from agent_resources.tool_calls import ToolCalls
 from semantic.answer import MetricAnswer
 
@@ -39,6 +40,7 @@ def build_engine(
     *,
     calls: ToolCalls,
     findings: Findings,
+    trace: RunTrace,
 ) -> Engine:
     """The engine of one run of an agent, over the tools that it has."""
     if definition.memory.conversation_tokens is not None:
@@ -49,12 +51,12 @@ def build_engine(
         findings=findings,
     )
     engine = Agent(
-        UnknownTools(model, calls),
+        TracedModel(UnknownTools(model, calls), trace),
         name=definition.name,
         deps_type=MetricReader,
         output_type=answered_type(definition.output),
         instructions=f"{definition.instructions}\n\n{prompt('rules')}",
-        toolsets=[RepeatedCalls(screened, agent=definition.name)],
+        toolsets=[TracedTools(RepeatedCalls(screened, agent=definition.name), run=trace)],
         retries=3,
     )
     answer = ScreenedAnswer(_screens_of_answers(definition.guardrails), findings)

@@ -53,6 +53,7 @@ class AgentResource(dg.ConfigurableResource[None]):
         """
         from agent_resources.priced_models import priced_models
         from agent_resources.runner import run_agent
+        from agent_resources.trace_export import export_where_configured, flush
 
         definition = self.load_definition()
         models = priced_models(
@@ -62,17 +63,21 @@ class AgentResource(dg.ConfigurableResource[None]):
             prices=Path(self.definition).parent,
         )
         metrics.ledger.register_agent(definition.name, definition.hash, registered(definition))
-        return run_agent(
-            definition,
-            models,
-            metrics,
-            context,
-            question=question,
-            snapshot=snapshot,
-            partition=partition,
-            on_read=on_read,
-            is_done=is_done,
-        )
+        export_where_configured()
+        try:
+            return run_agent(
+                definition,
+                models,
+                metrics,
+                context,
+                question=question,
+                snapshot=snapshot,
+                partition=partition,
+                on_read=on_read,
+                is_done=is_done,
+            )
+        finally:
+            flush()
 
     def __repr__(self) -> str:
         return f"AgentResource(definition={self.definition!r}, model={self.model!r})"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import stamina
+from opentelemetry.trace import Span, SpanKind
 from pydantic_ai.exceptions import ModelAPIError, ModelHTTPError, UnexpectedModelBehavior
 from pydantic_ai.messages import ModelMessage, ModelResponse
 from pydantic_ai.models import Model, ModelRequestParameters
@@ -40,7 +41,9 @@ from semantic.ledger import (
     Unit,
     derived_id,
 )
+from semantic.ledger.budgets import MICROS
 from semantic.read_session import ReadSession
+from semantic.spans import Attributes, GenAi, Ours, span, tell
 
 # Another model would say the same. What is wrong with a key or a name is wrong with one model.
 _REQUEST_IS_WRONG = (400, 413, 422)
@@ -165,9 +168,23 @@ class RecordedModel(WrapperModel):
 
     async def _ask(self, item: PricedModel, request: _Request) -> tuple[ModelResponse, int | None]:
         """The response of one model to one request, and what it cost; on record before it is made and before it is told."""
+        model = item.model
+        attributes: Attributes = {
+            GenAi.OPERATION: "chat",
+            GenAi.PROVIDER: model.system,
+            GenAi.REQUEST_MODEL: model.model_name,
+            GenAi.MAX_TOKENS: (request.settings or {}).get("max_tokens"),
+        }
+        with span(f"chat {model.model_name}", attributes, kind=SpanKind.CLIENT) as asked:
+            return await self._ask_in_span(item, request, asked)
+
+    async def _ask_in_span(
+        self, item: PricedModel, request: _Request, asked: Span
+    ) -> tuple[ModelResponse, int | None]:
         source = source_of(item.model)
         charges = self._charges(item, request)
         record_id = await asyncio.to_thread(self._begin, item, request, source, charges)
+        tell(asked, {Ours.RECORD: record_id})
         started = time.perf_counter()
         try:
             response = await _response_of(item.model, request)
@@ -202,6 +219,17 @@ class RecordedModel(WrapperModel):
             ),
         )
         await asyncio.to_thread(self._end, record_id, started, took, terms, None)
+        reasons = (response.finish_reason,) if response.finish_reason else None
+        tell(
+            asked,
+            {
+                GenAi.RESPONSE_MODEL: response.model_name,
+                GenAi.FINISH_REASONS: reasons,
+                GenAi.INPUT_TOKENS: usage.input_tokens,
+                GenAi.OUTPUT_TOKENS: usage.output_tokens,
+                Ours.COST: None if cost is None else cost / MICROS,
+            },
+        )
         return response, cost
 
     def _charges(self, item: PricedModel, request: _Request) -> tuple[Charge, ...]:

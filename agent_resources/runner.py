@@ -26,12 +26,15 @@ from agent_resources.own_tools import build_own_toolset
 from agent_resources.patience import Patience
 from agent_resources.recorded_model import PricedModel, RecordedModel
 from agent_resources.run_journal import EndState, RunBasis, RunJournal
+from agent_resources.run_trace import RunTrace
 from agent_resources.tool_calls import ToolCalls
 from semantic.errors import SnapshotUnavailable
 from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import ReadContext, uuid7
+from semantic.ledger.budgets import MICROS
 from semantic.read_session import ReadSession
 from semantic.snapshot_record import SnapshotRecord
+from semantic.spans import Attributes, GenAi, Ours
 
 
 def run_agent(
@@ -93,7 +96,10 @@ def _run_attempt(
 ) -> AgentRun | LimitedRun:
     started = time.monotonic()
     on = _snapshot_of(journal, metrics) or snapshot
-    with metrics.session(definition.reader, context, snapshot=on) as session:
+    with (
+        metrics.session(definition.reader, context, snapshot=on) as session,
+        RunTrace.of(definition, context, session.snapshot.version) as trace,
+    ):
         version = session.snapshot.version
         journal.begin(_basis(definition, metrics, version, question))
         reader = MetricReader(
@@ -118,7 +124,9 @@ def _run_attempt(
         calls = ToolCalls(session, ledger=metrics.ledger, journal=journal)
         findings = Findings(session, journal)
         toolsets = _toolsets(definition, metrics, session, journal, calls, standings)
-        engine = build_engine(definition, recorded, toolsets, calls=calls, findings=findings)
+        engine = build_engine(
+            definition, recorded, toolsets, calls=calls, findings=findings, trace=trace
+        )
         task = definition.task
         if question:
             task = screened_question(question, definition, findings)
@@ -160,7 +168,20 @@ def _run_attempt(
             )
             journal.end(EndState.LIMITED)
             run = LimitedRun(**vars(of_run), limit=str(ended), limit_id=limit_id)
+        trace.tell(_attributes_of(run))
     return replace(run, seconds=time.monotonic() - started)
+
+
+def _attributes_of(run: AgentRun | LimitedRun) -> Attributes:
+    """What the span of a run tells of its end."""
+    usage, is_decided = run.usage, isinstance(run, AgentRun)
+    return {
+        Ours.STATE: (EndState.DECIDED if is_decided else EndState.LIMITED).value,
+        Ours.DECISION: run.decision_id if isinstance(run, AgentRun) else run.limit_id,
+        GenAi.INPUT_TOKENS: usage.input_tokens,
+        GenAi.OUTPUT_TOKENS: usage.output_tokens,
+        Ours.COST: None if usage.cost_micros is None else usage.cost_micros / MICROS,
+    }
 
 
 def _toolsets(

@@ -37,6 +37,7 @@ from semantic.recorded_query import recorded_query
 from semantic.refused import Refused
 from semantic.snapshot import SnapshotStore
 from semantic.snapshot_record import SnapshotRecord
+from semantic.spans import Attributes, Ours, span, tell
 from semantic.tracing import in_current_span
 
 _LONGEST_RECORDED_REQUEST = 10_000
@@ -140,6 +141,19 @@ class ReadSession:
         *,
         call_id: str | None = None,
         values_only: bool = False,
+    ) -> AnswerT | Refusal:
+        with span("governed_read", {Ours.READER: self.reader.name}) as read:
+            result = self._ask_in_span(asked, act, call_id=call_id, values_only=values_only)
+            tell(read, _attributes_of(result))
+            return result
+
+    def _ask_in_span(
+        self,
+        asked: MetricQuery | Mapping[str, Any],
+        act: Callable[[Read], AnswerT],
+        *,
+        call_id: str | None,
+        values_only: bool,
     ) -> AnswerT | Refusal:
         context = in_current_span(self.context)
         if call_id:
@@ -281,6 +295,20 @@ class ReadSession:
                 "snapshot": self._snapshot.version if self._snapshot else None,
             },
         )
+
+
+def _attributes_of(result: MetricAnswer | Explanation | Refusal) -> Attributes:
+    """What a span tells of a read."""
+    if isinstance(result, Refusal):
+        return {Ours.RECORD: result.read_id, Ours.REFUSED: result.reason.value}
+    provenance = result.provenance
+    return {
+        Ours.RECORD: provenance.read_id,
+        Ours.SNAPSHOT: provenance.snapshot,
+        Ours.METRICS: tuple(item.name for item in provenance.metrics),
+        Ours.DATA_VERSIONS: tuple(item.data_version for item in provenance.metrics),
+        Ours.ROWS: len(result.rows) if isinstance(result, MetricAnswer) else None,
+    }
 
 
 def _validated(asked: MetricQuery | Mapping[str, Any]) -> MetricQuery:

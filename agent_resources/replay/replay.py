@@ -24,6 +24,7 @@ from agent_resources.replay.recorded_answers import RecordedAnswers
 from agent_resources.replay.recorded_run import RecordedRun
 from agent_resources.replay.replayed_tools import ReplayedTools
 from agent_resources.run_journal import RunJournal
+from agent_resources.run_trace import RunTrace
 from agent_resources.tool_calls import ToolCalls
 from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import ReadContext, uuid7
@@ -63,7 +64,10 @@ def replay_run(
     started = time.monotonic()
     context = ReadContext(run_id=f"replay-{uuid7()}", purpose=f"replay of {run.run_id}")
     snapshot = metrics.snapshots.record(run.basis.snapshot) if live else None
-    with metrics.session(definition.reader, context, snapshot=snapshot) as session:
+    with (
+        metrics.session(definition.reader, context, snapshot=snapshot) as session,
+        RunTrace.of(definition, context, session.snapshot.version) as trace,
+    ):
         journal = RunJournal.of(metrics.ledger, ReadContext())
         answers = RecordedAnswers(run, Standings(metrics, definition.reader, session.snapshot))
         replay_id = record_replay(
@@ -94,7 +98,9 @@ def replay_run(
         findings = Findings(session, journal)
         calls = ToolCalls(session, ledger=metrics.ledger, journal=journal)
         toolsets = _toolsets(definition, metrics, calls, run)
-        engine = build_engine(definition, model, toolsets, calls=calls, findings=findings)
+        engine = build_engine(
+            definition, model, toolsets, calls=calls, findings=findings, trace=trace
+        )
         task = definition.task
         if run.basis.question:
             task = screened_question(run.basis.question, definition, findings)
