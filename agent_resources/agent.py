@@ -53,6 +53,7 @@ _STEERING = {
     "name",
     "model",
     "fallbacks",
+    "mode",
     "instructions",
     "task",
     "metrics",
@@ -62,6 +63,8 @@ _STEERING = {
     "guardrails",
     "memory",
 }
+# How its chat model acts: by calls of tools, or by one JSON action per turn.
+Mode = Literal["tools", "constrained"]
 Identifier = Annotated[
     str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$"), AfterValidator(_not_reserved)
 ]
@@ -160,6 +163,7 @@ class AgentDefinition(_Written):
     team: str | None = None
     model: str | None = None
     fallbacks: Annotated[tuple[str, ...], BeforeValidator(_as_list), Field(max_length=5)] = ()
+    mode: Mode = "tools"
     instructions: str = Field(min_length=1)
     task: str = "Do what your instructions say, for the data as it stands now."
     metrics: Annotated[tuple[str, ...], BeforeValidator(_as_list), Field(min_length=1)]
@@ -186,13 +190,19 @@ class AgentDefinition(_Written):
         return Reader(name=self.name, asks=frozenset(self.metrics))
 
 
-def load_agent(path: Path, *, model: str | None = None) -> AgentDefinition:
-    """The agent of a YAML file, with `model` in place of its own where one is given. Raises `AgentDefinitionError` with file and line."""
+def load_agent(
+    path: Path, *, model: str | None = None, mode: Mode | None = None
+) -> AgentDefinition:
+    """The agent of a YAML file, with `model` and `mode` in place of its own where they are given. Raises `AgentDefinitionError` with file and line."""
     file = load_yaml(path, AgentDefinitionError)
     written = validate(AgentDefinition, file, AgentDefinitionError)
     instructions = _instructions(written.instructions, file)
     definition = written.model_copy(
-        update={"instructions": instructions, "model": model or written.model}
+        update={
+            "instructions": instructions,
+            "model": model or written.model,
+            "mode": mode or written.mode,
+        }
     )
     _refuse_unpriced(definition, file)
     check_tools(definition.tools, file)

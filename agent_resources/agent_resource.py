@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from pydantic import Field
+from pydantic import Field, TypeAdapter
 
-from agent_resources.agent import AgentDefinition, load_agent
+from agent_resources.agent import AgentDefinition, Mode, load_agent
 from agent_resources.agent_run import AgentRun, LimitedRun, ReadOfRun
 from agent_resources.metrics_resource import GovernedMetricsResource
 from semantic.governed_metrics import GovernedMetrics
@@ -18,7 +18,7 @@ from semantic.snapshot_record import SnapshotRecord
 class AgentResource(dg.ConfigurableResource[None]):
     """An agent: its definition file, the metrics it reads through, and its chat model.
 
-    `model`, `api_key` and `base_url` override the file. Give the key as `dagster.EnvVar("...")`, never as text: text ends up
+    `model`, `mode`, `api_key` and `base_url` override the file. Give the key as `dagster.EnvVar("...")`, never as text: text ends up
     in the definitions. With `base_url` the model is any OpenAI-compatible server. Both are for the provider of `model`, and for fallbacks of the
     same one.
     """
@@ -28,12 +28,14 @@ class AgentResource(dg.ConfigurableResource[None]):
     model: str = Field(
         default="", description="provider:model, or scripted:package.module:function"
     )
+    mode: str = Field(default="", description="tools or constrained")
     api_key: str = Field(default="", description="Key of the provider, as EnvVar")
     base_url: str = Field(default="", description="Address of an OpenAI-compatible server")
 
     def load_definition(self) -> AgentDefinition:
         """The agent as its file defines it, with this resource's model. Raises `AgentDefinitionError`."""
-        return load_agent(Path(self.definition), model=self.model or None)
+        mode = TypeAdapter(Mode).validate_python(self.mode) if self.mode else None
+        return load_agent(Path(self.definition), model=self.model or None, mode=mode)
 
     def run(
         self,

@@ -12,6 +12,7 @@ from agent_resources.agent import AgentDefinition
 from agent_resources.agent_end import end_of
 from agent_resources.agent_engine import build_engine, screened_question
 from agent_resources.agent_run import AgentRun, LimitedRun, ReadOfRun, Run
+from agent_resources.constrained.constrained_model import asked_for_actions
 from agent_resources.decision import Decision
 from agent_resources.decision_record import record_decision, record_limit
 from agent_resources.errors import NoValidDecision, RunChanged
@@ -124,8 +125,9 @@ def _run_attempt(
         calls = ToolCalls(session, ledger=metrics.ledger, journal=journal)
         findings = Findings(session, journal)
         toolsets = _toolsets(definition, metrics, session, journal, calls, standings)
+        model = asked_for_actions(definition, recorded, metrics)
         engine = build_engine(
-            definition, recorded, toolsets, calls=calls, findings=findings, trace=trace
+            definition, model, toolsets, calls=calls, findings=findings, trace=trace
         )
         task = definition.task
         if question:

@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from agent_resources.agent import AgentDefinition, load_agent
+from agent_resources.agent import AgentDefinition, Mode, load_agent
 from agent_resources.agent_resource import AgentResource
 from agent_resources.errors import AgentDefinitionError
 from agent_resources.import_path import imported
@@ -24,10 +24,11 @@ from semantic.errors import did_you_mean
 class ModelSettings:
     """The chat model of all agents of a folder, where it is not the one in their files.
 
-    `api_key_env` names the environment variable that holds the key; the key itself is read when a run starts.
+    `mode` says how it acts; `api_key_env` names the environment variable that holds the key; the key itself is read when a run starts.
     """
 
     model: str = ""
+    mode: Mode | None = None
     base_url: str = ""
     api_key_env: str = ""
 
@@ -44,7 +45,9 @@ def build_agents_definitions(
     """One asset and one resource per agent file, and the sensor that runs them. Raises `AgentDefinitionError`."""
     settings = model or ModelSettings()
     paths = agent_files(folder.resolve())
-    definitions = [load_agent(path, model=settings.model or None) for path in paths]
+    definitions = [
+        load_agent(path, model=settings.model or None, mode=settings.mode) for path in paths
+    ]
     _refuse_same_names(definitions, paths)
     _refuse_unknown_metrics(definitions, paths, project.catalog)
     watched = [
@@ -120,6 +123,7 @@ def _resource(path: Path, project: MetricsProject, settings: ModelSettings) -> A
         definition=str(path),
         metrics=project.resource,
         model=settings.model,
+        mode=settings.mode or "",
         base_url=settings.base_url,
         **key,
     )

@@ -1,7 +1,7 @@
 """The demonstration's code location: arrivals -> dbt models -> governed_snapshot -> metrics -> agents.
 
 The agents follow scripts unless the environment names a chat model: GOVERNED_AGENTS_MODEL (`provider:model`), and where needed
-GOVERNED_AGENTS_BASE_URL and GOVERNED_AGENTS_API_KEY.
+GOVERNED_AGENTS_BASE_URL, GOVERNED_AGENTS_API_KEY, and GOVERNED_AGENTS_MODE=constrained for a model without good tool calling.
 """
 
 import os
@@ -67,6 +67,9 @@ def build_demo(
             metrics,
             model=ModelSettings(
                 model=os.environ.get("GOVERNED_AGENTS_MODEL", ""),
+                mode="constrained"
+                if os.environ.get("GOVERNED_AGENTS_MODE") == "constrained"
+                else None,
                 base_url=os.environ.get("GOVERNED_AGENTS_BASE_URL", ""),
                 api_key_env="GOVERNED_AGENTS_API_KEY"
                 if "GOVERNED_AGENTS_API_KEY" in os.environ

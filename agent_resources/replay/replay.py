@@ -10,6 +10,7 @@ from agent_resources.agent import AgentDefinition
 from agent_resources.agent_end import end_of
 from agent_resources.agent_engine import build_engine, screened_question
 from agent_resources.agent_run import Usage
+from agent_resources.constrained.constrained_model import asked_for_actions
 from agent_resources.decision import Decision
 from agent_resources.decision_record import record_replay
 from agent_resources.errors import AgentRunFailed, LimitReached
@@ -80,7 +81,7 @@ def replay_run(
             max_rows=definition.limits.rows,
             ask=answers.ask if not live else _first_recorded(answers, session),
         )
-        model = RecordedModel(
+        recorded = RecordedModel(
             models,
             session,
             ledger=metrics.ledger,
@@ -98,6 +99,7 @@ def replay_run(
         findings = Findings(session, journal)
         calls = ToolCalls(session, ledger=metrics.ledger, journal=journal)
         toolsets = _toolsets(definition, metrics, calls, run)
+        model = asked_for_actions(definition, recorded, metrics)
         engine = build_engine(
             definition, model, toolsets, calls=calls, findings=findings, trace=trace
         )
@@ -121,9 +123,9 @@ def replay_run(
         run=run,
         decision=decision,
         ended=why,
-        model=", ".join(model.answered) or models[0].model.model_name,
+        model=", ".join(recorded.answered) or models[0].model.model_name,
         definition_hash=definition.hash,
-        usage=model.usage,
+        usage=recorded.usage,
         seconds=time.monotonic() - started,
         not_recorded=answers.not_recorded,
         replay_id=replay_id,
