@@ -56,5 +56,5 @@ def sha256(data: bytes) -> bytes:
 if __name__ == "__main__":
     try:
         print(verify(Path(sys.argv[1]).read_text(), bytes.fromhex(sys.argv[2])).decode())
-    except (OSError, ValueError) as error:
-        sys.exit(f"NOT PROVEN: {error}")
+    except (IndexError, OSError, ValueError) as error:
+        sys.exit(f"NOT PROVEN: {error}; usage: verify_proof.py PROOF PUBLIC_KEY")

@@ -17,6 +17,11 @@ def write_elsewhere(to: str, text: str) -> None:
     """
     path = _path(to)
     if path is not None:
+        if not path.parent.is_dir():
+            raise GovernedMetricsError(
+                f"There is no folder {path.parent}",
+                hint="make it, or mount what should be there: a copy on the same disk would be no copy elsewhere",
+            )
         write_file(path, text)
         return
     with _object(to, "write") as (store, name):

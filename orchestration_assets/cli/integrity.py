@@ -119,7 +119,8 @@ def _public_key(key: str) -> Ed25519PublicKey:
 
 def _print(found: Verified, against: Checkpoint | None) -> None:
     for item in found.findings:
-        typer.echo(f"record {item.seq} {item.harm}: {item.text}")
+        what = f"record {item.seq}" if item.seq else "the file"
+        typer.echo(f"{what} {item.harm}: {item.text}")
     state = "whole" if found.is_whole else "NOT WHOLE"
     streams, checkpoints = _many(found.streams, "stream"), _many(found.checkpoints, "checkpoint")
     typer.echo(f"{state}: {_many(found.records, 'record')} in {streams}, {checkpoints}")

@@ -10,13 +10,16 @@ from orchestration_assets.cli.columns import Columns
 from orchestration_assets.cli.formats import Format
 from semantic.errors import QuestionError, did_you_mean
 from semantic.ledger.page_token import page_token, place_in
+from semantic.ledger.read_question import MOST_ON_A_PAGE
 
 SHOWN = 50
 Row = Mapping[str, Any]
 SortOption = Annotated[
     str | None, typer.Option("--sort", help="By this column; -rows for the largest first.")
 ]
-LimitOption = Annotated[int | None, typer.Option("--limit", help="At most so many.", min=1)]
+LimitOption = Annotated[
+    int | None, typer.Option("--limit", help="At most so many.", min=1, max=MOST_ON_A_PAGE)
+]
 AfterOption = Annotated[
     str | None, typer.Option("--after", help="The next page, by what the last one said.")
 ]

@@ -13,11 +13,12 @@ class Harm(StrEnum):
     REORDERED = "reordered"
     TRUNCATED = "truncated"
     ROLLED_BACK = "rolled back"
+    DAMAGED = "damaged"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One harm, and the number of the first record that it concerns."""
+    """One harm, and the number of the first record that it concerns; 0 where it is of the file and not of a record."""
 
     harm: Harm
     seq: int

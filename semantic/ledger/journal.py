@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from semantic.ledger.longest import refuse_unfit_call
 from semantic.ledger.schema import journal
 from semantic.ledger.spelling import holds
 
@@ -19,17 +20,22 @@ _KEY = tuple(column.name for column in journal.primary_key)
 
 @dataclass(frozen=True, kw_only=True)
 class JournalPlace:
-    """Whose calls these are: those of every try of a step under one root run, and of one partition of it."""
+    """Whose calls these are: those of every try of a step under one root run, and of one partition of it. Raises `LedgerUnavailable` for a text that
+    no journal takes.
+    """
 
     root_run_id: str
     step: str
     partition: str = ""
 
+    def __post_init__(self) -> None:
+        refuse_unfit_call(root_run_id=self.root_run_id, step=self.step, partition=self.partition)
+
 
 @dataclass(frozen=True, kw_only=True)
 class JournalEntry:
     """What a call came to. `attempt` counts how often the step began anew, and `call` names the call within its attempt; `fingerprint` is the
-    digest of what was asked, and `body` JSON. `run_id` is that of the run that made it.
+    digest of what was asked, and `body` JSON. `run_id` is that of the run that made it. Raises `LedgerUnavailable` for a text that no journal takes.
     """
 
     attempt: int
@@ -37,6 +43,9 @@ class JournalEntry:
     run_id: str
     fingerprint: str
     body: bytes
+
+    def __post_init__(self) -> None:
+        refuse_unfit_call(call=self.call, run_id=self.run_id, fingerprint=self.fingerprint)
 
 
 def newest_attempt(connection: sa.Connection, place: JournalPlace) -> list[JournalEntry]:

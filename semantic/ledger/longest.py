@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from semantic.errors import LedgerUnavailable
 from semantic.ledger.record import Record
-from semantic.ledger.schema import breakers, reads, records, reservations, scopes
+from semantic.ledger.schema import breakers, journal, reads, records, reservations, scopes
 
 
 def _longest(*columns: sa.Column[str]) -> int:
@@ -31,6 +31,12 @@ _TOUCHED = _longest(scopes.c.name)
 _LINE = _longest(reservations.c.line)
 _SOURCE = _longest(breakers.c.name)
 
+_OF_JOURNAL = {
+    column.name: _longest(column)
+    for column in journal.c
+    if isinstance(column.type, sa.String) and column.type.length
+}
+
 _Text = tuple[str, str | None, int]
 
 
@@ -43,6 +49,11 @@ def refuse_unfit_names(*, lines: Iterable[str] = (), sources: Iterable[str] = ()
     """Raises `LedgerUnavailable` where the name of a budget or of a source does not fit into its column."""
     _refuse(("name of a budget", line, _LINE) for line in lines)
     _refuse(("name of a source", source, _SOURCE) for source in sources)
+
+
+def refuse_unfit_call(**texts: str) -> None:
+    """Raises `LedgerUnavailable` where a text of a call, by its column of the journal, does not fit into it."""
+    _refuse((name, text, _OF_JOURNAL[name]) for name, text in texts.items())
 
 
 def _texts(record: Record) -> Iterator[_Text]:

@@ -14,6 +14,8 @@ from semantic.ledger.read_index import ReadOutcome
 from semantic.ledger.record import RecordKind
 from semantic.ledger.schema import IS_NOT_ALLOWED, reads, records, scopes
 
+# More than a person or a program would take at once.
+MOST_ON_A_PAGE = 1_000_000
 Names = str | Collection[str] | None
 _Condition = sa.ColumnElement[bool]
 _BEYOND = "\U0010ffff"

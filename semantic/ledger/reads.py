@@ -13,7 +13,7 @@ from semantic.ledger.ledger import Ledger
 from semantic.ledger.page_token import page_token, place_in
 from semantic.ledger.read_index import ReadOutcome
 from semantic.ledger.read_order import ReadOrder
-from semantic.ledger.read_question import ReadQuestion, conditions
+from semantic.ledger.read_question import MOST_ON_A_PAGE, ReadQuestion, conditions
 from semantic.ledger.record import RecordKind
 from semantic.ledger.schema import reads, records
 
@@ -93,9 +93,10 @@ def read_page(
     What is recorded meanwhile moves no read to another page, unless the order is by how reads ended. Raises `LedgerUnavailable`, and `QuestionError`
     for a token of another order, for a page of no reads, and where no time is from `since` to `until`.
     """
-    if limit < 1:
+    if not 1 <= limit <= MOST_ON_A_PAGE:
         raise QuestionError(
-            f"A page of {limit} reads is none", hint="limit is 1 or more; count_reads counts them"
+            f"A page of {limit} reads is none",
+            hint=f"limit is 1 to {MOST_ON_A_PAGE:,}; count_reads counts them",
         )
     place = None if after is None else place_in(after, str(order))
     with ledger.reading() as connection:

@@ -249,6 +249,8 @@ def _quoted(kinds: Iterable[RecordKind]) -> str:
     return ", ".join(f"'{kind.value}'" for kind in kinds)
 
 
+# What a checkpoint covers, what it is found by, and what was not erased of it.
+OF_THE_RECORD = (records, reads, scopes, tiles, archives, erasable_values)
 APPEND_ONLY = ("records", "tiles", "scopes", "archives")
 # What may be deleted after all, and only this: records that stand in a file, and of months that were deleted their reads.
 ARCHIVED = "SELECT coalesce(max(through), 0) FROM archives"

@@ -1,7 +1,7 @@
 """Seals a ledger with the keys that are here, and shows by them that the record is whole, and that a read is in it."""
 
 from collections.abc import Sequence
-from concurrent.futures import BrokenExecutor
+from concurrent.futures import BrokenExecutor, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -13,6 +13,7 @@ from semantic.errors import LedgerUnavailable
 from semantic.keys import GivenKey, SigningKeys, hex_of, public_hex
 from semantic.ledger.archive import Archive, ArchivedMonth
 from semantic.ledger.exposure import Exposure, MostExposed, find_exposure
+from semantic.ledger.finding import Finding, Harm
 from semantic.ledger.note import Checkpoint
 from semantic.ledger.proof import prove
 from semantic.ledger.schema import records
@@ -112,11 +113,21 @@ class Sealer:
         also: Sequence[Ed25519PublicKey] = (),
         processes: int = 1,
     ) -> Verified:
-        """Walks the whole record. `against` is a checkpoint that was kept elsewhere; `also` are keys that are trusted beside those here.
+        """Walks the whole record, and has the database look through its tables and indexes. `against` is a checkpoint that was kept elsewhere; `also` are keys that are trusted beside those here.
 
         With several `processes` and many records these look through parts of it. Where they find anything, or one is ended, this one walks
         alone, and sees one state of the record from beginning to end.
         """
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            looked = pool.submit(self._store.damage)
+            found = self._walked_by(processes, against, also)
+            damage = looked.result()
+        of_files = [Finding(harm=Harm.DAMAGED, seq=0, text=text) for text in damage]
+        return replace(found, findings=(*of_files, *found.findings)) if of_files else found
+
+    def _walked_by(
+        self, processes: int, against: Checkpoint | None, also: Sequence[Ed25519PublicKey]
+    ) -> Verified:
         connect = self._store.elsewhere() if processes > 1 else None
         if connect is not None and self._newest() > FEWEST_DIVIDED:
             look = partial(stretches_side_by_side, connect, processes=processes)

@@ -26,6 +26,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from semantic.durable import make_folder, sync
 from semantic.errors import LedgerUnavailable
 from semantic.ledger.driver import execute, fetched
+from semantic.ledger.schema import OF_THE_RECORD
 from semantic.ledger.sqlite_schema import bring_up_to_date, rewrite_what_is_erased
 from semantic.ledger.store import LOCK_TIMEOUT_SECONDS, translated
 
@@ -101,6 +102,16 @@ class SqliteStore:
         """The time of the database, in UTC to the millisecond."""
         [(now,)] = fetched(connection, _NOW)
         return str(now)
+
+    def damage(self) -> Sequence[str]:
+        """Where a table of the record and one of its indexes do not agree, or a page is not what SQLite wrote. Reads the file once."""
+        with self.reading() as connection:
+            return [
+                str(row[0])
+                for table in OF_THE_RECORD
+                for row in connection.exec_driver_sql(f"PRAGMA integrity_check({table.name})").all()
+                if row[0] != "ok"
+            ]
 
     def numbers(self, connection: sa.Connection, count: int) -> Sequence[int]:
         """The numbers of the next records, without a gap."""

@@ -41,6 +41,10 @@ class Store(Protocol):
         """The time of the database, in UTC to the millisecond."""
         ...
 
+    def damage(self) -> Sequence[str]:
+        """What the database finds wrong with its own tables and indexes, as far as it can look; nothing where they agree."""
+        ...
+
     def numbers(self, connection: sa.Connection, count: int) -> Sequence[int]:
         """The numbers of the next records, ascending. Given once, also where the transaction fails."""
         ...
@@ -79,7 +83,8 @@ def translated(name: str) -> Iterator[None]:
     """Tells what a database or a file system says as `LedgerUnavailable`."""
     try:
         yield
-    except (SQLAlchemyError, OSError) as error:
+    # Of a damaged file SQLite may tell in bytes that are no text.
+    except (SQLAlchemyError, OSError, UnicodeDecodeError) as error:
         reason = str(getattr(error, "orig", None) or error).splitlines()[0]
         raise LedgerUnavailable(
             f"The ledger {name} cannot be used: {reason}",

@@ -90,6 +90,8 @@ class _Look:
 
     def at(self, row: Sequence[Any], indexed: Sequence[Row]) -> None:
         seq, record_id, kind, at, reader, acting_for, run, root_run, reason, body, *place = row
+        # A damaged row may have lost it.
+        body = body or b""
         leaf = hashlib.sha256(b"\x00" + body).digest()
         try:
             parsed = from_json(body)

@@ -20,6 +20,10 @@ class SkewedStore:
         self.skew = skew
 
     @property
+    def name(self) -> str:
+        return self._store.name
+
+    @property
     def path(self) -> Path | None:
         return self._store.path
 
@@ -41,6 +45,9 @@ class SkewedStore:
 
     def highest_number(self, connection: sa.Connection) -> int:
         return self._store.highest_number(connection)
+
+    def damage(self) -> Sequence[str]:
+        return self._store.damage()
 
     def elsewhere(self) -> Callable[[], sa.Engine] | None:
         return self._store.elsewhere()

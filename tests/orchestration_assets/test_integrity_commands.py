@@ -67,10 +67,13 @@ def forge(home: Path) -> None:
 def test_a_whole_record_is_said_to_be_whole(
     command: Command, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    assert command("checkpoint", "--to", "kept/today.checkpoint") == 1
+    assert "There is no folder kept" in capsys.readouterr().err
+    Path("kept").mkdir()
     assert command("checkpoint", "--to", "kept/today.checkpoint") == 0
     told = capsys.readouterr()
     note = told.out
-    assert told.err == "It covers 3 records, of which 3 were exposed before\n"
+    assert told.err == "It covers 3 records, of which 0 were exposed before\n"
     assert Path("kept/today.checkpoint").read_text() == note
     assert note.startswith("governed-agents/read-0\n3\n")
     assert command("verify", "--against", "kept/today.checkpoint") == 0
@@ -156,7 +159,7 @@ def test_a_proof_is_written_that_others_can_check(
             ("verify", "--against", "memory://away"),
             "error: Cannot read memory://away: FileNotFound",
         ),
-        (("checkpoint", "--to", "hello.txt/under"), "error: Cannot write hello.txt/under: "),
+        (("checkpoint", "--to", "hello.txt/under"), "error: There is no folder hello.txt"),
         (("checkpoint", "--to", "/proc/under"), "error: Cannot write /proc/under: "),
         (("checkpoint", "--to", "."), "error: . is a folder"),
         (("checkpoint", "--to", "file://kept/a"), "error: file://kept/a is on another machine"),
