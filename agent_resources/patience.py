@@ -45,8 +45,8 @@ def did_not_answer(error: Exception) -> bool:
 
 def _retry_after(error: Exception) -> float | None:
     """The seconds that a provider asks to wait: a number, or until a date. None where it asks for nothing that can be read."""
-    response = getattr(error.__cause__, "response", None)
-    written = getattr(response, "headers", {}).get(_RETRY_AFTER)
+    headers = error.headers if isinstance(error, ModelHTTPError) else None
+    written = (headers or {}).get(_RETRY_AFTER)
     if written is None:
         return None
     try:

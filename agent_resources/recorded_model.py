@@ -22,6 +22,7 @@ from agent_resources.chat_json import (
     response_to_json,
 )
 from agent_resources.errors import LimitReached, ModelUnavailable
+from agent_resources.guardrails.credentials import without_secrets
 from agent_resources.model_budgets import ModelBudgets
 from agent_resources.models import COMPATIBLE
 from agent_resources.patience import Patience, did_not_answer, waits_for
@@ -311,11 +312,18 @@ class RecordedModel(WrapperModel):
 
 
 async def _response_of(model: Model, request: _Request) -> ModelResponse:
-    """The response of a model. Raises `ModelAPIError` also where what came is no response."""
+    """The response of a model. Raises `ModelAPIError` also where what came is no response; a provider may have put a key into what it says."""
     try:
         return await model.request(request.messages, request.settings, request.parameters)
+    except ModelHTTPError as error:
+        body = None if error.body is None else without_secrets(str(error.body))
+        raise ModelHTTPError(
+            error.status_code, error.model_name, body, headers=error.headers
+        ) from None
+    except ModelAPIError as error:
+        raise ModelAPIError(error.model_name, without_secrets(error.message)) from None
     except UnexpectedModelBehavior as error:
-        raise ModelAPIError(model.model_name, str(error)) from error
+        raise ModelAPIError(model.model_name, without_secrets(str(error))) from None
 
 
 def source_of(model: Model) -> str:

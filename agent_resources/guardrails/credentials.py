@@ -1,5 +1,6 @@
 """Finds what looks like a key or a password."""
 
+import os
 import re
 from collections.abc import Sequence
 
@@ -17,6 +18,21 @@ _PATTERNS = (
     r"\b[a-z][a-z0-9+.-]{1,20}://[^\s/:@]{1,100}:[^\s/@]{1,100}@",
 )
 _CREDENTIAL = re.compile("|".join(_PATTERNS))
+
+
+# A variable with such a word in its name holds a secret, unless it is too short for one.
+_SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL", re.IGNORECASE)
+_SHORTEST_SECRET = 8
+
+
+def without_secrets(text: str) -> str:
+    """A text of somebody else's, such as the error of a provider, in which `[credential]` stands for what looks like one and for every secret in
+    the environment of this process.
+    """
+    for name, value in os.environ.items():
+        if len(value) >= _SHORTEST_SECRET and _SECRET_NAME.search(name):
+            text = text.replace(value, "[credential]")
+    return _CREDENTIAL.sub("[credential]", text)
 
 
 class Credentials:

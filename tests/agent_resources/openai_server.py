@@ -17,10 +17,11 @@ _RESET = struct.pack("ii", 1, 0)
 
 @dataclass(frozen=True)
 class Failure:
-    """A reply that is none: its status, and headers with it."""
+    """A reply that is none: its status, with headers and a body."""
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -85,8 +86,8 @@ class _Handler(BaseHTTPRequestHandler):
         match replied:
             case int(status):
                 self._send(b"", status)
-            case Failure(status, headers):
-                self._send(b"", status, headers)
+            case Failure(status, headers, body):
+                self._send(body, status, headers)
             case Reset():
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
                 self.close_connection = True

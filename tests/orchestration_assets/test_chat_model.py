@@ -7,12 +7,16 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from pydantic_ai import models
 
 from orchestration_assets.agents_project import ModelSettings, build_agents_definitions
 from orchestration_assets.metrics_project import build_metrics_definitions
+from semantic import spans
 from semantic.ledger import Ledger, ReadQuestion, find_reads
-from tests.agent_resources.openai_server import openai_server, tool_call
+from tests.agent_resources.openai_server import Failure, openai_server, tool_call
 from tests.orchestration_assets.corner_shop import CORNER, load_shop, warehouse_of
 from tests.orchestration_assets.location import Location, agent_key, metric_key
 
@@ -70,6 +74,60 @@ def test_an_agent_runs_on_any_openai_compatible_server(
     assert metadata["input_tokens"].value == 30
     assert {record.run_id for record in observed} == {ran.run_id}
     assert reads == {("orders", "allowed"), ("customers", "refused")}
+    assert not _files_with(KEY, shop.folder)
+
+
+def _echoes(asked: dict[str, Any]) -> Failure:
+    """A provider that refuses, and puts the key into what it says."""
+    key = asked["_headers"]["authorization"]
+    told = json.dumps({"error": {"message": f"Incorrect API key provided: {key}"}}).encode()
+    return Failure(401, {"X-Echo": key}, told)
+
+
+def test_a_key_that_is_planted_everywhere_is_in_no_sink(
+    shop: Location,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A provider echoes the key: it is in no file, event, log, output, span or repr."""
+    monkeypatch.setattr(models, "ALLOW_MODEL_REQUESTS", True)
+    monkeypatch.setenv("KEY_OF_THE_TEST", KEY)
+    monkeypatch.setattr(spans, "_TRACER", (provider := TracerProvider()).get_tracer("tests"))
+    exporter = InMemorySpanExporter()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    caplog.set_level("INFO")
+    metrics = load_shop(shop.folder)
+    stopped = dg.DefaultSensorStatus.STOPPED
+    with openai_server(_echoes) as (url, requests):
+        definitions = dg.Definitions.merge(
+            build_metrics_definitions(metrics, default_sensor_status=stopped),
+            build_agents_definitions(
+                CORNER / "agents",
+                metrics,
+                model=ModelSettings(
+                    model="small-model", base_url=url, api_key_env="KEY_OF_THE_TEST"
+                ),
+                default_sensor_status=stopped,
+            ),
+        )
+        with Location(shop.folder, definitions, warehouse_of(shop.folder)) as location:
+            ran = location.run([agent_key("boss")])
+            assert not ran.success
+            events = location.instance.all_logs(ran.run_id)
+            written = " ".join(dg.serialize_value(event) for event in events)
+    assert requests
+    assert "401" in written
+    assert "[credential]" in written
+    said = capfd.readouterr()
+    sinks = {
+        "events": written,
+        "output": said.out + said.err,
+        "logs": caplog.text + " ".join(str(vars(record)) for record in caplog.records),
+        "spans": " ".join(item.to_json() for item in exporter.get_finished_spans()),
+        "definitions": repr(definitions.resources) + repr(list(definitions.assets or ())),
+    }
+    assert [name for name, text in sinks.items() if KEY in text] == []
     assert not _files_with(KEY, shop.folder)
 
 
