@@ -16,10 +16,13 @@ unexport PYTHONDONTWRITEBYTECODE
 # Memory of tests is taken in large pages where the system has them: a virtual machine may need a third less time for them.
 LARGE_PAGES := PYTHONMALLOC=malloc GLIBC_TUNABLES=glibc.malloc.hugetlb=1:glibc.malloc.top_pad=67108864:glibc.malloc.mmap_threshold=33554432:glibc.malloc.trim_threshold=1073741824
 
-.PHONY: demo test test-clients soak ui check bench clean
+.PHONY: demo demo-llm test test-clients soak ui check bench clean
 
 demo: $(VENV)/.installed ## Lands the flights, lets agents run, and tells who read what
 	@$(BIN)/python -m orchestration_assets.defs.story $(DEMO)
+
+demo-llm: $(VENV)/.installed ## The same agents on the chat model that the environment names; says what to set
+	@$(BIN)/python -m orchestration_assets.defs.with_models .demo-llm
 
 test: $(VENV)/.installed ## Runs the tests
 	@$(LARGE_PAGES) $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
@@ -45,7 +48,7 @@ bench: $(BENCH_VENV)/.installed ## Measures, and writes benchmarks/results/; BEN
 	@PATH="$(abspath $(BENCH_VENV))/bin:$$PATH" $(BENCH_VENV)/bin/python -W ignore -m benchmarks $(BENCH)
 
 clean: ## Removes the environment, the demonstration and all caches
-	rm -rf $(VENV) $(BENCH_VENV) $(DEMO) build dist *.egg-info dbt_project/target dbt_project/logs
+	rm -rf $(VENV) $(BENCH_VENV) $(DEMO) .demo-llm build dist *.egg-info dbt_project/target dbt_project/logs
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # Semantic layers to measure against, among them one under AGPL: never in the environment of the product.

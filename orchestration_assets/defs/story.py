@@ -110,7 +110,14 @@ class Demonstration:
         if materialization is None:
             return "did not run", ""
         metadata = materialization.metadata
+        if "answer" not in metadata:
+            return f"came to no decision: {metadata['limit'].value}", ""
         return str(metadata["answer"].value), str(metadata["findings"].value)
+
+    def run_agent(self, agent: str) -> None:
+        """Runs one agent. Raises `GovernedMetricsError` where it fails."""
+        with self._step(f"running {agent}"):
+            self._run([dg.AssetKey(["agents", agent])], tags={"governed_agents/agent": agent})
 
     def reads(self) -> list[Read]:
         """Everything on record, but for the refresh."""
@@ -166,13 +173,13 @@ class Chapter:
 def _the_first_days(console: Console, demo: Demonstration) -> None:
     demo.land(START, BEFORE_THE_BLIZZARD, with_agents=True)
     for agent in ("operations_watch", "analyst_dl", "network_planner"):
-        _show(console, demo, agent)
+        show_decision(console, demo, agent)
 
 
 def _the_blizzard(console: Console, demo: Demonstration) -> None:
     demo.land(*BLIZZARD)
     _run_who_has_to_look_again(console, demo)
-    _show(console, demo, "operations_watch")
+    show_decision(console, demo, "operations_watch")
 
 
 def _the_same_days(console: Console, demo: Demonstration) -> None:
@@ -183,11 +190,11 @@ def _the_same_days(console: Console, demo: Demonstration) -> None:
 def _the_correction(console: Console, demo: Demonstration) -> None:
     demo.land(BEFORE_THE_BLIZZARD, BEFORE_THE_BLIZZARD, corrections=[CORRECTION])
     _run_who_has_to_look_again(console, demo)
-    _show(console, demo, "analyst_dl")
+    show_decision(console, demo, "analyst_dl")
 
 
 def _who_read_what(console: Console, demo: Demonstration) -> None:
-    _print_reads(console, demo.reads())
+    print_reads(console, demo.reads())
 
 
 CHAPTERS = (
@@ -269,14 +276,14 @@ def _prepare_dbt() -> None:
         raise GovernedMetricsError(f"dbt cannot parse {folder}", hint=str(result.exception or ""))
 
 
-def _show(console: Console, demo: Demonstration, agent: str) -> None:
+def show_decision(console: Console, demo: Demonstration, agent: str) -> None:
     answer, findings = demo.decision(agent)
     console.print(f"\n  [bold]{agent}[/bold]: {escape(answer)}")
     for line in findings.splitlines():
         console.print(f"    {escape(line)}")
 
 
-def _print_reads(console: Console, reads: Sequence[Read]) -> None:
+def print_reads(console: Console, reads: Sequence[Read]) -> None:
     """One row per run, reader, metric and outcome, oldest first, with the days of data that it covered."""
     table = Table(show_edge=False, pad_edge=False, header_style="bold")
     for column in ("at (UTC)", "run", "reader", "outcome", "metric", "data version", "covers"):
@@ -307,7 +314,7 @@ def _head(console: Console, title: str, about: str) -> None:
     console.print(f"\n[bold cyan]{title}[/bold cyan]\n{about}")
 
 
-def _be_quiet() -> None:
+def be_quiet() -> None:
     """Leaves the terminal to the story; what Dagster and dbt have to say is in the Dagster UI."""
     warnings.filterwarnings("ignore")
     logging.disable(logging.WARNING)
@@ -317,7 +324,7 @@ def _be_quiet() -> None:
 
 def main(folder: str = ".demo", *numbers: str) -> int:
     """Tells the story in a folder, or only some of its chapters. Returns 1, with the error, where it cannot be told to its end."""
-    _be_quiet()
+    be_quiet()
     try:
         tell(Path(folder).resolve(), [_chapter(number) for number in numbers] or CHAPTERS)
     except GovernedMetricsError as error:
