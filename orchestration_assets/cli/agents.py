@@ -16,9 +16,7 @@ from semantic.ledger.agent_versions import AgentVersion, agent_versions
 
 _SHOWN = 12
 
-app = typer.Typer(
-    help="The registry of agents.", invoke_without_command=True, rich_markup_mode=None
-)
+app = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
 
 
 @app.callback()

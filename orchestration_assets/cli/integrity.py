@@ -33,6 +33,13 @@ def verify(
             help="A public key that is trusted beside those here: where these are lost, the first one that you know."
         ),
     ] = None,
+    with_files: Annotated[
+        bool,
+        typer.Option(
+            "--files/--no-files",
+            help="Have SQLite hold its tables against their indexes: long, where there are millions of records.",
+        ),
+    ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="An array with one object.")] = False,
 ) -> None:
     """Walks the whole record and says whether anything in it was changed, and where first. Exits 3 where it was.
@@ -44,11 +51,17 @@ def verify(
     public_keys = place.state / "signing.pub"
     is_missing = not public_keys.exists()
     checkpoint = _checkpoint(place, against, also) if against else None
-    found = place.ledger.verify(against=checkpoint, also=also, processes=os.cpu_count() or 1)
+    found = place.ledger.verify(
+        against=checkpoint, also=also, processes=os.cpu_count() or 1, with_files=with_files
+    )
     if as_json:
         print_json([_plain(found)])
     else:
         _print(found, checkpoint)
+    if not with_files:
+        say(
+            "The files of the database were not looked at: an index that leaves rows out would not show."
+        )
     if is_missing and not found.is_whole:
         say(
             f"{public_keys} was missing, and with it the keys by which checkpoints are checked: restore it from its backup, "

@@ -321,12 +321,16 @@ class Ledger:
         against: Checkpoint | None = None,
         also: Sequence[Ed25519PublicKey] = (),
         processes: int = 1,
+        with_files: bool = True,
     ) -> Verified:
         """Walks the whole record. `against` is a checkpoint that was kept elsewhere; `also` are keys that are trusted beside those here.
+        `with_files` has SQLite hold its tables against their indexes, which takes several times as long where there are millions of records.
 
         Several `processes` are started as `multiprocessing` does with `spawn`.
         """
-        return self._sealer.verify(against=against, also=also, processes=processes)
+        return self._sealer.verify(
+            against=against, also=also, processes=processes, with_files=with_files
+        )
 
     def prove(self, record_id: str) -> dict[str, str]:
         """By kind of record, a proof that the record with this id is there, in the form of https://c2sp.org/tlog-proof.

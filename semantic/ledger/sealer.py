@@ -112,12 +112,16 @@ class Sealer:
         against: Checkpoint | None,
         also: Sequence[Ed25519PublicKey] = (),
         processes: int = 1,
+        with_files: bool = True,
     ) -> Verified:
-        """Walks the whole record, and has the database look through its tables and indexes. `against` is a checkpoint that was kept elsewhere; `also` are keys that are trusted beside those here.
+        """Walks the whole record. `against` is a checkpoint that was kept elsewhere; `also` are keys that are trusted beside those here.
+        `with_files` has the database look through its tables and indexes as well.
 
         With several `processes` and many records these look through parts of it. Where they find anything, or one is ended, this one walks
         alone, and sees one state of the record from beginning to end.
         """
+        if not with_files:
+            return self._walked_by(processes, against, also)
         with ThreadPoolExecutor(max_workers=1) as pool:
             looked = pool.submit(self._store.damage)
             found = self._walked_by(processes, against, also)
