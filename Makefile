@@ -16,7 +16,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # Memory of tests is taken in large pages where the system has them: a virtual machine may need a third less time for them.
 LARGE_PAGES := PYTHONMALLOC=malloc GLIBC_TUNABLES=glibc.malloc.hugetlb=1:glibc.malloc.top_pad=67108864:glibc.malloc.mmap_threshold=33554432:glibc.malloc.trim_threshold=1073741824
 
-.PHONY: demo demo-llm test test-clients soak ui check bench clean
+.PHONY: demo demo-llm test test-clients soak ui check bench bench-llm clean
 
 demo: $(VENV)/.installed ## Lands the flights, lets agents run, and tells who read what
 	@$(BIN)/python -m orchestration_assets.defs.story $(DEMO)
@@ -47,8 +47,11 @@ check: $(VENV)/.installed ## Format, lint, types and tests
 bench: $(BENCH_VENV)/.installed ## Measures, and writes benchmarks/results/; BENCH='governed_read --rounds 5' for a part
 	@PATH="$(abspath $(BENCH_VENV))/bin:$$PATH" $(BENCH_VENV)/bin/python -W ignore -m benchmarks $(BENCH)
 
+bench-llm: $(VENV)/.installed .venv-llm/.installed ## Has small real models answer questions on 127.0.0.1: half an hour and two gigabytes
+	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -W ignore -m benchmarks.llm $(BENCH)
+
 clean: ## Removes the environment, the demonstration and all caches
-	rm -rf $(VENV) $(BENCH_VENV) $(DEMO) .demo-llm build dist *.egg-info dbt_project/target dbt_project/logs
+	rm -rf $(VENV) $(BENCH_VENV) $(DEMO) .demo-llm .venv-llm .llm build dist *.egg-info dbt_project/target dbt_project/logs
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # Semantic layers to measure against, among them one under AGPL: never in the environment of the product.
@@ -58,6 +61,12 @@ $(BENCH_VENV)/.installed: pyproject.toml constraints.txt benchmarks/requirements
 	@$(BENCH_VENV)/bin/$(NEWER_PIP)
 	@$(BENCH_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
 		--editable '.[demo,dev]' --requirement benchmarks/requirements.txt
+	@touch $@
+
+# A runtime of models and nothing else, never in the environment of the product.
+.venv-llm/.installed: benchmarks/llm/requirements.txt
+	@$(PYTHON) -m venv .venv-llm
+	@.venv-llm/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
 
 $(VENV)/.installed: pyproject.toml constraints.txt

@@ -27,6 +27,7 @@ from agent_resources.constrained.actions import FINAL, Actions
 from agent_resources.metric_tools import DESCRIBE_METRIC, LIST_METRICS, QUERY_METRICS, prompt
 from semantic.governed_metrics import GovernedMetrics, MetricDescription
 
+_MAY = {"start": "2024-05-01", "end": "2024-05-31"}
 _OF_METRICS = (LIST_METRICS, DESCRIBE_METRIC, QUERY_METRICS)
 
 
@@ -139,14 +140,13 @@ def _read_id(part: ToolReturnPart) -> str | None:
 
 
 def _catalogue(described: Sequence[MetricDescription]) -> str:
-    """The prompt of the mode: what may be asked for, and how, with two examples in the agent's own names."""
+    """The prompt of the mode: what may be asked for, and how, with worked examples in the agent's own names."""
     lines = []
     for item in described:
         by = ", ".join(name for dimension in item.dimensions for name in dimension.written[:3])
+        told = item.metric.description or item.metric.label or item.metric.name
         unit = f" in {item.metric.unit}" if item.metric.unit else ""
-        lines.append(
-            f"- {item.metric.name}{unit}: {item.metric.description or item.metric.label}. By: {by or 'nothing'}"
-        )
+        lines.append(f"- {item.metric.name}{unit}: {told.rstrip('.')}. By: {by or 'nothing'}")
     metric = described[0].metric.name if described else "nothing"
     names = [name for item in described[:1] for it in item.dimensions for name in it.written]
     plain: dict[str, Any] = {
@@ -164,6 +164,7 @@ def _catalogue(described: Sequence[MetricDescription]) -> str:
         "figures": [{"name": metric, "value": 123, "read": 1}],
         "confidence": 0.9,
     }
+    filters = [{"dimension": name, "operator": "=", "values": ["X"]} for name in names[:1]]
     grouped = plain | {"group_by": names[:1], "order_by": [f"-{metric}"]}
     return Template(prompt("constrained")).substitute(
         metrics="\n".join(lines) or "none",
@@ -171,4 +172,6 @@ def _catalogue(described: Sequence[MetricDescription]) -> str:
         example_query=json.dumps(plain),
         example_answer=json.dumps(answer),
         example_grouped=json.dumps(grouped),
+        example_filtered=json.dumps(plain | {"filters": filters}),
+        example_ranged=json.dumps(plain | {"time_range": _MAY}),
     )

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -71,6 +71,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="keeps the flights here, and finds them again")
     parser.add_argument("--server", type=Path, default=Path(".venv-llm/bin/python"))
     parser.add_argument("--modes", nargs="+", default=["tools", "constrained"])
+    parser.add_argument("--questions", type=int, default=len(QUESTIONS), help="only the first ones")
     parser.add_argument("--models", type=int, nargs="+", default=list(range(len(MODELS))))
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
@@ -84,17 +85,26 @@ def main() -> None:
         )
         publish(door, flights.built.warehouse)
         expected = expectations(flights.built.warehouse)
-        found = []
+        found = earlier()
         for number in asked.models:
             weights = MODELS[number]
             with served(asked.server, fetch(weights, asked.weights)) as url:
                 for mode in asked.modes:
-                    found += list(answers(door, weights, mode, url, expected))
+                    found = [it for it in found if (it.model, it.mode) != (weights.name, mode)]
+                    questions = QUESTIONS[: asked.questions]
+                    found += answers(door, weights, mode, url, expected, questions)
                     RESULTS.write_text(
                         json.dumps([asdict(item) for item in found], indent=1) + "\n"
                     )
         door.close()
     print(table(found))
+
+
+def earlier() -> list[Answered]:
+    """What was measured before: a run replaces what it measures anew."""
+    return (
+        [Answered(**item) for item in json.loads(RESULTS.read_text())] if RESULTS.exists() else []
+    )
 
 
 def expectations(warehouse: Path) -> dict[str, Any]:
@@ -152,7 +162,12 @@ def wait_for(url: str, server: "subprocess.Popen[bytes]") -> None:
 
 
 def answers(
-    door: GovernedMetrics, weights: Weights, mode: Mode, url: str, expected: dict[str, Any]
+    door: GovernedMetrics,
+    weights: Weights,
+    mode: Mode,
+    url: str,
+    expected: dict[str, Any],
+    questions: Sequence[Asked],
 ) -> Iterator[Answered]:
     definition = AgentDefinition(
         name="asked",
@@ -170,7 +185,7 @@ def answers(
         limits=Limits(turns=8, seconds=SECONDS, answer_tokens=600, rows=50),
     )
     model = resolve_model("a-model", base_url=url, api_key="none")
-    for number, question in enumerate(QUESTIONS):
+    for number, question in enumerate(questions):
         context = ReadContext(run_id=f"{weights.sha256[:6]}-{mode}-{number}")
         found = answered(
             door,
@@ -244,15 +259,15 @@ def is_right(answer: str, figures: list[float], expected: Any) -> bool:
 def table(found: list[Answered]) -> str:
     """By model and mode: right, refused, tokens and time."""
     lines = [
-        "| model | mode | right of 30 | came to a decision | reads | refused reads | tokens, median | seconds, median |",
-        "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+        "| model | mode | questions | right | came to a decision | reads | refused reads | tokens, median | seconds, median |",
+        "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for model, mode in dict.fromkeys((item.model, item.mode) for item in found):
         own = [item for item in found if (item.model, item.mode) == (model, mode)]
         middle = len(own) // 2
         decided = sum(not item.answer.startswith(("failed: ", "limited: ")) for item in own)
         lines.append(
-            f"| {model} | {mode} | {sum(item.is_right for item in own)} | {decided} | {sum(item.reads for item in own)} | "
+            f"| {model} | {mode} | {len(own)} | {sum(item.is_right for item in own)} | {decided} | {sum(item.reads for item in own)} | "
             f"{sum(item.refusals for item in own)} | {sorted(item.tokens for item in own)[middle]:,} | {sorted(item.seconds for item in own)[middle]} |"
         )
     return "\n".join(lines)
