@@ -42,6 +42,7 @@ def request_fingerprint(
             tool.name: [tool.description, tool.parameters_json_schema]
             for tool in (*parameters.function_tools, *parameters.output_tools)
         },
+        "output": _output_schema(parameters),
         "settings": {
             name: value
             for name, value in (settings or {}).items()
@@ -57,7 +58,13 @@ def bytes_of_request(messages: Sequence[ModelMessage], parameters: ModelRequestP
         [tool.name, tool.description, tool.parameters_json_schema]
         for tool in (*parameters.function_tools, *parameters.output_tools)
     ]
-    return len(ModelMessagesTypeAdapter.dump_json(list(messages))) + len(json.dumps(tools))
+    asked = [tools, _output_schema(parameters)]
+    return len(ModelMessagesTypeAdapter.dump_json(list(messages))) + len(json.dumps(asked))
+
+
+def _output_schema(parameters: ModelRequestParameters) -> object:
+    """The schema that a response is held to, None where there is none."""
+    return parameters.output_object.json_schema if parameters.output_object else None
 
 
 def _lasting(value: Any) -> Any:

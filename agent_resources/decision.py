@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 
 class _Part(BaseModel):
@@ -13,7 +13,7 @@ class Figure(_Part):
     """A number in the decision. `read_id` names the governed read whose rows it stands in or is computed from."""
 
     name: str = Field(min_length=1, max_length=200)
-    value: float
+    value: FiniteFloat
     unit: str | None = Field(default=None, max_length=50)
     read_id: str = Field(min_length=1, max_length=36)
 

@@ -23,7 +23,7 @@ def wrong_import(what: str, path: str) -> tuple[str, str] | None:
     try:
         found = import_module(module)
     # Whatever a module of somebody else's raises.
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         return f"{what} '{path}' cannot be imported: {type(error).__name__}: {error}", HOW
     if not hasattr(found, name):
         return f"{what} '{path}' is not there", did_you_mean(name, vars(found)) or HOW

@@ -18,6 +18,7 @@ from agent_resources.errors import AgentDefinitionError
 from agent_resources.import_path import HOW, imported, wrong_import
 from semantic.yaml_file import YamlFile
 
+_REFERENCES = {"$ref", "$dynamicRef", "$recursiveRef"}
 OutputType = str | dict[str, Any]
 
 
@@ -81,7 +82,7 @@ def _wrong_schema(schema: Mapping[str, Any]) -> tuple[str, str] | None:
             "the output is a JSON schema of another type than object",
             "begin with `type: object`",
         )
-    if "$ref" in _keys_of(schema):
+    if _REFERENCES & set(_keys_of(schema)):
         return (
             "the output is a JSON schema with $ref",
             "write out what it refers to, or give a pydantic class",
@@ -93,7 +94,9 @@ def _keys_of(schema: object) -> Iterator[str]:
     match schema:
         case dict():
             for key, value in schema.items():
-                yield str(key)
+                # The name of a property is followed by a schema, and not by a text.
+                if isinstance(value, str):
+                    yield str(key)
                 yield from _keys_of(value)
         case list():
             for value in schema:

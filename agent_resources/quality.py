@@ -1,6 +1,6 @@
 """How well agents decided, and what that cost, over some of their decisions."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -9,7 +9,7 @@ from semantic.ledger.verdicts import JudgedDecision, Turned
 
 @dataclass(frozen=True, kw_only=True)
 class Quality:
-    """Some decisions: how many were told how they turned out, how many were right and acted on, what they were worth, and what their runs cost in
+    """Some decisions: how many were told how they turned out, how many were right and acted on, what they were worth by unit, and what their runs cost in
     millionths of a US dollar. None where the cost of one is not known.
     """
 
@@ -17,7 +17,7 @@ class Quality:
     right: int
     wrong: int
     acted_on: int
-    value: Decimal
+    values: Mapping[str, Decimal]
     cost_micros: int | None
 
     @property
@@ -46,6 +46,14 @@ def quality_of(decisions: Iterable[JudgedDecision]) -> Quality:
         right=sum(item.turned is Turned.RIGHT for item in found),
         wrong=sum(item.turned is Turned.WRONG for item in found),
         acted_on=sum(item.is_acted_on for item in found),
-        value=sum((item.value for item in found if item.value is not None), Decimal(0)),
+        values=_values_of(found),
         cost_micros=None if None in costs else sum(cost or 0 for cost in costs),
     )
+
+
+def _values_of(decisions: Iterable[JudgedDecision]) -> dict[str, Decimal]:
+    """What decisions were worth, by unit: minutes and money are not added up."""
+    found: dict[str, Decimal] = {}
+    for amount, unit in (item.value for item in decisions if item.value is not None):
+        found[unit] = found.get(unit, Decimal(0)) + amount
+    return found

@@ -3,13 +3,20 @@
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 from urllib.parse import urlsplit
 
 import stamina
 from opentelemetry.trace import Span, SpanKind
 from pydantic_ai.exceptions import ModelAPIError, ModelHTTPError, UnexpectedModelBehavior
-from pydantic_ai.messages import ModelMessage, ModelResponse
+from pydantic_ai.messages import (
+    ModelMessage,
+    ModelResponse,
+    TextPart,
+    ThinkingPart,
+    ToolCallPart,
+)
 from pydantic_ai.models import Model, ModelRequestParameters
 from pydantic_ai.models.wrapper import WrapperModel
 from pydantic_ai.settings import ModelSettings
@@ -44,6 +51,7 @@ from semantic.ledger import (
 )
 from semantic.ledger.budgets import MICROS
 from semantic.read_session import ReadSession
+from semantic.recordable import recordable, recordable_value
 from semantic.spans import Attributes, GenAi, Ours, span, tell
 
 # Another model would say the same. What is wrong with a key or a name is wrong with one model.
@@ -314,7 +322,9 @@ class RecordedModel(WrapperModel):
 async def _response_of(model: Model, request: _Request) -> ModelResponse:
     """The response of a model. Raises `ModelAPIError` also where what came is no response; a provider may have put a key into what it says."""
     try:
-        return await model.request(request.messages, request.settings, request.parameters)
+        return _recordable(
+            await model.request(request.messages, request.settings, request.parameters)
+        )
     except ModelHTTPError as error:
         body = None if error.body is None else without_secrets(str(error.body))
         raise ModelHTTPError(
@@ -324,6 +334,20 @@ async def _response_of(model: Model, request: _Request) -> ModelResponse:
         raise ModelAPIError(error.model_name, without_secrets(error.message)) from None
     except UnexpectedModelBehavior as error:
         raise ModelAPIError(model.model_name, without_secrets(str(error))) from None
+
+
+def _recordable(response: ModelResponse) -> ModelResponse:
+    """A response without halves of surrogate pairs, which no record takes and no request."""
+    return replace(response, parts=[_recordable_part(part) for part in response.parts])
+
+
+def _recordable_part(part: Any) -> Any:
+    if isinstance(part, TextPart | ThinkingPart):
+        return replace(part, content=recordable(part.content))
+    if isinstance(part, ToolCallPart):
+        name, given = recordable(part.tool_name), recordable_value(part.args)
+        return replace(part, tool_name=name, args=given)
+    return part
 
 
 def source_of(model: Model) -> str:

@@ -22,7 +22,7 @@ from pydantic_ai.settings import ModelSettings
 from pydantic_ai.toolsets import ToolsetTool, WrapperToolset
 
 from agent_resources.agent import AgentDefinition
-from agent_resources.metric_tools import MetricReader
+from agent_resources.metric_tools import QUERY_METRICS, MetricReader
 from semantic.ledger import ReadContext
 from semantic.spans import Attributes, GenAi, Ours, span, start, tell
 
@@ -123,7 +123,11 @@ class TracedTools(WrapperToolset[MetricReader]):
         under = trace.set_span_in_context(self.run.turn)
         with span(f"execute_tool {name}", attributes, under=under) as called:
             result = await super().call_tool(name, tool_args, ctx, tool)
-            if isinstance(result, dict):
-                refused = result.get("refused")
-                tell(called, {Ours.RECORD: result.get("read_id"), Ours.REFUSED: refused})
+            # What another tool returns is its own, and no attribute of a span.
+            if name == QUERY_METRICS:
+                told: Attributes = {
+                    Ours.RECORD: result.get("read_id"),
+                    Ours.REFUSED: result.get("refused"),
+                }
+                tell(called, told)
             return result

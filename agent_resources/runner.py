@@ -34,6 +34,7 @@ from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import ReadContext, uuid7
 from semantic.ledger.budgets import MICROS
 from semantic.read_session import ReadSession
+from semantic.recordable import recordable
 from semantic.snapshot_record import SnapshotRecord
 from semantic.spans import Attributes, GenAi, Ours
 
@@ -124,14 +125,15 @@ def _run_attempt(
         standings = Standings(metrics, definition.reader, session.snapshot)
         calls = ToolCalls(session, ledger=metrics.ledger, journal=journal)
         findings = Findings(session, journal)
-        toolsets = _toolsets(definition, metrics, session, journal, calls, standings)
+        memory = _memory_of(definition, metrics, session, journal, standings)
+        toolsets = _toolsets(definition, metrics, calls, memory)
         model = asked_for_actions(definition, recorded, metrics)
         engine = build_engine(
             definition, model, toolsets, calls=calls, findings=findings, trace=trace
         )
         task = definition.task
         if question:
-            task = screened_question(question, definition, findings)
+            task = screened_question(recordable(question), definition, findings)
         try:
             ended = end_of(definition, engine, reader, task)
         except NoValidDecision:
@@ -157,7 +159,7 @@ def _run_attempt(
                 ledger=metrics.ledger,
                 definition_hash=definition.hash,
                 read_ids=read_ids,
-                rests_on=standings.of(reader.reads),
+                rests_on=memory.rests_on(reader) if memory else standings.of(reader.reads),
                 usage=recorded.usage,
             )
             journal.end(EndState.DECIDED)
@@ -186,34 +188,39 @@ def _attributes_of(run: AgentRun | LimitedRun) -> Attributes:
     }
 
 
-def _toolsets(
+def _memory_of(
     definition: AgentDefinition,
     metrics: GovernedMetrics,
     session: ReadSession,
     journal: RunJournal,
-    calls: ToolCalls,
     standings: Standings,
+) -> Memory | None:
+    """What the agent knows of before, None where its file asks for nothing of it."""
+    if not (definition.memory.facts or definition.memory.past_runs):
+        return None
+    return Memory(
+        session,
+        ledger=metrics.ledger,
+        journal=journal,
+        standings=standings,
+        days=definition.memory.days,
+    )
+
+
+def _toolsets(
+    definition: AgentDefinition, metrics: GovernedMetrics, calls: ToolCalls, memory: Memory | None
 ) -> list[AbstractToolset[MetricReader]]:
     """The tools that an agent has: those that read metrics, its author's, and those of its memory."""
-    found: list[AbstractToolset[MetricReader]] = [
-        build_metric_toolset(),
-        build_own_toolset(
-            definition.tools,
-            policy=metrics.policy,
-            reader=definition.reader,
-            calls=calls,
-            seconds=definition.limits.seconds,
-        ),
-    ]
-    asked = definition.memory
-    if asked.facts or asked.past_runs:
-        memory = Memory(
-            session,
-            ledger=metrics.ledger,
-            journal=journal,
-            standings=standings,
-            days=asked.days,
-        )
+    own = build_own_toolset(
+        definition.tools,
+        policy=metrics.policy,
+        reader=definition.reader,
+        calls=calls,
+        seconds=definition.limits.seconds,
+    )
+    found: list[AbstractToolset[MetricReader]] = [build_metric_toolset(), own]
+    if memory is not None:
+        asked = definition.memory
         found.append(build_memory_toolset(memory, facts=asked.facts, past_runs=asked.past_runs))
     return found
 

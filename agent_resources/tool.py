@@ -18,7 +18,16 @@ from agent_resources.errors import AgentDefinitionError
 from agent_resources.import_path import HOW, IMPORT_PATH, imported, wrong_import
 from semantic.yaml_file import YamlFile
 
-_OF_METRICS = ("list_metrics", "describe_metric", "query_metrics")
+_OF_EVERY_AGENT = (
+    "list_metrics",
+    "describe_metric",
+    "query_metrics",
+    "remember_fact",
+    "recall_facts",
+    "recall_past_runs",
+    "final_result",
+    "final_answer",
+)
 _LONGEST_NAME = 63
 
 
@@ -61,9 +70,9 @@ def check_tools(tools: Sequence[Tool], file: YamlFile) -> None:
 
 
 def _wrong_name(tool: Tool, before: Sequence[Tool]) -> tuple[str, str] | None:
-    if tool.name in _OF_METRICS:
+    if tool.name in _OF_EVERY_AGENT:
         return (
-            f"the tool '{tool.name}' has the name of one that every agent has",
+            f"the tool '{tool.name}' has the name of one that agents have",
             "give the function another name",
         )
     if any(tool.name == other.name for other in before):

@@ -17,7 +17,7 @@ from agent_resources.run_journal import RunJournal
 from agent_resources.tool import Tool
 from semantic.ledger import Erasable, Ledger, RecordKind, Settlement, derived_id
 from semantic.read_session import ReadSession
-from semantic.recordable import recordable
+from semantic.recordable import recordable, recordable_value
 
 _LONGEST_RESULT = 100_000
 _LONGEST_RECORDED = 10_000
@@ -34,8 +34,9 @@ class ToolCall:
 
     @property
     def written(self) -> str:
-        """What it is given, as JSON."""
-        return json.dumps(to_jsonable_python(self.arguments, fallback=repr), sort_keys=True)
+        """What it is given, as JSON, the same in every process."""
+        plain = to_jsonable_python(_in_order(self.arguments), fallback=repr)
+        return json.dumps(plain, sort_keys=True)
 
     @property
     def fingerprint(self) -> str:
@@ -61,7 +62,7 @@ class ToolCalls:
         started = time.perf_counter()
         try:
             result = _as_json(await act())
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             failed = _failed(call, error)
             await asyncio.to_thread(
                 self._end, call, record_id, started, failed, reason="failed", error=error
@@ -111,7 +112,7 @@ class ToolCalls:
         result: Any,
         *,
         reason: str | None = None,
-        error: Exception | None = None,
+        error: BaseException | None = None,
     ) -> None:
         """Writes how a call ended, and keeps in the same commit what it came to."""
         body = json.dumps(result, sort_keys=True)
@@ -141,6 +142,19 @@ class ToolCalls:
         return self._journal.record_id("tool call", call.name, call.fingerprint)
 
 
+def _in_order(value: Any) -> Any:
+    """A value in which sets are lists in an order of their own: that of a set is another one in each process."""
+    match value:
+        case dict():
+            return {key: _in_order(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_in_order(item) for item in value]
+        case set() | frozenset():
+            return sorted((_in_order(item) for item in value), key=repr)
+        case _:
+            return value
+
+
 def _recorded(written: str) -> Erasable:
     return Erasable(written[:_LONGEST_RECORDED])
 
@@ -148,7 +162,7 @@ def _recorded(written: str) -> Erasable:
 def _as_json(result: Any) -> Any:
     """What a tool returned, as JSON values. Raises `ValueError` where it is none, or too long for a model."""
     try:
-        plain = to_jsonable_python(result)
+        plain = recordable_value(to_jsonable_python(result))
         written = json.dumps(plain, allow_nan=False)
     except (PydanticSerializationError, TypeError) as error:
         raise ValueError("what it returned is no JSON") from error
@@ -157,7 +171,7 @@ def _as_json(result: Any) -> Any:
     return plain
 
 
-def _failed(call: ToolCall, error: Exception) -> dict[str, str]:
+def _failed(call: ToolCall, error: BaseException) -> dict[str, str]:
     """How a tool failed, as the model is told: the text of an error may hold what nobody meant to tell."""
     return {
         "failed": type(error).__name__,

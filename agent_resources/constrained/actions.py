@@ -11,6 +11,7 @@ from agent_resources.metric_tools import QUERY_METRICS
 from semantic.governed_metrics import MetricDescription
 
 FINAL = "final_answer"
+_DEFINITIONS = "$defs"
 _MOST_METRICS, _MOST_GROUPS, _MOST_FILTERS, _MOST_VALUES, _MOST_FIGURES = 5, 3, 3, 20, 20
 _OPERATORS = ("=", "!=", ">", ">=", "<", "<=", "in", "not_in")
 _DATE = {"type": "string", "pattern": r"^\d{4}-\d{2}-\d{2}$"}
@@ -33,7 +34,13 @@ class Actions:
         """One object: any of the actions."""
         queries = [self._query()] if self.described else []
         own = [self._own(tool) for tool in self.tools]
-        return {"anyOf": [*queries, *own, self._answer()]}
+        named = {
+            name: schema
+            for part in (self.output or {}, *(tool.parameters_json_schema for tool in self.tools))
+            for name, schema in part.get(_DEFINITIONS, {}).items()
+        }
+        actions: Schema = {"anyOf": [*queries, *own, self._answer()]}
+        return actions | ({_DEFINITIONS: named} if named else {})
 
     def call_of(self, text: str) -> tuple[str, dict[str, Any]] | None:
         """The tool that an action calls and its arguments, `FINAL` with those of a decision; None where the text is no action."""
@@ -46,8 +53,10 @@ class Actions:
         arguments = {key: value for key, value in action.items() if key != "action"}
         if action["action"] == FINAL:
             return FINAL, self._decision(arguments)
-        given = {key: value for key, value in arguments.items() if value not in (None, [])}
-        return action["action"], given
+        if action["action"] != QUERY_METRICS:
+            given = arguments.get("arguments")
+            return action["action"], given if isinstance(given, dict) else {}
+        return QUERY_METRICS, {key: it for key, it in arguments.items() if it not in (None, [])}
 
     def _decision(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         figures = arguments.get("figures")
@@ -101,8 +110,7 @@ class Actions:
         )
 
     def _own(self, tool: ToolDefinition) -> Schema:
-        properties = tool.parameters_json_schema.get("properties", {})
-        return _action(tool.name, properties)
+        return _action(tool.name, {"arguments": _without_definitions(tool.parameters_json_schema)})
 
     def _answer(self) -> Schema:
         numbers: Schema = {"enum": list(range(1, len(self.reads) + 1))}
@@ -115,7 +123,13 @@ class Actions:
             "figures": figures,
             "confidence": {"type": "number", "minimum": 0, "maximum": 1},
         }
-        return _action(FINAL, properties | ({"output": self.output} if self.output else {}))
+        own = {"output": _without_definitions(self.output)} if self.output else {}
+        return _action(FINAL, properties | own)
+
+
+def _without_definitions(schema: Schema) -> Schema:
+    """A schema whose definitions stand at the root of the whole."""
+    return {key: value for key, value in schema.items() if key != _DEFINITIONS}
 
 
 def _action(name: str, properties: Schema) -> Schema:

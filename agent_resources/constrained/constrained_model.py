@@ -24,6 +24,7 @@ from pydantic_ai.tools import ToolDefinition
 
 from agent_resources.agent import AgentDefinition
 from agent_resources.constrained.actions import FINAL, Actions
+from agent_resources.memory.conversation import LEFT_OUT
 from agent_resources.metric_tools import DESCRIBE_METRIC, LIST_METRICS, QUERY_METRICS, prompt
 from semantic.governed_metrics import GovernedMetrics, MetricDescription
 
@@ -61,7 +62,7 @@ class ConstrainedModel(WrapperModel):
                 for tool in model_request_parameters.function_tools
                 if tool.name not in _OF_METRICS
             ],
-            output=output.parameters_json_schema.get("properties", {}).get("output"),
+            output=_output_of(output),
             reads=_reads(messages),
         )
         parameters = ModelRequestParameters(
@@ -73,6 +74,13 @@ class ConstrainedModel(WrapperModel):
             list(_as_text(messages, self._catalogue)), model_settings, parameters
         )
         return replace(response, parts=[_part_of(response, actions, output, len(messages))])
+
+
+def _output_of(tool: ToolDefinition) -> dict[str, Any] | None:
+    """The schema of an agent's own output, with the definitions that it refers to; None where it has none."""
+    schema = tool.parameters_json_schema
+    found = schema.get("properties", {}).get("output")
+    return None if found is None else found | {"$defs": schema.get("$defs", {})}
 
 
 def _part_of(
@@ -114,8 +122,12 @@ def _action_of(message: ModelResponse) -> str:
     for part in message.parts:
         if isinstance(part, ToolCallPart):
             name = part.tool_name
-            known = name in _OF_METRICS or not name.startswith("final_result")
-            return json.dumps({"action": name if known else FINAL, **part.args_as_dict()})
+            given = part.args_as_dict()
+            if name == QUERY_METRICS:
+                return json.dumps({"action": name, **given})
+            if name.startswith("final_result"):
+                return json.dumps({"action": FINAL, **given})
+            return json.dumps({"action": name, "arguments": given})
     return "".join(part.content for part in message.parts if isinstance(part, TextPart))
 
 
@@ -133,7 +145,7 @@ def _reads(messages: Sequence[ModelMessage]) -> list[str]:
 
 def _read_id(part: ToolReturnPart) -> str | None:
     content = part.content
-    if not isinstance(content, dict) or "rows" not in content:
+    if not isinstance(content, dict) or not {"rows", LEFT_OUT} & content.keys():
         return None
     read_id: str | None = content.get("read_id")
     return read_id

@@ -10,14 +10,18 @@ _TAGS = (
     "template|textarea|track|video"
 )
 _LINK = re.compile(
-    r"!?\[[^\]\n]{0,500}\]\([^)\n]{0,2000}\)"
-    r"|^ {0,3}\[[^\]\n]{1,500}\]:\s*\S+"
-    r"|\b(?:https?|ftps?|wss?|file)\s*:\s*//?[^\s)>\]]+"
-    r"|\b(?:javascript|vbscript)\s*:\s*[^\s)>\]]+"
-    r"|\bdata\s*:\s*\w+/[\w.+-]+[;,]\S*"
+    r"!\[[^\n]{0,200}"
+    r"|\]\([^)\n]{0,500}\)?"
+    r"|\]:[ \t]{0,3}(?:<|/|[\w+.-]+:|\S{1,200}\.\w)\S{0,500}"
+    r"|(?<![\w:/])//[\w-]+(?:\.[\w-]+)+[^\s)>\]]*"
+    r"|\b(?:https?|ftps?|wss?):[^\s)>\]]+"
+    r"|\bfile:/[^\s)>\]]+"
+    r"|\b(?:javascript|vbscript)\s?:\s?[^\s)>\]]+"
+    r"|\bdata\s?:\s?\w+/[\w.+-]+[;,]\S*"
     r"|\bwww\.[^\s)>\]]+"
-    rf"|<\s*/?\s*(?:{_TAGS})\b[^>]*>?",
-    re.IGNORECASE | re.MULTILINE,
+    r"|&(?:#x?[0-9a-f]{1,7}|colon|sol|lt|gt|lpar|lsqb|lbrack|excl);?"
+    rf"|<\s?/?\s?(?:{_TAGS})\b[^>]{{0,500}}>?",
+    re.IGNORECASE,
 )
 
 

@@ -15,12 +15,14 @@ from agent_resources.guardrails.screen import Finding, Passage
 
 _EMAIL = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]{1,64}@(?:[\w-]{1,63}\.){1,8}[^\W\d_]{2,24}\b")
 _CARD = re.compile(
-    r"(?<![\w.,+-])(?:[3-6]\d{12,18}|[2-6]\d{3}([ -])\d{4}\1\d{4}\1\d{4}(?:\1\d{3})?|3\d{3}([ -])\d{6}\2\d{4,5})(?![\w-]|[.,]\d)"
+    r"(?<![\w.,+-])(?:(?:4\d{12}(?:\d{3})?|5[1-5]\d{14}|2[2-7]\d{14}|3[47]\d{13}|6011\d{12}|65\d{14})|[2-6]\d{3}([ -])\d{4}\1\d{4}\1\d{4}(?:\1\d{3})?|3\d{3}([ -])\d{6}\2\d{4,5})(?![\w-]|[.,]\d)"
 )
 _IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{2,4}){3,8}\b")
 _SSN = re.compile(r"(?<![\w-])\d{3}-\d{2}-\d{4}(?![\w-])")
-_PHONE = re.compile(r"\+\d(?:[ ()./-]{0,3}\d){6,18}")
-_GAP = re.compile(r"[ ()./-]+")
+_PHONE = re.compile(r"(?<![\w.,])\+\d{1,3}(?:[ -]?\(?\d{1,5}\)?){2,6}(?![\w]|[.,]\d)")
+_GAP = re.compile(r"[ ()-]+")
+# A day, or a number without gaps that is short for one with the code of a country.
+_NO_PHONE = re.compile(r"\d{4}-\d{2}-\d{2}|\+\d{1,9}(?!\d)\Z")
 _HAS_CANDIDATE = re.compile(r"@|\d{2}")
 
 
@@ -53,7 +55,7 @@ def _found_in(text: str) -> Iterator[Finding]:
             yield _finding("social security number", match)
     for match in _PHONE.finditer(text):
         number = _longest_number(match[0])
-        if number:
+        if number and not _NO_PHONE.search(number):
             yield Finding(
                 what="telephone number", start=match.start(), end=match.start() + len(number)
             )

@@ -44,7 +44,7 @@ class Screened:
 
 
 def screen_value(value: Any, screens: Iterable[Screen]) -> Screened:
-    """A value of plain JSON, in which `[what it is]` stands for what the screens found in its texts. Keys of mappings are not looked at."""
+    """A value of plain JSON, in which `[what it is]` stands for what the screens found in its texts, also where these are keys of mappings."""
     found: Counter[tuple[str, str]] = Counter()
     seen: dict[str, str] = {}
     all_screens = tuple(screens)
@@ -58,13 +58,24 @@ def screen_value(value: Any, screens: Iterable[Screen]) -> Screened:
                         seen[item] = _masked(seen[item], screen, found)
                 return seen[item]
             case Mapping():
-                return {key: passed(inner) for key, inner in item.items()}
+                return _distinct((passed(key), passed(inner)) for key, inner in item.items())
             case list() | tuple():
                 return [passed(inner) for inner in item]
             case _:
                 return item
 
     return Screened(value=passed(value), found=found)
+
+
+def _distinct(items: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
+    """A mapping of all of these: a key that is there already gets a number."""
+    found: dict[Any, Any] = {}
+    for key, value in items:
+        name, number = key, 2
+        while name in found:
+            name, number = f"{key} {number}", number + 1
+        found[name] = value
+    return found
 
 
 def _masked(text: str, screen: Screen, found: Counter[tuple[str, str]]) -> str:

@@ -9,9 +9,9 @@ from pydantic_ai.toolsets import ToolsetTool, WrapperToolset
 
 from agent_resources.guardrails.findings import Channel, Findings
 from agent_resources.guardrails.screen import Screen, screen_value
-from agent_resources.metric_tools import MetricReader, call_name
+from agent_resources.metric_tools import QUERY_METRICS, MetricReader, call_name
 
-# An id of ours is no data of anybody's.
+# Of a tool that reads metrics it is an id of ours.
 _READ_ID = "read_id"
 
 
@@ -34,7 +34,7 @@ class ScreenedTools(WrapperToolset[MetricReader]):
         screened = screen_value(result, self.screens)
         if not screened.found:
             return result
-        read_id = result.get(_READ_ID) if isinstance(result, dict) else None
+        read_id = result.get(_READ_ID) if name == QUERY_METRICS else None
         details = {_READ_ID: read_id} if read_id else {}
         await self.findings.record_soon(
             screened.found, Channel.RESULT, call_name(ctx), tool=name, **details

@@ -13,6 +13,15 @@ from agent_resources.tool_calls import ToolCall, ToolCalls
 APPROVAL_NEEDED = "approval_needed"
 
 
+def needs_approval(tool: str) -> dict[str, str]:
+    """What a model is told of a call that a person has to approve."""
+    return {
+        "refused": APPROVAL_NEEDED,
+        "message": f"The tool '{tool}' changes something outside, so that a person has to approve the call",
+        "hint": "it was not done: propose it in your answer",
+    }
+
+
 @dataclass
 class ToolEffects(WrapperToolset[MetricReader]):
     """Tools of which those that write are not called: what was to be done is on record, for a person to approve."""
@@ -31,9 +40,5 @@ class ToolEffects(WrapperToolset[MetricReader]):
         if self.tools[name].effect is not Effect.WRITE:
             return await super().call_tool(name, tool_args, ctx, tool)
         call = ToolCall(tool=self.tools[name], arguments=tool_args, name=call_name(ctx))
-        return self.calls.refuse(
-            call,
-            APPROVAL_NEEDED,
-            f"The tool '{name}' changes something outside, so that a person has to approve the call",
-            "propose it in your answer, and do not say that it was done",
-        )
+        told = needs_approval(name)
+        return self.calls.refuse(call, told["refused"], told["message"], told["hint"])

@@ -20,6 +20,7 @@ from pydantic_ai.settings import ModelSettings
 # Of English and figures; for what is kept short it need not be right.
 _BYTES_PER_TOKEN = 4
 _SHORT = 300
+LEFT_OUT = "left_out_to_save_room"
 
 
 class ShortConversation(WrapperModel):
@@ -63,12 +64,12 @@ def _in_a_sentence(part: Any) -> Any:
     return replace(part, content=_summary(part))
 
 
-def _summary(part: ToolReturnPart) -> str:
+def _summary(part: ToolReturnPart) -> str | dict[str, Any]:
     content = part.content
     if isinstance(content, dict) and "rows" in content:
         columns = ", ".join(map(str, content.get("columns", ())))
-        return (
-            f"Left out to save room: {len(content['rows'])} rows of {columns}, read {content.get('read_id')}. "
-            "Ask again, for less, where you need them."
-        )
+        return {
+            "read_id": content.get("read_id"),
+            LEFT_OUT: f"{len(content['rows'])} rows of {columns}: ask again, for less, where you need them",
+        }
     return f"Left out to save room: {len(part.model_response_str()):,} characters. Ask again where you need them."

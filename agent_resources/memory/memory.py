@@ -13,7 +13,7 @@ from agent_resources.memory.recollection import (
     Remembered,
     best_of,
 )
-from agent_resources.memory.rests_on import Standings, erasable
+from agent_resources.memory.rests_on import RestsOn, Standings, erasable
 from agent_resources.metric_tools import MetricReader
 from agent_resources.run_journal import RunJournal
 from semantic.answer import MetricAnswer
@@ -46,6 +46,7 @@ class Memory:
         self._days = days
         self._recollection = _recollection(ledger, session.reader.name)
         self._recollection.refresh(ledger)
+        self._recalled: dict[str, RestsOn] = {}
 
     def remember(
         self, fact: str, read_ids: Sequence[str], reader: MetricReader, call: str
@@ -79,11 +80,17 @@ class Memory:
             )
         record_id = self._session.record(
             RecordKind.MEMORY,
-            {"fact": Erasable(fact), "rests_on": erasable(self._standings.of(cited))},
+            {"fact": Erasable(fact), "rests_on": erasable(self.rests_on(reader))},
             record_id=self._journal.record_id("fact", call, fact),
             reason=SAVED,
         )
         return {"saved": record_id}
+
+    def rests_on(self, reader: MetricReader) -> tuple[RestsOn, ...]:
+        """What anything rests on that the agent says now: all that it has read in this run, and what it was told of before rests on. A sentence may
+        carry more than the figures that are traced.
+        """
+        return (*self._standings.of(reader.reads), *self._recalled.values())
 
     def facts(self, about: str, call: str) -> dict[str, Any]:
         """The facts that the agent saved, as far as it may still have what they rest on. Raises `LedgerUnavailable`."""
@@ -111,6 +118,7 @@ class Memory:
             for decision, how in turned_out(self._ledger, [item.id for item in told]).items()
         }
         ids = [item.id for item in told]
+        self._recalled |= {it.read_id: it for item in told for it in item.rests_on}
         self._session.record(
             RecordKind.MEMORY,
             {"told": ids, "not_permitted_any_more": len(found) - len(standing)},

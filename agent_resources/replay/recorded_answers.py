@@ -1,6 +1,7 @@
 """What a past run was answered, for a replay of it: without the warehouse, and only as far as its reader may still have it."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -30,7 +31,8 @@ class RecordedAnswers:
         """The same, None where the run did not ask this."""
         refused = self._run.refusals.get(fingerprint_of(asked))
         if refused is not None:
-            return refused
+            # What it named as available then may not be so now.
+            return replace(refused, hint=None)
         try:
             query = MetricQuery.model_validate(dict(asked))
         except ValidationError:

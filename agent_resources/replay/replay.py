@@ -98,7 +98,8 @@ def replay_run(
         )
         findings = Findings(session, journal)
         calls = ToolCalls(session, ledger=metrics.ledger, journal=journal)
-        toolsets = _toolsets(definition, metrics, calls, run)
+        own = _own_tools(definition, metrics, calls, run)
+        toolsets: list[AbstractToolset[MetricReader]] = [build_metric_toolset(), own]
         model = asked_for_actions(definition, recorded, metrics)
         engine = build_engine(
             definition, model, toolsets, calls=calls, findings=findings, trace=trace
@@ -127,7 +128,7 @@ def replay_run(
         definition_hash=definition.hash,
         usage=recorded.usage,
         seconds=time.monotonic() - started,
-        not_recorded=answers.not_recorded,
+        not_recorded=answers.not_recorded + len(own.not_recorded),
         replay_id=replay_id,
     )
 
@@ -137,9 +138,9 @@ def _first_recorded(answers: RecordedAnswers, session: ReadSession) -> Ask:
     return lambda asked, call: answers.found(asked) or session.query(asked, call_id=call)
 
 
-def _toolsets(
+def _own_tools(
     definition: AgentDefinition, metrics: GovernedMetrics, calls: ToolCalls, run: RecordedRun
-) -> list[AbstractToolset[MetricReader]]:
+) -> ReplayedTools:
     own = build_own_toolset(
         definition.tools,
         policy=metrics.policy,
@@ -148,7 +149,7 @@ def _toolsets(
         seconds=definition.limits.seconds,
     )
     tools = {tool.name: tool for tool in definition.tools}
-    return [build_metric_toolset(), ReplayedTools(own, tools=tools, returned=run.tools)]
+    return ReplayedTools(own, tools=tools, returned=run.tools)
 
 
 def _in_a_line(error: AgentRunFailed) -> str:

@@ -116,7 +116,7 @@ def _row(quality: Quality) -> dict[str, Any]:
         "wrong": quality.wrong,
         "acted_on": quality.acted_on,
         "right_share": None if share is None else round(share, 4),
-        "value": str(quality.value) if quality.value else None,
+        "value": ", ".join(f"{it:f} {unit}".strip() for unit, it in quality.values.items()) or None,
         "cost_usd": None if quality.cost_micros is None else quality.cost_micros / MICROS,
         "cost_usd_per_right": None if per_right is None else round(per_right / MICROS, 6),
     }

@@ -42,10 +42,21 @@ class Verdict:
     unit: str | None = None
     note: str = ""
 
+    def after(self, before: "Verdict") -> "Verdict":
+        """What stands after both were told: the later one where it says something, and the earlier one where it does not."""
+        has_value = self.value is not None
+        return Verdict(
+            turned=self.turned or before.turned,
+            acted_on=before.acted_on if self.acted_on is None else self.acted_on,
+            value=self.value if has_value else before.value,
+            unit=self.unit if has_value else before.unit,
+            note=self.note or before.note,
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class JudgedDecision:
-    """A decision on record, what its run took, and the newest verdict of each source on it, that of a person last."""
+    """A decision on record, what its run took, and what each source has told of it, a person last."""
 
     decision_id: str
     agent: str
@@ -65,9 +76,10 @@ class JudgedDecision:
         return any(verdict.acted_on for verdict in self.verdicts)
 
     @property
-    def value(self) -> Decimal | None:
-        found = [verdict.value for verdict in self.verdicts if verdict.value is not None]
-        return found[-1] if found else None
+    def value(self) -> tuple[Decimal, str] | None:
+        """What it was worth and in which unit, "" for none; None where nobody told."""
+        found = [it for it in self.verdicts if it.value is not None]
+        return (found[-1].value or Decimal(0), found[-1].unit or "") if found else None
 
     @property
     def cost_micros(self) -> int | None:
@@ -165,7 +177,9 @@ def _verdicts(connection: sa.Connection, decisions: Iterable[str]) -> dict[str, 
         details = said["details"]
         if details["decision"] in wanted:
             of_decision = newest.setdefault(details["decision"], {})
-            of_decision[Source(details["source"])] = _verdict(said["reason"], details)
+            source, told = Source(details["source"]), _verdict(said["reason"], details)
+            before = of_decision.get(source)
+            of_decision[source] = told.after(before) if before else told
     order = (Source.CHECK, Source.PERSON)
     return {
         decision: [found[source] for source in order if source in found]

@@ -7,7 +7,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from pydantic_ai import models
 
-from agent_resources.agent import AgentDefinition
+from agent_resources.agent import AgentDefinition, MemoryOf
 from agent_resources.constrained.actions import Actions
 from agent_resources.errors import AgentRunFailed
 from agent_resources.models import resolve_model
@@ -132,13 +132,36 @@ def test_tools_of_its_own_and_an_output_are_actions_too(open_door: OpenDoor) -> 
     own = (Tool(call="tests.agent_resources.tools:miles_in_kilometres", effect=Effect.NONE),)
     output = {"type": "object", "properties": {"km": {"type": "number"}}, "required": ["km"]}
     definition = CONSTRAINED.model_copy(update={"tools": own, "output": output})
-    convert = {"action": "miles_in_kilometres", "miles": 10}
+    convert = {"action": "miles_in_kilometres", "arguments": {"miles": 10}}
     answer = ANSWER | {"figures": [], "output": {"km": 16.093}}
     run, [first, *_] = served(door, convert, answer, definition=definition)
     assert run.decision.output == {"km": 16.093}
     assert fits(convert, first)
     assert fits(answer, first)
     assert not fits(answer | {"output": {}}, first)
+
+
+def test_a_class_of_output_stands_in_the_schema_with_what_it_refers_to(
+    door: GovernedMetrics,
+) -> None:
+    definition = CONSTRAINED.model_copy(update={"output": "tests.agent_resources.outputs:Alert"})
+    answer = ANSWER | {"figures": [], "output": {"severity": "high", "regions": ["north"]}}
+    run, [first] = served(door, answer, definition=definition)
+    assert run.decision.output is not None
+    assert fits(answer, first)
+    assert not fits(answer | {"output": {"severity": "awful", "regions": []}}, first)
+
+
+def test_reads_keep_their_numbers_in_a_short_conversation(door: GovernedMetrics) -> None:
+    wide = QUERY | {"group_by": ["customer__region", "metric_time__day"], "limit": 100}
+    more = [wide | {"limit": number} for number in (100, 99, 98, 97)]
+    cites = ANSWER | {"figures": [{"name": "x", "value": 4, "read": 1}]}
+    definition = CONSTRAINED.model_copy(update={"memory": MemoryOf(conversation_tokens=1_000)})
+    run, requests = served(door, QUERY, *more, cites, definition=definition)
+    assert run.decision.figures()[0].read_id == run.answers()[0].read_id
+    told = json.dumps(requests[-1]["messages"])
+    assert all(f"read {number}: " in told for number in range(1, 6))
+    assert "left_out_to_save_room" in told
 
 
 def test_a_figure_that_names_no_read_goes_back(door: GovernedMetrics) -> None:

@@ -129,6 +129,37 @@ def test_a_past_run_is_not_recalled_across_grants(open_door: OpenDoor) -> None:
     assert "kept: " not in said(open_door(policy=NARROWED), recall("recall_past_runs"), 3)
 
 
+def test_what_was_recalled_is_not_told_on_across_grants(open_door: OpenDoor) -> None:
+    """What a run was told of before is part of what its answer and its facts rest on."""
+    said(open_door(), remember(FACT), 1)
+
+    def pass_on() -> Steps:
+        known = yield ToolStep(tool="recall_facts", arguments={})
+        told = yield query_metrics("revenue")
+        ids = [told.content["read_id"]]
+        yield ToolStep(tool="remember_fact", arguments={"fact": "It stood.", "read_ids": ids})
+        return Decision(answer=f"I remember: {known.content}", confidence=1)
+
+    said(open_door(), pass_on, 2)
+    for tool in ("recall_facts", "recall_past_runs"):
+        assert "'said'" not in said(open_door(policy=NO_ORDERS), recall(tool), 3)
+        assert "'said'" in said(open_door(), recall(tool), 4)
+
+
+def test_a_fact_rests_on_all_that_its_run_has_read(open_door: OpenDoor) -> None:
+    def steps() -> Steps:
+        yield query_metrics("orders", group_by="customer__region")
+        told = yield query_metrics("revenue")
+        ids = [told.content["read_id"]]
+        fact = "The regions are north and south."
+        yield ToolStep(tool="remember_fact", arguments={"fact": fact, "read_ids": ids})
+        return Decision(answer="Kept.", confidence=1)
+
+    said(open_door(), steps, 1)
+    assert "The regions" in said(open_door(), recall(), 2)
+    assert "The regions" not in said(open_door(policy=NO_ORDERS), recall(), 3)
+
+
 def test_a_rule_of_another_name_takes_nothing_away(open_door: OpenDoor) -> None:
     said(open_door(), remember(FACT), 1)
     renamed = open_door(policy=POLICY.replace("analysts read orders and money", "analysts read"))

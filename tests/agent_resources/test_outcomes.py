@@ -69,7 +69,8 @@ def test_what_is_told_is_on_record_and_counts(door: GovernedMetrics) -> None:
     person(door, runs[2], Verdict(acted_on=True))
     quality = quality_of(judged_decisions(door.ledger, agents=["analyst_mo"]))
     assert (quality.decisions, quality.told, quality.right, quality.wrong) == (4, 2, 1, 1)
-    assert (quality.acted_on, quality.right_share, quality.value) == (2, 0.5, Decimal("1200.50"))
+    assert (quality.acted_on, quality.right_share) == (2, 0.5)
+    assert quality.values == {"USD": Decimal("1200.50")}
     assert (quality.cost_micros, quality.cost_micros_per_right) == (8_000, 8_000)
     [first, *_] = written(door, RecordKind.VERDICT)
     assert (first["reader"], first["reason"]) == ("ana", "right")
@@ -87,6 +88,17 @@ def test_what_is_told_last_counts_and_a_person_before_a_check(door: GovernedMetr
     [item] = judged_decisions(door.ledger)
     assert item.turned is Turned.RIGHT
     assert len(item.verdicts) == 2
+
+
+def test_what_is_told_later_takes_nothing_away(door: GovernedMetrics) -> None:
+    run, other = decided(door, 1), decided(door, 2)
+    worth = Verdict(turned=Turned.RIGHT, value=Decimal(1200), unit="USD")
+    person(door, run, worth)
+    person(door, run, Verdict(acted_on=True))
+    person(door, other, Verdict(value=Decimal(30), unit="minutes"))
+    quality = quality_of(judged_decisions(door.ledger))
+    assert (quality.right, quality.acted_on) == (1, 1)
+    assert quality.values == {"USD": Decimal(1200), "minutes": Decimal(30)}
 
 
 def test_decisions_are_those_of_an_agent_and_a_time(door: GovernedMetrics) -> None:

@@ -145,6 +145,7 @@ def test_what_an_output_states_is_traced(door: GovernedMetrics) -> None:
         ("{type: array}", "of another type than object"),
         ("{type: object, properties: {a: {type: strange}}}", "no JSON schema: properties.a.type"),
         ("{type: object, properties: {a: {$ref: 'https://x.example/s'}}}", "with $ref"),
+        ("{type: object, properties: {a: {$dynamicRef: '#a'}}}", "with $ref"),
         ("[1]", "output"),
     ],
 )

@@ -16,6 +16,7 @@ from agent_resources.errors import AgentRunFailed
 from agent_resources.models import ScriptedModel, Told, ToolStep, query_metrics
 from agent_resources.runner import run_agent
 from agent_resources.tool import Effect, Tool
+from agent_resources.tool_calls import ToolCall
 from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import ReadContext, RecordKind
 from tests.agent_resources import tools
@@ -236,6 +237,30 @@ def test_the_same_call_again_and_again_is_a_circle(open_door: OpenDoor) -> None:
     assert isinstance(run, LimitedRun)
     assert "the same of 'miles_in_kilometres' 4 times" in run.limit
     assert len(tools.CALLS) == 3
+
+
+def test_halves_of_surrogate_pairs_break_nothing(open_door: OpenDoor) -> None:
+    door = open_door(policy=GRANTED)
+    run = decide(
+        having("return_surrogate"),
+        ScriptedModel(calling("return_surrogate", text="a\ud800b")),
+        door,
+        CONTEXT,
+        question="Why \ud800?",
+    )
+    assert "ud800" in run.decision.answer
+    assert door.ledger.verify().is_whole
+
+
+def test_a_set_is_the_same_call_in_each_process() -> None:
+    tool = Tool(call="a.b:c", effect=Effect.NONE)
+    names = [chr(97 + number) for number in range(20)]
+    one, other = (
+        ToolCall(tool=tool, arguments={"names": set(given)}, name="x")
+        for given in (names, names[::-1])
+    )
+    assert one.fingerprint == other.fingerprint
+    assert json.loads(one.written)["names"] == sorted(names)
 
 
 def test_an_async_tool_takes_defaults(open_door: OpenDoor) -> None:

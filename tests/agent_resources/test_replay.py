@@ -12,7 +12,7 @@ from pydantic_ai.models.function import FunctionModel
 from agent_resources.agent import AgentDefinition
 from agent_resources.agent_resource import registered
 from agent_resources.agent_run import AgentRun
-from agent_resources.decision import Decision, Finding
+from agent_resources.decision import Decision, Figure, Finding
 from agent_resources.models import ScriptedModel, Told, ToolStep, query_metrics
 from agent_resources.recorded_model import PricedModel
 from agent_resources.replay.agreement import agreement
@@ -199,6 +199,34 @@ def test_a_tool_returns_what_it_returned_and_is_not_called(open_door: OpenDoor) 
     assert again.decision.answer == "16.093"
     assert other.decision is not None
     assert "not_recorded" in other.decision.answer
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"answer": "There were 100 flights."}, {"answer": "There were 5 flights."}),
+        ({"figures": {"north": 4, "south": 3}}, {"figures": {"north": 3, "south": 4}}),
+    ],
+)
+def test_what_contradicts_does_not_agree(before: dict[str, Any], after: dict[str, Any]) -> None:
+    one, other = (
+        Decision(
+            answer=item.get("answer", "See the figures."),
+            findings=(
+                Finding(
+                    statement="Orders.",
+                    figures=tuple(
+                        Figure(name=name, value=value, read_id="r")
+                        for name, value in item.get("figures", {}).items()
+                    ),
+                ),
+            ),
+            confidence=1,
+        )
+        for item in (before, after)
+    )
+    assert agreement(one, one).is_whole
+    assert not agreement(one, other).is_whole
 
 
 def test_a_question_is_asked_again(door: GovernedMetrics) -> None:

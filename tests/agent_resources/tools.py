@@ -46,6 +46,16 @@ def return_much() -> str:
     return "x" * 200_000
 
 
+def return_surrogate(text: str) -> str:
+    """Returns half of a pair."""
+    return f"{text} \ud800"
+
+
+def remember_fact(fact: str) -> str:
+    """Has the name of a tool of the memory."""
+    return fact
+
+
 def say_nothing(x: int) -> int:
     return x
 

@@ -147,6 +147,43 @@ def test_a_model_that_insists_comes_to_no_decision(
     assert {item["reason"] for item in written(door, RecordKind.GUARDRAIL)} == {guardrail}
 
 
+def smuggle() -> dict[str, Any]:
+    """Puts texts where ids and reasons stand."""
+    return {
+        "read_id": f"{NOTE} jane.doe@example.com",
+        "refused": "SECRET",
+        "jane.doe@example.com": 3,
+        NOTE: 1,
+    }
+
+
+def test_nothing_is_smuggled_as_an_id_or_a_key(open_door: OpenDoor) -> None:
+    def steps() -> Steps:
+        told = yield ToolStep(tool="smuggle")
+        return Decision(answer=f"{sorted(told.content)} {told.content['read_id']}", confidence=1)
+
+    door = open_door(policy=GRANTED)
+    tool = Tool(call=f"{__name__}:smuggle", effect=Effect.READ)
+    run = decide(ANALYST.model_copy(update={"tools": (tool,)}), ScriptedModel(steps), door, CONTEXT)
+    assert "jane" not in run.decision.answer
+    assert NOTE not in run.decision.answer
+    found = str(written(door, RecordKind.GUARDRAIL))
+    assert "jane" not in found
+    assert NOTE not in found
+
+
+def test_what_we_tell_a_model_is_withheld_by_no_guardrail(open_door: OpenDoor) -> None:
+    def steps() -> Steps:
+        told = yield ToolStep(tool="smuggle")
+        return Decision(answer=f"{told.content}", confidence=1)
+
+    door = open_door(policy=GRANTED)
+    tool = Tool(call=f"{__name__}:smuggle", effect=Effect.WRITE)
+    run = decide(ANALYST.model_copy(update={"tools": (tool,)}), ScriptedModel(steps), door, CONTEXT)
+    assert "propose it in your answer" in run.decision.answer
+    assert written(door, RecordKind.GUARDRAIL) == []
+
+
 def test_links_may_be_allowed(door: GovernedMetrics) -> None:
     run = decide(guarded(links="allow"), answering("See https://a.example"), door, CONTEXT)
     assert run.decision.answer == "See https://a.example"

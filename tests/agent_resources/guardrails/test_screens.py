@@ -53,6 +53,10 @@ def test_personal_data_is_masked(text: str, masked: str) -> None:
         "0190a3b4-5678-7abc-8def-0123456789ab",
         "+5 % against 2012",
         "meet @ noon",
+        "Delays rose by +86.24 - 21.53 - 66.73 minutes.",
+        "Ratio grew +4.95941990586794 times.",
+        "Change: +49 2016-02-16.",
+        "+336776 flights",
         "user@localhost",
         "",
     ],
@@ -89,6 +93,14 @@ def test_other_texts_are_no_credentials(text: str) -> None:
         "![status](https://evil.example/p.png?d=127)",
         "[the report](//evil.example)",
         "[1]: https://evil.example",
+        "![a [b] c](//evil.example/x.png?north=4)",
+        "![a\nb](//evil.example/x.png)",
+        "![a\\]](//evil.example/x.png)",
+        "> [a]: //evil.example/p.png",
+        "- [a]: //evil.example/p.png",
+        "https&#58;//evil.example",
+        "<https:evil.example>",
+        "//evil.example/x.png",
         "open www.evil.example",
         "<img src=x onerror=alert(1)>",
         "<SCRIPT>alert(1)</SCRIPT>",
@@ -107,6 +119,7 @@ def test_what_leads_elsewhere_is_found(text: str) -> None:
         "The data: 12 flights [see findings] (of 300).",
         "Ratio 3:1, at 10:30, file: the year.",
         "**bold** and `code`",
+        "Notes [1] and [2]: 12 flights; and/or; 3 // 4.",
     ],
 )
 def test_plain_prose_leads_nowhere(text: str) -> None:
@@ -139,6 +152,23 @@ def test_an_instruction_in_a_value_is_withheld(text: str) -> None:
     assert screened.value[0].startswith("[withheld: reads like an instruction")
     assert screened.value[1] == "north"
     assert screen_value(text, [Injections(is_withheld=False)]).value == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Fares without restrictions",
+        "Seconds to answer, business hours only",
+        "Use of the API and of webhooks",
+        "System: Boeing 737",
+        "User: 12",
+        "Share of invoices sent to external customers",
+        "Tickets to which we reply only by mail",
+        "Flights that skip their original order",
+    ],
+)
+def test_an_ordinary_description_is_no_instruction(text: str) -> None:
+    assert not Injections().find(text)
 
 
 DBT_PROJECT = Path(__file__).parents[3] / "dbt_project"
@@ -190,7 +220,18 @@ def test_personal_data_never_passes_between_other_words(around: str, secret: str
 @pytest.mark.parametrize("screen", ALL, ids=lambda screen: screen.name)
 @pytest.mark.parametrize(
     "text",
-    ["a" * 50_000, "1 " * 25_000, "a@" * 20_000, "<" * 50_000, "ignore " * 8_000, "[(" * 20_000],
+    [
+        "a" * 50_000,
+        "1 " * 25_000,
+        "a@" * 20_000,
+        "<" * 50_000,
+        "\n" * 50_000,
+        "<" + " " * 50_000,
+        "[" + " " * 50_000,
+        "+1 " * 20_000,
+        "ignore " * 8_000,
+        "[(" * 20_000,
+    ],
 )
 def test_a_long_text_takes_no_exponential_time(screen: Screen, text: str) -> None:
     """Ends at all; an expression that backtracks would not."""
