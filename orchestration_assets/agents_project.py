@@ -11,6 +11,7 @@ from agent_resources.agent import AgentDefinition, Mode, load_agent
 from agent_resources.agent_resource import AgentResource
 from agent_resources.errors import AgentDefinitionError
 from agent_resources.import_path import imported
+from agent_resources.model_names import wrong_model
 from agent_resources.prices import PRICES_FILE
 from orchestration_assets.agent_assets import build_agent_asset, readable_names
 from orchestration_assets.metrics_project import METRICS_RESOURCE, MetricsProject
@@ -18,6 +19,7 @@ from orchestration_assets.outcome_check import build_outcome_check
 from orchestration_assets.sensors import WatchedAgent, build_agent_sensor
 from semantic.catalog import Catalog
 from semantic.errors import did_you_mean
+from semantic.yaml_file import load_yaml
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +52,7 @@ def build_agents_definitions(
     ]
     _refuse_same_names(definitions, paths)
     _refuse_unknown_metrics(definitions, paths, project.catalog)
+    _refuse_unknown_models(definitions, paths, settings)
     watched = [
         WatchedAgent(
             definition=definition,
@@ -129,6 +132,17 @@ def _resource(path: Path, project: MetricsProject, settings: ModelSettings) -> A
     )
 
 
+def _refuse_unknown_models(
+    definitions: Sequence[AgentDefinition], paths: Sequence[Path], settings: ModelSettings
+) -> None:
+    for definition, path in zip(definitions, paths, strict=True):
+        wrong = wrong_model(definition, base_url=settings.base_url)
+        if wrong is not None:
+            message, hint = wrong
+            where = load_yaml(path, AgentDefinitionError).where("model")
+            raise AgentDefinitionError(f"{where}: {message}", hint=hint)
+
+
 def _refuse_same_names(definitions: Sequence[AgentDefinition], paths: Sequence[Path]) -> None:
     seen: dict[str, Path] = {}
     for definition, path in zip(definitions, paths, strict=True):
@@ -144,10 +158,11 @@ def _refuse_unknown_metrics(
     definitions: Sequence[AgentDefinition], paths: Sequence[Path], catalog: Catalog
 ) -> None:
     for definition, path in zip(definitions, paths, strict=True):
-        for name in definition.metrics:
+        for position, name in enumerate(definition.metrics):
             if name not in catalog.metrics:
+                where = load_yaml(path, AgentDefinitionError).where("metrics", position)
                 raise AgentDefinitionError(
-                    f"{path}: asks for an unknown metric '{name}'",
+                    f"{where}: asks for an unknown metric '{name}'",
                     hint=did_you_mean(name, catalog.metrics)
                     or f"known: {', '.join(list(catalog.metrics)[:20])}",
                 )

@@ -535,7 +535,7 @@ WRONG_AT_LOAD = {
     "hint: did you mean 'readers'?",
     no_policy: "There is no policy file ~/till/src/till/defs/governed/policy.yaml\n"
     "hint: nothing is granted without one; `dg scaffold defs` writes a first one beside defs.yaml",
-    unknown_metric_of_an_agent: "~/till/src/till/defs/agents/cashier.yaml: asks for an unknown metric 'custmers'\n"
+    unknown_metric_of_an_agent: "~/till/src/till/defs/agents/cashier.yaml:6: asks for an unknown metric 'custmers'\n"
     "hint: did you mean 'customers'?",
     no_prompt: "~/till/src/till/defs/agents/cashier.yaml:5: cannot read the prompt ~/till/src/till/defs/agents/cashier.md\n"
     "hint: write the prompt in a Markdown file beside the agent's YAML",
