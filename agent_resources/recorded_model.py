@@ -21,6 +21,7 @@ from pydantic_ai.models import Model, ModelRequestParameters
 from pydantic_ai.models.wrapper import WrapperModel
 from pydantic_ai.settings import ModelSettings
 
+from agent_resources.agent import AgentDefinition
 from agent_resources.agent_run import Usage
 from agent_resources.chat_json import (
     bytes_of_request,
@@ -37,6 +38,7 @@ from agent_resources.prices import Price
 from agent_resources.run_journal import RunJournal
 from semantic.answer import Reason
 from semantic.errors import BudgetSpent, SourceUnavailable
+from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import (
     Admission,
     BreakerSettings,
@@ -44,10 +46,12 @@ from semantic.ledger import (
     JournalEntry,
     JournalPlace,
     Ledger,
+    ReadContext,
     RecordKind,
     Settlement,
     Unit,
     derived_id,
+    uuid7,
 )
 from semantic.ledger.budgets import MICROS
 from semantic.read_session import ReadSession
@@ -76,6 +80,33 @@ class _Request:
     messages: list[ModelMessage]
     settings: ModelSettings | None
     parameters: ModelRequestParameters
+
+
+def recorded_models(
+    definition: AgentDefinition,
+    models: Sequence[PricedModel],
+    metrics: GovernedMetrics,
+    session: ReadSession,
+    journal: RunJournal,
+    context: ReadContext,
+    patience: Patience,
+) -> "RecordedModel":
+    """The chat models of one run of an agent, within its limits and the budgets of the policy."""
+    return RecordedModel(
+        models,
+        session,
+        ledger=metrics.ledger,
+        journal=journal,
+        budgets=ModelBudgets(
+            policy=metrics.policy,
+            reader=definition.reader,
+            context=context,
+            limits=definition.limits,
+            run=context.root_run_id or context.run_id or str(uuid7()),
+        ),
+        breaker=metrics.policy.breaker,
+        patience=patience,
+    )
 
 
 class RecordedModel(WrapperModel):

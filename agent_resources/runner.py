@@ -21,17 +21,16 @@ from agent_resources.memory.memory import Memory
 from agent_resources.memory.memory_tools import build_memory_toolset
 from agent_resources.memory.rests_on import Standings
 from agent_resources.metric_tools import MetricReader, build_metric_toolset
-from agent_resources.model_budgets import ModelBudgets
 from agent_resources.models import SCRIPTED
 from agent_resources.own_tools import build_own_toolset
 from agent_resources.patience import Patience
-from agent_resources.recorded_model import PricedModel, RecordedModel
+from agent_resources.recorded_model import PricedModel, recorded_models
 from agent_resources.run_journal import EndState, RunBasis, RunJournal
 from agent_resources.run_trace import RunTrace
 from agent_resources.tool_calls import ToolCalls
 from semantic.errors import SnapshotUnavailable
 from semantic.governed_metrics import GovernedMetrics
-from semantic.ledger import ReadContext, uuid7
+from semantic.ledger import ReadContext
 from semantic.ledger.budgets import MICROS
 from semantic.read_session import ReadSession
 from semantic.recordable import recordable
@@ -107,21 +106,7 @@ def _run_attempt(
         reader = MetricReader(
             metrics, session, journal=journal, max_rows=definition.limits.rows, on_read=on_read
         )
-        recorded = RecordedModel(
-            models,
-            session,
-            ledger=metrics.ledger,
-            journal=journal,
-            budgets=ModelBudgets(
-                policy=metrics.policy,
-                reader=definition.reader,
-                context=context,
-                limits=definition.limits,
-                run=context.root_run_id or context.run_id or str(uuid7()),
-            ),
-            breaker=metrics.policy.breaker,
-            patience=patience,
-        )
+        recorded = recorded_models(definition, models, metrics, session, journal, context, patience)
         standings = Standings(metrics, definition.reader, session.snapshot)
         calls = ToolCalls(session, ledger=metrics.ledger, journal=journal)
         findings = Findings(session, journal)

@@ -17,10 +17,9 @@ from agent_resources.errors import AgentRunFailed, LimitReached
 from agent_resources.guardrails.findings import Findings
 from agent_resources.memory.rests_on import Standings
 from agent_resources.metric_tools import Ask, MetricReader, build_metric_toolset
-from agent_resources.model_budgets import ModelBudgets
 from agent_resources.own_tools import build_own_toolset
 from agent_resources.patience import Patience
-from agent_resources.recorded_model import PricedModel, RecordedModel
+from agent_resources.recorded_model import PricedModel, recorded_models
 from agent_resources.replay.recorded_answers import RecordedAnswers
 from agent_resources.replay.recorded_run import RecordedRun
 from agent_resources.replay.replayed_tools import ReplayedTools
@@ -81,21 +80,7 @@ def replay_run(
             max_rows=definition.limits.rows,
             ask=answers.ask if not live else _first_recorded(answers, session),
         )
-        recorded = RecordedModel(
-            models,
-            session,
-            ledger=metrics.ledger,
-            journal=journal,
-            budgets=ModelBudgets(
-                policy=metrics.policy,
-                reader=definition.reader,
-                context=context,
-                limits=definition.limits,
-                run=str(context.run_id),
-            ),
-            breaker=metrics.policy.breaker,
-            patience=patience,
-        )
+        recorded = recorded_models(definition, models, metrics, session, journal, context, patience)
         findings = Findings(session, journal)
         calls = ToolCalls(session, ledger=metrics.ledger, journal=journal)
         own = _own_tools(definition, metrics, calls, run)

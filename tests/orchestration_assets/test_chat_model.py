@@ -39,24 +39,25 @@ def _reply(asked: dict[str, Any]) -> dict[str, Any]:
     return tool_call("final_result", decision, "call-2")
 
 
+def on_model(shop: Location, model: ModelSettings) -> dg.Definitions:
+    """The corner shop, whose agents are on a chat model."""
+    metrics, stopped = load_shop(shop.folder), dg.DefaultSensorStatus.STOPPED
+    return dg.Definitions.merge(
+        build_metrics_definitions(metrics, default_sensor_status=stopped),
+        build_agents_definitions(
+            CORNER / "agents", metrics, model=model, default_sensor_status=stopped
+        ),
+    )
+
+
 def test_an_agent_runs_on_any_openai_compatible_server(
     shop: Location, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(models, "ALLOW_MODEL_REQUESTS", True)
     monkeypatch.setenv("KEY_OF_THE_TEST", KEY)
-    metrics = load_shop(shop.folder)
-    stopped = dg.DefaultSensorStatus.STOPPED
     with openai_server(_reply) as (url, requests):
-        definitions = dg.Definitions.merge(
-            build_metrics_definitions(metrics, default_sensor_status=stopped),
-            build_agents_definitions(
-                CORNER / "agents",
-                metrics,
-                model=ModelSettings(
-                    model="small-model", base_url=url, api_key_env="KEY_OF_THE_TEST"
-                ),
-                default_sensor_status=stopped,
-            ),
+        definitions = on_model(
+            shop, ModelSettings(model="small-model", base_url=url, api_key_env="KEY_OF_THE_TEST")
         )
         with Location(shop.folder, definitions, warehouse_of(shop.folder)) as location:
             ran = location.run([agent_key("boss")])
@@ -97,19 +98,9 @@ def test_a_key_that_is_planted_everywhere_is_in_no_sink(
     exporter = InMemorySpanExporter()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     caplog.set_level("INFO")
-    metrics = load_shop(shop.folder)
-    stopped = dg.DefaultSensorStatus.STOPPED
     with openai_server(_echoes) as (url, requests):
-        definitions = dg.Definitions.merge(
-            build_metrics_definitions(metrics, default_sensor_status=stopped),
-            build_agents_definitions(
-                CORNER / "agents",
-                metrics,
-                model=ModelSettings(
-                    model="small-model", base_url=url, api_key_env="KEY_OF_THE_TEST"
-                ),
-                default_sensor_status=stopped,
-            ),
+        definitions = on_model(
+            shop, ModelSettings(model="small-model", base_url=url, api_key_env="KEY_OF_THE_TEST")
         )
         with Location(shop.folder, definitions, warehouse_of(shop.folder)) as location:
             ran = location.run([agent_key("boss")])
@@ -135,16 +126,8 @@ def test_a_missing_key_is_said_by_the_name_of_its_variable(
     shop: Location, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("KEY_OF_NOBODY", raising=False)
-    metrics = load_shop(shop.folder)
-    stopped = dg.DefaultSensorStatus.STOPPED
-    definitions = dg.Definitions.merge(
-        build_metrics_definitions(metrics, default_sensor_status=stopped),
-        build_agents_definitions(
-            CORNER / "agents",
-            metrics,
-            model=ModelSettings(model="openai:gpt-5-mini", api_key_env="KEY_OF_NOBODY"),
-            default_sensor_status=stopped,
-        ),
+    definitions = on_model(
+        shop, ModelSettings(model="openai:gpt-5-mini", api_key_env="KEY_OF_NOBODY")
     )
     with (
         Location(shop.folder, definitions, warehouse_of(shop.folder)) as location,
