@@ -1,8 +1,9 @@
-"""An agent as pydantic-ai runs it: its prompt, its tools, and the guardrails around them, the outermost first.
+"""An agent as pydantic-ai runs it: its prompt, its tools, and what stands around them, the outermost first.
 
-RepeatedCalls -> ScreenedTools -> the tools that read metrics
-                               -> ToolGrants -> ToolEffects -> the author's own
-UnknownTools  -> RecordedModel -> the chat models
+TracedTools -> RepeatedCalls -> ScreenedTools -> the tools that read metrics
+                                              -> ToolGrants -> ToolEffects -> the author's own
+                                              -> those of its memory
+TracedModel -> UnknownTools -> ShortConversation -> ConstrainedModel -> RecordedModel -> the chat models
 """
 
 from collections.abc import Sequence
