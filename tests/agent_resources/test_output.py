@@ -164,3 +164,9 @@ def test_an_output_is_part_of_the_version_of_an_agent(tmp_path: Path) -> None:
         for text in ("", f"output: '{CLASS}'\n", "output: {type: object}\n")
     }
     assert len(hashes) == 3
+
+
+@pytest.mark.parametrize("value", ["NaN", "inf", float("nan"), float("-inf")])
+def test_a_figure_is_a_number(value: object) -> None:
+    with pytest.raises(ValueError, match="finite"):
+        Figure.model_validate({"name": "x", "value": value, "read_id": "r"})
