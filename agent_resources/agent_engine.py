@@ -30,6 +30,7 @@ from agent_resources.output_type import answered_type
 from agent_resources.run_trace import RunTrace, TracedModel, TracedTools
 from agent_resources.tool_calls import ToolCalls
 from semantic.answer import MetricAnswer
+from semantic.recordable import recordable
 
 Engine = Agent[MetricReader, Answered]
 
@@ -73,7 +74,7 @@ def build_engine(
 
 def screened_question(question: str, definition: AgentDefinition, findings: Findings) -> str:
     """A person's question as the chat model is asked it. What was taken out is on record."""
-    screened = screen_value(question, _screens_of_questions(definition.guardrails))
+    screened = screen_value(recordable(question), _screens_of_questions(definition.guardrails))
     findings.record(screened.found, Channel.QUESTION, "question")
     return str(screened.value)
 

@@ -33,7 +33,6 @@ from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import ReadContext
 from semantic.ledger.budgets import MICROS
 from semantic.read_session import ReadSession
-from semantic.recordable import recordable
 from semantic.snapshot_record import SnapshotRecord
 from semantic.spans import Attributes, GenAi, Ours
 
@@ -118,7 +117,7 @@ def _run_attempt(
         )
         task = definition.task
         if question:
-            task = screened_question(recordable(question), definition, findings)
+            task = screened_question(question, definition, findings)
         try:
             ended = end_of(definition, engine, reader, task)
         except NoValidDecision:

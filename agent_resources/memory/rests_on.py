@@ -15,6 +15,9 @@ from semantic.query import MetricQuery
 from semantic.snapshot_record import SnapshotRecord
 from semantic.standing import standing
 
+# What no standing is.
+_NONE = ""
+
 
 class RestsOn(BaseModel):
     """A read: its id, what was asked, and the `standing` that its reader had."""
@@ -36,17 +39,16 @@ class Standings:
         self._known: dict[str, str | None] = {}
 
     def of(self, reads: Iterable[ReadOfRun]) -> tuple[RestsOn, ...]:
-        """What is answered by these reads, each with the standing of now."""
+        """What is answered by these reads, each with the standing of now. One that has none by now is never told of again."""
         found = []
         for read in reads:
             if not isinstance(read.result, MetricAnswer):
                 continue
             query = MetricQuery.model_validate(read.asked)
-            stands = self._standing(query)
-            if stands is not None:
-                found.append(
-                    RestsOn(read_id=read.result.read_id, query=query.canonical(), standing=stands)
-                )
+            stands = self._standing(query) or _NONE
+            found.append(
+                RestsOn(read_id=read.result.read_id, query=query.canonical(), standing=stands)
+            )
         return tuple(found)
 
     def hold(self, rests_on: Sequence[RestsOn]) -> bool:

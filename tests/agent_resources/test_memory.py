@@ -24,6 +24,7 @@ from agent_resources.decision import Decision
 from agent_resources.errors import AgentRunFailed
 from agent_resources.memory.conversation import shortened
 from agent_resources.memory.recollection import Remembered, best_of
+from agent_resources.memory.rests_on import Standings
 from agent_resources.models import ScriptedModel, Told, ToolStep, query_metrics
 from agent_resources.runner import run_agent
 from semantic.catalog import Catalog
@@ -158,6 +159,19 @@ def test_a_fact_rests_on_all_that_its_run_has_read(open_door: OpenDoor) -> None:
     said(open_door(), steps, 1)
     assert "The regions" in said(open_door(), recall(), 2)
     assert "The regions" not in said(open_door(policy=NO_ORDERS), recall(), 3)
+
+
+def test_a_read_that_has_no_standing_is_kept_and_never_holds(open_door: OpenDoor) -> None:
+    """To leave it out would let what rests on it be told without it."""
+    granted = open_door()
+    run = decide(MINDFUL, ScriptedModel(remember(FACT)), granted, nth(1))
+    snapshot = granted.snapshots.current()
+    narrowed = open_door(policy=NO_ORDERS)
+    [rests_on] = Standings(narrowed, MINDFUL.reader, snapshot).of(run.reads)
+    for door in (granted, narrowed):
+        assert not Standings(door, MINDFUL.reader, snapshot).hold([rests_on])
+    [rests_on] = Standings(granted, MINDFUL.reader, snapshot).of(run.reads)
+    assert Standings(granted, MINDFUL.reader, snapshot).hold([rests_on])
 
 
 def test_a_rule_of_another_name_takes_nothing_away(open_door: OpenDoor) -> None:
