@@ -13,8 +13,8 @@ What an agent asks for here is not what it gets: it gets what is both asked here
 """
 
 import hashlib
+import re
 from decimal import Decimal
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import (
@@ -26,15 +26,11 @@ from pydantic import (
     StringConstraints,
 )
 
-from agent_resources.errors import AgentDefinitionError
-from agent_resources.import_path import HOW, IMPORT_PATH, imported, wrong_import
-from agent_resources.output_type import OutputType, check_output
-from agent_resources.prices import PRICES_FILE, load_prices, price_of
-from agent_resources.tool import Tool, check_tools
+from agent_resources.import_path import IMPORT_PATH
+from agent_resources.output_type import OutputType
+from agent_resources.tool import Tool
 from semantic.canonical import canonical_json
-from semantic.errors import did_you_mean
 from semantic.policy import REFRESH, Reader
-from semantic.yaml_file import YamlFile, load_yaml, validate
 
 
 def _as_list(value: object) -> object:
@@ -49,6 +45,37 @@ def _not_reserved(name: str) -> str:
     return name
 
 
+def _no_blank(text: str) -> str:
+    if not text.strip():
+        raise ValueError("is blank; say what the agent shall do, or name the file that does")
+    return text
+
+
+def _an_address(owner: str) -> str:
+    if not _ADDRESS.match(owner):
+        raise ValueError(
+            "is no e-mail address; write one, and the name of a team under `team` instead"
+        )
+    return owner
+
+
+def _for_the_interface(tags: dict[str, str]) -> dict[str, str]:
+    for key, value in tags.items():
+        if not _TAG_KEY.match(key) or key.startswith(_RESERVED_TAGS):
+            raise ValueError(
+                f"'{key}' is no key of a tag: letters, digits, _ - and . as in owner or area/owner, 63 at most, and not of {_RESERVED_TAGS[0]}"
+            )
+        if not _TAG_VALUE.match(value):
+            raise ValueError(
+                f"'{value}' is no value of a tag: letters, digits, _ - and ., 63 at most"
+            )
+    return tags
+
+
+_ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+\Z")
+_TAG_KEY = re.compile(r"([A-Za-z0-9_.-]{1,63}/)?[A-Za-z0-9_.-]{1,63}\Z")
+_TAG_VALUE = re.compile(r"[A-Za-z0-9_.-]{0,63}\Z")
+_RESERVED_TAGS = ("dagster/", "governed_agents/")
 _STEERING = {
     "name",
     "model",
@@ -159,12 +186,12 @@ class AgentDefinition(_Written):
 
     name: Identifier
     description: str = Field(min_length=1, max_length=1_000)
-    owner: str | None = None
-    team: str | None = None
+    owner: Annotated[str, AfterValidator(_an_address)] | None = None
+    team: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,63}$")] | None = None
     model: str | None = None
     fallbacks: Annotated[tuple[str, ...], BeforeValidator(_as_list), Field(max_length=5)] = ()
     mode: Mode = "tools"
-    instructions: str = Field(min_length=1)
+    instructions: Annotated[str, AfterValidator(_no_blank)]
     task: str = "Do what your instructions say, for the data as it stands now."
     metrics: Annotated[tuple[str, ...], BeforeValidator(_as_list), Field(min_length=1)]
     output: OutputType | None = None
@@ -176,7 +203,7 @@ class AgentDefinition(_Written):
     guardrails: Guardrails = Guardrails()
     memory: MemoryOf = MemoryOf()
     outcome: OutcomeOf | None = None
-    tags: dict[str, str] = {}
+    tags: Annotated[dict[str, str], AfterValidator(_for_the_interface)] = {}
 
     @property
     def hash(self) -> str:
@@ -188,72 +215,3 @@ class AgentDefinition(_Written):
     def reader(self) -> Reader:
         """The agent as the policy knows it: its name, and what it asks for."""
         return Reader(name=self.name, asks=frozenset(self.metrics))
-
-
-def load_agent(
-    path: Path, *, model: str | None = None, mode: Mode | None = None
-) -> AgentDefinition:
-    """The agent of a YAML file, with `model` and `mode` in place of its own where they are given. Raises `AgentDefinitionError` with file and line."""
-    file = load_yaml(path, AgentDefinitionError)
-    written = validate(AgentDefinition, file, AgentDefinitionError)
-    instructions = _instructions(written.instructions, file)
-    definition = written.model_copy(
-        update={
-            "instructions": instructions,
-            "model": model or written.model,
-            "mode": mode or written.mode,
-        }
-    )
-    _refuse_unpriced(definition, file)
-    check_tools(definition.tools, file)
-    check_output(definition.output, file)
-    _refuse_unknown_judge(definition, file)
-    return definition
-
-
-def _refuse_unpriced(definition: AgentDefinition, file: YamlFile) -> None:
-    """Raises `AgentDefinitionError` where the agent's dollars are limited and nobody knows what its models cost."""
-    prices = load_prices(file.path.parent)
-    if definition.limits.dollars is None:
-        return
-    for name in filter(None, (definition.model, *definition.fallbacks)):
-        if price_of(name, prices) is None:
-            known = prices.models if prices else ()
-            raise AgentDefinitionError(
-                f"{file.where('limits', 'dollars')}: what '{name}' costs is not known, so dollars of it cannot be limited",
-                hint=did_you_mean(name, known)
-                or f"write its price into {PRICES_FILE} beside the agent's file, or limit tokens",
-            )
-
-
-def _refuse_unknown_judge(definition: AgentDefinition, file: YamlFile) -> None:
-    """Raises `AgentDefinitionError` where the function that tells outcomes is not there."""
-    if definition.outcome is None:
-        return
-    path = definition.outcome.call
-    wrong = wrong_import("the outcome's", path)
-    if wrong is None and not callable(imported(path)):
-        wrong = (f"the outcome's '{path}' cannot be called", HOW)
-    if wrong is not None:
-        message, hint = wrong
-        raise AgentDefinitionError(f"{file.where('outcome', 'call')}: {message}", hint=hint)
-
-
-def _instructions(written: str, file: YamlFile) -> str:
-    if "\n" in written or not written.endswith(".md"):
-        return written
-    path = (file.path.parent / written).resolve()
-    if not path.is_relative_to(file.path.parent.resolve()):
-        raise AgentDefinitionError(
-            f"{file.where('instructions')}: the prompt {written} lies outside the agent's folder"
-        )
-    try:
-        text = path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise AgentDefinitionError(
-            f"{file.where('instructions')}: cannot read the prompt {path}",
-            hint="write the prompt in a Markdown file beside the agent's YAML",
-        ) from error
-    if not text:
-        raise AgentDefinitionError(f"{file.where('instructions')}: the prompt {path} is empty")
-    return text

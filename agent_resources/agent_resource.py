@@ -7,7 +7,8 @@ from typing import Any
 import dagster as dg
 from pydantic import Field, TypeAdapter
 
-from agent_resources.agent import AgentDefinition, Mode, load_agent
+from agent_resources.agent import AgentDefinition, Mode
+from agent_resources.agent_file import load_agent
 from agent_resources.agent_run import AgentRun, LimitedRun, ReadOfRun
 from agent_resources.metrics_resource import GovernedMetricsResource
 from semantic.governed_metrics import GovernedMetrics

@@ -3,11 +3,13 @@
 resolve_model("openai:gpt-5-mini", api_key=key)
 resolve_model("my-model", base_url="http://127.0.0.1:8080/v1")
 resolve_model("scripted:my_project.scripts:watch")
+resolve_model("recorded:tests/watch.json")
 """
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from pydantic_ai import models
@@ -29,6 +31,7 @@ from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider
 from agent_resources.decision import Decision, Figure
 from agent_resources.errors import ModelUnavailable
 from agent_resources.metric_tools import DESCRIBE_METRIC, LIST_METRICS, QUERY_METRICS
+from agent_resources.played_model import RECORDED, PlayedModel
 
 SCRIPTED = "scripted:"
 # The provider of any server that speaks the protocol of OpenAI.
@@ -147,10 +150,12 @@ def resolve_model(name: str, *, api_key: str | None = None, base_url: str | None
         return ScriptedModel(
             _load_script(name.removeprefix(SCRIPTED)), name=name.removeprefix(SCRIPTED)
         )
+    if name.startswith(RECORDED):
+        return PlayedModel.load(Path(name.removeprefix(RECORDED)))
     if not models.ALLOW_MODEL_REQUESTS:
         raise ModelUnavailable(
             f"Requests to chat models are switched off, and '{name}' is one",
-            hint="use a scripted model, or set pydantic_ai.models.ALLOW_MODEL_REQUESTS = True",
+            hint="use a scripted or recorded model, or set pydantic_ai.models.ALLOW_MODEL_REQUESTS = True",
         )
     if base_url:
         provider = OpenAICompatibleProvider(

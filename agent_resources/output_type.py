@@ -16,9 +16,19 @@ from pydantic import AfterValidator, BaseModel, WithJsonSchema, create_model
 from agent_resources.decision import Answered, Decision
 from agent_resources.errors import AgentDefinitionError
 from agent_resources.import_path import HOW, imported, wrong_import
+from semantic.errors import did_you_mean
 from semantic.yaml_file import YamlFile
 
 _REFERENCES = {"$ref", "$dynamicRef", "$recursiveRef"}
+# Keywords that say something and forbid nothing.
+_ANNOTATIONS = {
+    *("title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly"),
+    *("$schema", "$id", "$comment", "$anchor", "$defs", "contentMediaType", "contentEncoding"),
+    *("then", "else", "minContains", "maxContains", "format"),
+}
+_KEYWORDS = {*Draft202012Validator.VALIDATORS, *_ANNOTATIONS}
+_OF_NAMES = {"properties", "patternProperties", "dependentSchemas", "$defs"}
+_OF_VALUES = {"const", "enum", "default", "examples", "required", "dependentRequired"}
 OutputType = str | dict[str, Any]
 
 
@@ -36,6 +46,14 @@ def answered_type(output: OutputType | None) -> type[Answered]:
 def decision_of(answered: Answered) -> Decision:
     """What was answered, as a decision, with its output as JSON values."""
     return Decision.model_validate(answered.model_dump(mode="json"))
+
+
+def field_names(output: OutputType | None) -> tuple[str, ...]:
+    """The names of all fields of an output, those of what it holds among them, in order. Raises as `answered_type` does."""
+    if output is None:
+        return ()
+    schema = output if isinstance(output, dict) else _class_of(output).model_json_schema()
+    return tuple(sorted(set(_properties_of(schema))))
 
 
 def check_output(output: OutputType | None, file: YamlFile) -> None:
@@ -82,6 +100,12 @@ def _wrong_schema(schema: Mapping[str, Any]) -> tuple[str, str] | None:
             "the output is a JSON schema of another type than object",
             "begin with `type: object`",
         )
+    unknown = next((key for key in _keywords_of(schema) if not _is_keyword(key)), None)
+    if unknown is not None:
+        return (
+            f"the output has '{unknown}', which is no keyword of JSON schemas",
+            did_you_mean(unknown, _KEYWORDS) or "name fields under `properties`",
+        )
     if _REFERENCES & set(_keys_of(schema)):
         return (
             "the output is a JSON schema with $ref",
@@ -101,6 +125,36 @@ def _keys_of(schema: object) -> Iterator[str]:
         case list():
             for value in schema:
                 yield from _keys_of(value)
+
+
+def _keywords_of(schema: object) -> Iterator[str]:
+    """The keywords of a schema and of those within it: what stands under `properties` and its like are names."""
+    if not isinstance(schema, dict):
+        return
+    for key, value in schema.items():
+        yield key
+        if key in _OF_NAMES and isinstance(value, dict):
+            for inner in value.values():
+                yield from _keywords_of(inner)
+        elif key not in _OF_VALUES and not key.startswith("x-"):
+            for inner in value if isinstance(value, list) else [value]:
+                yield from _keywords_of(inner)
+
+
+def _properties_of(schema: object) -> Iterator[str]:
+    match schema:
+        case dict():
+            properties = schema.get("properties")
+            yield from properties if isinstance(properties, dict) else ()
+            for inner in schema.values():
+                yield from _properties_of(inner)
+        case list():
+            for inner in schema:
+                yield from _properties_of(inner)
+
+
+def _is_keyword(key: str) -> bool:
+    return key in _KEYWORDS or key.startswith("x-")
 
 
 def _wrong_class(path: str) -> tuple[str, str] | None:

@@ -79,11 +79,11 @@ def load_prices(folder: Path) -> Prices | None:
 
 
 def price_of(model: str, own: Prices | None = None) -> Price | None:
-    """The price of a model by its name, `provider:model`; None where nobody knows it. A script costs nothing.
+    """The price of a model by its name, `provider:model`; None where nobody knows it. A script or a recording costs nothing.
 
     Takes seconds the first time: the table of genai-prices is large.
     """
-    if model.startswith("scripted:"):
+    if model.startswith(("scripted:", "recorded:")):
         return OwnPrice(input=Decimal(0), output=Decimal(0))
     if own is not None and model in own.models:
         return own.models[model]

@@ -17,13 +17,14 @@ from agent_resources.decision import Decision
 from agent_resources.decision_record import record_decision, record_limit
 from agent_resources.errors import NoValidDecision, RunChanged
 from agent_resources.guardrails.findings import Findings
-from agent_resources.memory.memory import Memory
+from agent_resources.memory.memory import Memory, memory_of
 from agent_resources.memory.memory_tools import build_memory_toolset
 from agent_resources.memory.rests_on import Standings
 from agent_resources.metric_tools import MetricReader, build_metric_toolset
 from agent_resources.models import SCRIPTED
 from agent_resources.own_tools import build_own_toolset
 from agent_resources.patience import Patience
+from agent_resources.played_model import RECORDED
 from agent_resources.recorded_model import PricedModel, recorded_models
 from agent_resources.run_journal import EndState, RunBasis, RunJournal
 from agent_resources.run_trace import RunTrace
@@ -32,7 +33,6 @@ from semantic.errors import SnapshotUnavailable
 from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import ReadContext
 from semantic.ledger.budgets import MICROS
-from semantic.read_session import ReadSession
 from semantic.snapshot_record import SnapshotRecord
 from semantic.spans import Attributes, GenAi, Ours
 
@@ -109,7 +109,7 @@ def _run_attempt(
         standings = Standings(metrics, definition.reader, session.snapshot)
         calls = ToolCalls(session, ledger=metrics.ledger, journal=journal)
         findings = Findings(session, journal)
-        memory = _memory_of(definition, metrics, session, journal, standings)
+        memory = memory_of(definition, metrics, session, journal, standings)
         toolsets = _toolsets(definition, metrics, calls, memory)
         model = asked_for_actions(definition, recorded, metrics)
         engine = build_engine(
@@ -129,7 +129,7 @@ def _run_attempt(
             agent=definition.name,
             definition_hash=definition.hash,
             model=", ".join(names),
-            is_scripted=all(name.startswith(SCRIPTED) for name in names),
+            is_scripted=all(name.startswith((SCRIPTED, RECORDED)) for name in names),
             snapshot=version,
             reads=reader.reads,
             usage=recorded.usage,
@@ -172,25 +172,6 @@ def _attributes_of(run: AgentRun | LimitedRun) -> Attributes:
     }
 
 
-def _memory_of(
-    definition: AgentDefinition,
-    metrics: GovernedMetrics,
-    session: ReadSession,
-    journal: RunJournal,
-    standings: Standings,
-) -> Memory | None:
-    """What the agent knows of before, None where its file asks for nothing of it."""
-    if not (definition.memory.facts or definition.memory.past_runs):
-        return None
-    return Memory(
-        session,
-        ledger=metrics.ledger,
-        journal=journal,
-        standings=standings,
-        days=definition.memory.days,
-    )
-
-
 def _toolsets(
     definition: AgentDefinition, metrics: GovernedMetrics, calls: ToolCalls, memory: Memory | None
 ) -> list[AbstractToolset[MetricReader]]:
@@ -204,8 +185,7 @@ def _toolsets(
     )
     found: list[AbstractToolset[MetricReader]] = [build_metric_toolset(), own]
     if memory is not None:
-        asked = definition.memory
-        found.append(build_memory_toolset(memory, facts=asked.facts, past_runs=asked.past_runs))
+        found.append(build_memory_toolset(memory, definition.memory))
     return found
 
 

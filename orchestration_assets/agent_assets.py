@@ -185,6 +185,7 @@ def build_agent_asset(
         owners=valid_owners(
             [definition.owner, f"team:{definition.team}" if definition.team else None]
         ),
+        tags=definition.tags,
         code_version=definition.hash,
         metadata={
             AGENT: definition.name,

@@ -1,5 +1,6 @@
 """The agents of a folder over one metrics project: their assets, resources and sensor."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,11 +8,12 @@ from typing import Any
 
 import dagster as dg
 
-from agent_resources.agent import AgentDefinition, Mode, load_agent
+from agent_resources.agent import AgentDefinition, Mode
+from agent_resources.agent_file import load_agent
 from agent_resources.agent_resource import AgentResource
 from agent_resources.errors import AgentDefinitionError
 from agent_resources.import_path import imported
-from agent_resources.model_names import wrong_model
+from agent_resources.model_names import missing_key, wrong_model
 from agent_resources.prices import PRICES_FILE
 from orchestration_assets.agent_assets import build_agent_asset, readable_names
 from orchestration_assets.metrics_project import METRICS_RESOURCE, MetricsProject
@@ -27,12 +29,14 @@ class ModelSettings:
     """The chat model of all agents of a folder, where it is not the one in their files.
 
     `mode` says how it acts; `api_key_env` names the environment variable that holds the key; the key itself is read when a run starts.
+    With `keys_at_run` it need not be there before: a key that is missing is then told by the run, and not when definitions load.
     """
 
     model: str = ""
     mode: Mode | None = None
     base_url: str = ""
     api_key_env: str = ""
+    keys_at_run: bool = False
 
 
 def build_agents_definitions(
@@ -137,6 +141,13 @@ def _refuse_unknown_models(
 ) -> None:
     for definition, path in zip(definitions, paths, strict=True):
         wrong = wrong_model(definition, base_url=settings.base_url)
+        if wrong is None and not settings.keys_at_run:
+            wrong = missing_key(
+                definition,
+                os.environ,
+                base_url=settings.base_url,
+                api_key_env=settings.api_key_env,
+            )
         if wrong is not None:
             message, hint = wrong
             where = load_yaml(path, AgentDefinitionError).where("model")

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from agent_resources.agent import AgentDefinition
 from agent_resources.grounding import untraced_claims
 from agent_resources.memory.recollection import (
     RECALLED,
@@ -17,6 +18,7 @@ from agent_resources.memory.rests_on import RestsOn, Standings, erasable
 from agent_resources.metric_tools import MetricReader
 from agent_resources.run_journal import RunJournal
 from semantic.answer import MetricAnswer
+from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import Erasable, Ledger, RecordKind
 from semantic.ledger.verdicts import turned_out
 from semantic.read_session import ReadSession
@@ -128,6 +130,25 @@ class Memory:
         if kept is None:
             self._journal.keep(f"recall {call}", what, turned)
         return {what: [_as_told(item, turned[item.id]) for item in told]}
+
+
+def memory_of(
+    definition: AgentDefinition,
+    metrics: GovernedMetrics,
+    session: ReadSession,
+    journal: RunJournal,
+    standings: Standings,
+) -> Memory | None:
+    """What the agent knows of before, None where its file asks for nothing of it."""
+    if not (definition.memory.facts or definition.memory.past_runs):
+        return None
+    return Memory(
+        session,
+        ledger=metrics.ledger,
+        journal=journal,
+        standings=standings,
+        days=definition.memory.days,
+    )
 
 
 def _recollection(ledger: Ledger, agent: str) -> Recollection:

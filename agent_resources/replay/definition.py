@@ -4,7 +4,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from agent_resources.agent import AgentDefinition, load_agent
+from agent_resources.agent import AgentDefinition
+from agent_resources.agent_file import load_agent
 from agent_resources.replay.recorded_run import RecordedRun
 from semantic.errors import QuestionError
 from semantic.ledger import Ledger

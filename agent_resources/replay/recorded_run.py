@@ -30,6 +30,7 @@ class RecordedRun:
 
     agent: str
     run_id: str
+    place: JournalPlace
     decision_id: str
     decision: Decision
     definition_hash: str
@@ -64,6 +65,7 @@ def recorded_run(ledger: Ledger, run: str, *, agent: str | None = None) -> Recor
     return RecordedRun(
         agent=found.agent,
         run_id=found.run_id or "",
+        place=place,
         decision_id=found.record_id,
         decision=Decision.model_validate_json(found.details["decision"]),
         definition_hash=found.details["definition_hash"],
@@ -80,13 +82,18 @@ def recorded_run(ledger: Ledger, run: str, *, agent: str | None = None) -> Recor
 
 
 def _decided(ledger: Ledger, run: str, agent: str | None) -> Decided:
+    if not run:
+        raise QuestionError(
+            "No run is named", hint="a run, or the beginning of one: `reads` tells them"
+        )
     alike = [item for item in decided_in(ledger, run) if agent in (None, item.agent)]
     found = [item for item in alike if item.run_id == run] or alike
     if not found:
         whose = f" of agent '{agent}'" if agent else ""
         raise QuestionError(
             f"No decision of a run {run!r}{whose} is on record",
-            hint=did_you_mean(run, newest_runs(ledger)),
+            hint=did_you_mean(run, newest_runs(ledger))
+            or "`governed-agents decisions` tells what was decided in which run",
         )
     agents = sorted({item.agent for item in found})
     runs = {item.run_id for item in found}

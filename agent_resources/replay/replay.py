@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pydantic_ai.toolsets import AbstractToolset
+from pydantic_ai.toolsets import AbstractToolset, CombinedToolset
 
 from agent_resources.agent import AgentDefinition
 from agent_resources.agent_end import end_of
@@ -15,6 +15,8 @@ from agent_resources.decision import Decision
 from agent_resources.decision_record import record_replay
 from agent_resources.errors import AgentRunFailed, LimitReached
 from agent_resources.guardrails.findings import Findings
+from agent_resources.memory.memory import Memory, memory_of
+from agent_resources.memory.memory_tools import build_memory_toolset
 from agent_resources.memory.rests_on import Standings
 from agent_resources.metric_tools import Ask, MetricReader, build_metric_toolset
 from agent_resources.own_tools import build_own_toolset
@@ -69,7 +71,8 @@ def replay_run(
         RunTrace.of(definition, context, session.snapshot.version) as trace,
     ):
         journal = RunJournal.of(metrics.ledger, ReadContext())
-        answers = RecordedAnswers(run, Standings(metrics, definition.reader, session.snapshot))
+        standings = Standings(metrics, definition.reader, session.snapshot)
+        answers = RecordedAnswers(run, standings)
         replay_id = record_replay(
             session, of=run.decision_id, definition_hash=definition.hash, reads=sorted(run.answers)
         )
@@ -83,8 +86,9 @@ def replay_run(
         recorded = recorded_models(definition, models, metrics, session, journal, context, patience)
         findings = Findings(session, journal)
         calls = ToolCalls(session, ledger=metrics.ledger, journal=journal)
-        own = _own_tools(definition, metrics, calls, run)
-        toolsets: list[AbstractToolset[MetricReader]] = [build_metric_toolset(), own]
+        memory = memory_of(definition, metrics, session, journal, standings)
+        others = _replayed_tools(definition, metrics, calls, memory, run)
+        toolsets: list[AbstractToolset[MetricReader]] = [build_metric_toolset(), others]
         model = asked_for_actions(definition, recorded, metrics)
         engine = build_engine(
             definition, model, toolsets, calls=calls, findings=findings, trace=trace
@@ -113,7 +117,7 @@ def replay_run(
         definition_hash=definition.hash,
         usage=recorded.usage,
         seconds=time.monotonic() - started,
-        not_recorded=answers.not_recorded + len(own.not_recorded),
+        not_recorded=answers.not_recorded + len(others.not_recorded),
         replay_id=replay_id,
     )
 
@@ -123,10 +127,15 @@ def _first_recorded(answers: RecordedAnswers, session: ReadSession) -> Ask:
     return lambda asked, call: answers.found(asked) or session.query(asked, call_id=call)
 
 
-def _own_tools(
-    definition: AgentDefinition, metrics: GovernedMetrics, calls: ToolCalls, run: RecordedRun
+def _replayed_tools(
+    definition: AgentDefinition,
+    metrics: GovernedMetrics,
+    calls: ToolCalls,
+    memory: Memory | None,
+    run: RecordedRun,
 ) -> ReplayedTools:
-    own = build_own_toolset(
+    """The agent's own tools, and those of its memory: it is shown them as in the run, and none is called."""
+    own: AbstractToolset[MetricReader] = build_own_toolset(
         definition.tools,
         policy=metrics.policy,
         reader=definition.reader,
@@ -134,6 +143,8 @@ def _own_tools(
         seconds=definition.limits.seconds,
     )
     tools = {tool.name: tool for tool in definition.tools}
+    if memory is not None:
+        own = CombinedToolset([own, build_memory_toolset(memory, definition.memory)])
     return ReplayedTools(own, tools=tools, returned=run.tools)
 
 

@@ -1,4 +1,4 @@
-"""The tools of an agent in a replay: none is called, each returns what it returned in the run."""
+"""The tools of an agent in a replay: none is called, each returns what it returned in the run. What its memory told is not kept, so it tells nothing."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -12,6 +12,7 @@ from orchestration_assets.cli import (
     ask,
     backup,
     catalog,
+    decisions,
     erasure,
     integrity,
     keys,
@@ -19,6 +20,7 @@ from orchestration_assets.cli import (
     outcomes,
     policy,
     reads,
+    recording,
     replay,
     unused,
 )
@@ -37,9 +39,11 @@ app.command("catalog")(catalog.catalog)
 app.command("ask")(ask.ask)
 app.command("reads")(reads.reads)
 app.command("unused")(unused.unused)
+app.command("decisions")(decisions.decisions)
 app.command("outcome")(outcomes.outcome)
 app.command("outcomes")(outcomes.outcomes)
 app.command("replay")(replay.replay)
+app.command("recording")(recording.recording)
 app.command("verify")(integrity.verify)
 app.command("prove")(integrity.prove)
 app.command("checkpoint")(integrity.checkpoint)

@@ -11,13 +11,14 @@ from semantic.errors import (
     GovernedMetricsError,
     MetricCompileError,
     PolicyError,
+    QuestionError,
     did_you_mean,
     listed,
 )
 from semantic.ledger.read_index import ReadOutcome
 from semantic.ledger.recorded_names import (
     Named,
-    is_decision_recorded,
+    decisions_like,
     is_read_recorded,
     is_recorded,
     is_run_recorded,
@@ -65,13 +66,20 @@ def known_run(place: Place, run: str) -> str:
 
 
 def known_decision(place: Place, decision: str) -> str:
-    """A decision on record."""
-    if is_decision_recorded(place.ledger, decision):
-        return decision
+    """The id of a decision on record, of which the beginning may be given."""
+    found = decisions_like(place.ledger, decision)
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise QuestionError(
+            f"Several decisions begin with {decision!r}",
+            hint=f"write more of one of: {', '.join(found)}",
+        )
     raise _not_on_record(
         place,
         f"No decision {decision!r} is on record",
-        hint=did_you_mean(decision, newest_decisions(place.ledger)),
+        hint=did_you_mean(decision, newest_decisions(place.ledger))
+        or "`governed-agents decisions` shows them",
     )
 
 

@@ -10,9 +10,11 @@ from typing import Annotated, Any
 import typer
 
 from agent_resources.quality import Quality, quality_of
+from orchestration_assets.cli.names import known_decision, meant
 from orchestration_assets.cli.output import print_json, print_table, say
 from orchestration_assets.cli.place import Place
 from semantic.ledger.budgets import MICROS
+from semantic.ledger.recorded_names import Named
 from semantic.ledger.verdicts import (
     JudgedDecision,
     Source,
@@ -26,13 +28,11 @@ from semantic.ledger.verdicts import (
 class Period(StrEnum):
     """What decisions are put together by."""
 
-    ALL = "all"
     DAY = "day"
     MONTH = "month"
 
 
 _PERIODS: dict[Period, Callable[[JudgedDecision], str]] = {
-    Period.ALL: lambda _: "",
     Period.DAY: lambda item: item.at[:10],
     Period.MONTH: lambda item: item.at[:7],
 }
@@ -40,7 +40,7 @@ _PERIODS: dict[Period, Callable[[JudgedDecision], str]] = {
 
 def outcome(
     context: typer.Context,
-    decision: Annotated[str, typer.Argument(help="The id of a decision.")],
+    decision: Annotated[str, typer.Argument(help="A decision, or the beginning of its id.")],
     turned: Annotated[Turned | None, typer.Argument(help="How it turned out.")] = None,
     acted_on: Annotated[
         bool | None,
@@ -58,9 +58,10 @@ def outcome(
     if turned is None and acted_on is None and value is None:
         raise typer.BadParameter("say right or wrong, --acted-on, --not-acted-on or --value")
     verdict = Verdict(turned=turned, acted_on=acted_on, value=_amount(value), unit=unit, note=note)
+    place = Place.of(context)
     told = tell_verdict(
-        Place.of(context).ledger,
-        decision,
+        place.ledger,
+        known_decision(place, decision),
         verdict,
         by=by or getpass.getuser(),
         source=Source.PERSON,
@@ -72,7 +73,7 @@ def outcomes(
     context: typer.Context,
     agent: Annotated[list[str] | None, typer.Option(help="An agent; may be repeated.")] = None,
     days: Annotated[int, typer.Option(help="Decisions of so many days.", min=1, max=36_500)] = 90,
-    by: Annotated[Period, typer.Option(help="Put together by day or month.")] = Period.ALL,
+    by: Annotated[Period | None, typer.Option(help="Put together by day or month.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """How well agents decided and what that cost: how many of their decisions were told, right, acted on, and the cost of each right one.
@@ -80,12 +81,15 @@ def outcomes(
     Example: governed-agents outcomes --by month
     """
     since = datetime.now(UTC).replace(tzinfo=None) - timedelta(days=days)
-    found = judged_decisions(Place.of(context).ledger, agents=agent or (), since=since)
+    place = Place.of(context)
+    agents = meant(place, Named.AGENT, agent or ())
+    found = judged_decisions(place.ledger, agents=agents, since=since)
     groups: dict[tuple[str, str], list[JudgedDecision]] = {}
     for item in found:
-        groups.setdefault((item.agent, _PERIODS[by](item)), []).append(item)
+        period = _PERIODS[by](item) if by else ""
+        groups.setdefault((item.agent, period), []).append(item)
     rows = [
-        {"agent": name, by.value: period, **_row(quality_of(decisions))}
+        {"agent": name, **({by.value: period} if by else {}), **_row(quality_of(decisions))}
         for (name, period), decisions in sorted(groups.items())
     ]
     if as_json:
@@ -93,7 +97,7 @@ def outcomes(
         return
     columns = [
         "agent",
-        by.value,
+        *([by.value] if by else []),
         "decisions",
         "told",
         "right",

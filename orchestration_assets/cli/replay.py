@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from agent_resources.replay.recorded_run import RecordedRun
 
 _SHOWN = 8
+# What is played by the book, whatever it is told.
+_NO_READERS = ("scripted:", "recorded:")
 
 
 def replay(
@@ -49,10 +51,10 @@ def replay(
 
     place = Place.of(context)
     change = _Change(model=model, prompt=prompt, file=definition)
+    key = _key_in(api_key_env)
     compared = []
     for run in runs:
         recorded = recorded_run(place.ledger, run, agent=agent)
-        key = os.environ.get(api_key_env, "") if api_key_env else ""
         compared.append(
             _compared(place, recorded, change, live=live, api_key=key, base_url=base_url)
         )
@@ -64,6 +66,13 @@ def replay(
         _show_all(compared)
     if not all(item["agrees"] for item in compared):
         raise typer.Exit(1)
+
+
+def _key_in(variable: str) -> str:
+    """The key that stands in an environment variable, "" where none is named."""
+    if variable and not os.environ.get(variable):
+        raise typer.BadParameter(f"{variable} is not set, and the key is to be found there")
+    return os.environ[variable] if variable else ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +117,7 @@ def _compared(
         "not_recorded": done.not_recorded,
         "ended": done.ended,
         "model": done.model,
+        "reads_no_prompt": change.prompt is not None and done.model.startswith(_NO_READERS),
         "before": _took(recorded.decision, recorded.usage, recorded.seconds),
         "after": _took(done.decision, done.usage, done.seconds),
     }
@@ -161,6 +171,7 @@ def _show_all(compared: list[dict[str, Any]]) -> None:
             "cost $",
             "was",
             "seconds",
+            "was",
             "ended",
         ],
         [
@@ -174,6 +185,7 @@ def _show_all(compared: list[dict[str, Any]]) -> None:
                 item["after"]["cost_usd"],
                 item["before"]["cost_usd"],
                 item["after"]["seconds"],
+                item["before"]["seconds"],
                 item["ended"],
             )
             for item in compared
@@ -184,6 +196,8 @@ def _show_all(compared: list[dict[str, Any]]) -> None:
     print_text(
         f"{agreed} of {len(compared)} agree; {tokens[1]:,} tokens, where the runs took {tokens[0]:,}."
     )
+    for model in sorted({item["model"] for item in compared if item["reads_no_prompt"]}):
+        say(f"{model} reads no prompt: name a model with --model.")
 
 
 def _remarks(item: dict[str, Any]) -> list[str]:
@@ -194,6 +208,8 @@ def _remarks(item: dict[str, Any]) -> list[str]:
     )
     if item["not_recorded"]:
         said += f" {item['not_recorded']} questions were refused, since the run had not asked them: try --live."
+    if item["reads_no_prompt"]:
+        return [said, f"{item['model']} reads no prompt: name a model with --model."]
     return [said]
 
 

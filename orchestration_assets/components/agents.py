@@ -1,7 +1,7 @@
 """`AgentComponent`: the agents of a folder."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import dagster as dg
 from pydantic import BaseModel, Field
@@ -87,6 +87,12 @@ class AgentComponent(dg.Component, dg.Resolvable):
             examples=["OPENAI_API_KEY"],
         ),
     ] = ""
+    keys: Annotated[
+        Literal["at_load", "at_run"],
+        dg.Resolver.default(
+            description="When a key that is missing is told: when definitions load, or, where only runs have the keys, by the run."
+        ),
+    ] = "at_load"
     sensor_is_running: Annotated[
         bool,
         dg.Resolver.default(
@@ -105,7 +111,10 @@ class AgentComponent(dg.Component, dg.Resolvable):
                 (folder_of(context) / self.agents).resolve(),
                 source.load_project(context, context.defs_module_path / self.metrics),
                 model=ModelSettings(
-                    model=self.chat_model, base_url=self.base_url, api_key_env=self.api_key_env
+                    model=self.chat_model,
+                    base_url=self.base_url,
+                    api_key_env=self.api_key_env,
+                    keys_at_run=self.keys == "at_run",
                 ),
                 default_sensor_status=sensor_status(is_running=self.sensor_is_running),
                 sensor_name=f"{name_of(context)}_on_changed_values",

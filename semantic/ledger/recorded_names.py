@@ -96,10 +96,11 @@ def newest_decisions(ledger: Ledger) -> list[str]:
     )
 
 
-def is_decision_recorded(ledger: Ledger, decision: str) -> bool:
-    """Whether there is a decision with this id."""
-    found = sa.select(records.c.record_id).where(records.c.record_id == decision)
-    return bool(_decisions(ledger, found))
+def decisions_like(ledger: Ledger, text: str) -> list[str]:
+    """The ids of decisions that begin so, a few of them where there are many; the one that is written out alone."""
+    begins = sa.select(records.c.record_id).where(starts_with(records.c.record_id, text))
+    found = _decisions(ledger, begins.order_by(records.c.seq.desc()).limit(_ALIKE)) if text else []
+    return [text] if text in found else found
 
 
 def _decisions(ledger: Ledger, statement: sa.Select[Any]) -> list[str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from agent_resources.agent import load_agent
+from agent_resources.agent_file import load_agent
 from agent_resources.errors import AgentDefinitionError
 from agent_resources.prices import load_prices, price_of
 
@@ -64,6 +64,24 @@ def test_the_hash_changes_with_what_steers_a_run_and_not_with_the_description(
         (GOOD.replace("watch.md", "other.md"), 5, "other.md"),
         (GOOD.replace("watch.md", "../watch.md"), 5, "outside"),
         (GOOD + "name: twice\n", 7, "twice"),
+        (GOOD.replace("watch.md", "gone.txt"), 5, "cannot read the prompt"),
+        (GOOD.replace("watch.md", "watch.MD"), 5, "cannot read the prompt"),
+        (GOOD.replace("watch.md", "prompts/watch"), 5, "cannot read the prompt"),
+        (GOOD.replace("watch.md", "' '"), 5, "blank"),
+        (GOOD.replace("metrics: orders", "metrics: [orders, revenue, orders]"), 6, "2 times"),
+        (GOOD + "owner: bob\n", 7, "no e-mail address"),
+        (GOOD + "team: the team\n", 7, "team"),
+        (GOOD + "tags: {'a b': c}\n", 7, "no key of a tag"),
+        (GOOD + "tags: {dagster/kind: c}\n", 7, "no key of a tag"),
+        (GOOD + "tags: {area: 'a b'}\n", 7, "no value of a tag"),
+        (GOOD + "grounding: {no_figures: severity}\n", 7, "no field 'severity'"),
+        (
+            GOOD + "output: {type: object, properties: {severity: {type: string}}}\n"
+            "grounding: {no_figures: [severty]}\n",
+            8,
+            "no field 'severty'",
+        ),
+        (GOOD + "output: {type: object, propertes: {}}\n", 7, "no keyword of JSON schemas"),
     ],
 )
 def test_a_wrong_file_is_told_with_its_line(
@@ -131,6 +149,27 @@ def test_a_name_stands_for_one_tool(tmp_path: Path) -> None:
     twice = "tools:\n" + 2 * "- {call: 'tests.agent_resources.tools:look_up', effect: read}\n"
     with pytest.raises(AgentDefinitionError, match=r"watch\.yaml:9: two tools have the name"):
         load_agent(_write(tmp_path, GOOD + twice))
+
+
+def test_the_nearest_prompt_field_and_keyword_are_named(tmp_path: Path) -> None:
+    output = "output: {type: object, properties: {severity: {type: string}}}\n"
+    for text, hint in (
+        (GOOD.replace("watch.md", "wtach.md"), "did you mean 'watch.md'?"),
+        (GOOD + output + "grounding: {no_figures: severty}\n", "did you mean 'severity'?"),
+        (GOOD + output.replace("type: string", "tpye: string"), "did you mean 'type'?"),
+    ):
+        with pytest.raises(AgentDefinitionError) as refused:
+            load_agent(_write(tmp_path, text))
+        assert refused.value.hint == hint
+
+
+def test_names_of_fields_are_no_keywords(tmp_path: Path) -> None:
+    text = (
+        GOOD + "output: {type: object, properties: {propertes: {type: array, items: {type: object,"
+        " properties: {of: {enum: [a], default: a}}}}}, x-ours: {any: thing}}\n"
+        "grounding: {no_figures: [of]}\n"
+    )
+    assert load_agent(_write(tmp_path, text)).grounding.no_figures == ("of",)
 
 
 def test_an_empty_prompt_is_refused(tmp_path: Path) -> None:

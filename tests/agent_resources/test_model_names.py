@@ -7,7 +7,7 @@ import pytest
 from pydantic_ai.providers import infer_provider_class
 
 from agent_resources.agent import AgentDefinition
-from agent_resources.model_names import PROVIDERS, wrong_model
+from agent_resources.model_names import KEYS, PROVIDERS, missing_key, wrong_model
 from tests.agent_resources.test_runner import ANALYST
 
 
@@ -61,3 +61,50 @@ def test_the_providers_are_those_that_the_engine_knows() -> None:
     known = {name for case in cases for name in re.findall(r"'([a-z0-9-]+)'", case)}
     assert known <= set(PROVIDERS)
     assert set(PROVIDERS) - known <= {"gateway"}
+
+
+@pytest.mark.parametrize(
+    ("names", "environment", "told"),
+    [
+        (("openai:gpt-5-mini",), {}, "the key of 'openai:gpt-5-mini' is missing: OPENAI_API_KEY"),
+        (("openai:gpt-5-mini",), {"OPENAI_API_KEY": ""}, "OPENAI_API_KEY is not set"),
+        (("openai:gpt-5-mini",), {"OPENAI_API_KEY": "it"}, None),
+        (("openai:gpt-5", "anthropic:claude-x"), {"OPENAI_API_KEY": "it"}, "ANTHROPIC_API_KEY"),
+        (("google:gemini-x",), {"GEMINI_API_KEY": "it"}, None),
+        (("google:gemini-x",), {}, "GOOGLE_API_KEY or GEMINI_API_KEY"),
+        (("ollama:llama3",), {}, None),
+        (("scripted:orchestration_assets.defs.scripts:carrier_analyst",), {}, None),
+        ((None,), {}, None),
+    ],
+)
+def test_a_key_that_is_needed_is_looked_for(
+    names: tuple[str, ...], environment: dict[str, str], told: str | None
+) -> None:
+    missing = missing_key(agent(*names), environment)
+    assert missing is None if told is None else missing is not None and told in missing[0]
+
+
+def test_a_named_key_is_for_its_own_provider_and_a_server_of_ones_own_may_need_none() -> None:
+    both = agent("openai:gpt-5", "anthropic:claude-x")
+    missing = missing_key(both, {"OURS": "it"}, api_key_env="OURS")
+    assert missing is not None
+    assert "ANTHROPIC_API_KEY" in missing[0]
+    unset = missing_key(agent("llama"), {}, base_url="http://127.0.0.1:1/v1", api_key_env="OURS")
+    assert unset is not None
+    assert "OURS is not set" in unset[0]
+    assert missing_key(agent("openai:x"), {}, base_url="http://127.0.0.1:1/v1") is None
+
+
+@pytest.mark.parametrize("provider", sorted(KEYS))
+def test_keys_are_looked_for_where_the_engine_does(
+    provider: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for names in KEYS.values():
+        for name in names:
+            monkeypatch.delenv(name, raising=False)
+    try:
+        made = infer_provider_class(provider)
+    except ImportError:
+        pytest.skip(f"what asks {provider} is not installed")
+    with pytest.raises(Exception, match=KEYS[provider][0]):
+        made()

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from agent_resources.agent import MemoryOf, load_agent
+from agent_resources.agent import MemoryOf
+from agent_resources.agent_file import load_agent
 from agent_resources.agent_run import AgentRun
 from agent_resources.decision import Decision
 from agent_resources.errors import AgentDefinitionError

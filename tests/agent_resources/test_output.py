@@ -9,7 +9,8 @@ import pytest
 from pydantic_ai.messages import ModelMessage, ModelResponse, ToolCallPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 
-from agent_resources.agent import AgentDefinition, load_agent
+from agent_resources.agent import AgentDefinition
+from agent_resources.agent_file import load_agent
 from agent_resources.decision import Decision, Figure, Finding
 from agent_resources.errors import AgentDefinitionError, AgentRunFailed
 from agent_resources.grounding import ground

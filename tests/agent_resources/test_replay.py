@@ -9,7 +9,7 @@ import pytest
 from pydantic_ai.messages import ModelResponse, TextPart
 from pydantic_ai.models.function import FunctionModel
 
-from agent_resources.agent import AgentDefinition
+from agent_resources.agent import AgentDefinition, MemoryOf
 from agent_resources.agent_resource import registered
 from agent_resources.agent_run import AgentRun
 from agent_resources.decision import Decision, Figure, Finding
@@ -97,6 +97,22 @@ def test_a_run_replayed_as_it_was_says_the_same_and_reads_nothing(door: Governed
     assert reads_on_record(door) == reads
     assert len(written(door, RecordKind.DECISION)) == 1
     assert again.usage.requests == run.usage.requests
+
+
+def test_an_agent_with_a_memory_is_shown_its_tools_and_told_nothing_of_it(
+    door: GovernedMetrics,
+) -> None:
+    def script() -> Steps:
+        told = yield ToolStep(tool="recall_facts")
+        return Decision(answer=f"{sorted(told.content)}", confidence=1)
+
+    remembering = ANALYST.model_copy(update={"memory": MemoryOf(facts=True)})
+    assert ran(door, script, definition=remembering).decision.answer == "['facts']"
+    again = replayed(door, script, definition=remembering)
+    assert again.decision is not None
+    assert again.decision.answer == "['hint', 'message', 'refused']"
+    assert again.not_recorded == 1
+    assert len(written(door, RecordKind.MEMORY)) == 1
 
 
 def test_a_replay_is_on_record_before_it_tells_and_when_it_ends(door: GovernedMetrics) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import dagster as dg
 from dagster_dbt import DbtCliResource, DbtProject, dbt_assets
 
-from agent_resources.agent import load_agent
+from agent_resources.agent_file import load_agent
 from agent_resources.metrics_resource import GovernedMetricsResource
 from orchestration_assets.agent_assets import readable_names
 from orchestration_assets.agents_project import agent_files, build_agents_definitions

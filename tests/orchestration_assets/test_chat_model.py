@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from pydantic_ai import models
 
+from agent_resources.errors import AgentDefinitionError
 from orchestration_assets.agents_project import ModelSettings, build_agents_definitions
 from orchestration_assets.metrics_project import build_metrics_definitions
 from semantic import spans
@@ -122,12 +124,25 @@ def test_a_key_that_is_planted_everywhere_is_in_no_sink(
     assert not _files_with(KEY, shop.folder)
 
 
-def test_a_missing_key_is_said_by_the_name_of_its_variable(
+def test_a_missing_key_is_said_by_the_name_of_its_variable_and_where_the_agent_stands(
+    shop: Location, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("KEY_OF_NOBODY", raising=False)
+    settings = ModelSettings(model="openai:gpt-5-mini", api_key_env="KEY_OF_NOBODY")
+    with pytest.raises(AgentDefinitionError) as refused:
+        on_model(shop, settings)
+    assert "KEY_OF_NOBODY is not set" in str(refused.value)
+    assert re.search(r"boss\.yaml:\d+: ", str(refused.value))
+    assert "keys: at_run" in str(refused.value.hint)
+
+
+def test_a_key_that_only_runs_have_is_told_by_the_run(
     shop: Location, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("KEY_OF_NOBODY", raising=False)
     definitions = on_model(
-        shop, ModelSettings(model="openai:gpt-5-mini", api_key_env="KEY_OF_NOBODY")
+        shop,
+        ModelSettings(model="openai:gpt-5-mini", api_key_env="KEY_OF_NOBODY", keys_at_run=True),
     )
     with (
         Location(shop.folder, definitions, warehouse_of(shop.folder)) as location,

@@ -268,7 +268,10 @@ def test_a_project_loads_while_its_environment_variables_are_unset(till: Till) -
     )
     edit(
         till.defs / "agents" / "defs.yaml",
-        lambda text: text + "  chat_model: openai:gpt-5-mini\n  api_key_env: KEY_OF_PRODUCTION\n",
+        lambda text: (
+            text
+            + "  chat_model: openai:gpt-5-mini\n  api_key_env: KEY_OF_PRODUCTION\n  keys: at_run\n"
+        ),
     )
 
     assert "agents/cashier" in load_specs(till)
@@ -804,7 +807,8 @@ def sandbox(parsed: Till) -> Iterator[DefsFolderSandbox]:
         yield sandbox
 
 
-def test_scaffolded_files_load(sandbox: DefsFolderSandbox) -> None:
+def test_scaffolded_files_load(sandbox: DefsFolderSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "of-nobody")
     metrics = sandbox.scaffold_component(
         SemanticMetricsComponent,
         defs_path="metrics",

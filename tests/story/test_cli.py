@@ -6,6 +6,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from agent_resources.models import resolve_model
 from orchestration_assets.definitions import DBT_PROJECT
 from tests.story.conftest import Said, Told
 
@@ -305,6 +306,8 @@ def test_a_home_without_a_record_is_said(command: Command, tmp_path: Path) -> No
         "agents versions",
         "agents diff",
         "replay",
+        "recording",
+        "decisions",
         "outcome",
         "outcomes",
         "policy publish",
@@ -317,3 +320,51 @@ def test_every_command_has_an_example(command: Command, name: str) -> None:
     said = command(*name.split(), "--help")
     assert said.code == 0
     assert f"Example: governed-agents {name}" in said.out
+
+
+def test_decisions_are_listed_and_told_by_the_beginning_of_their_id(command: Command) -> None:
+    rows = command("decisions", "--json").rows
+    assert [row["at"] for row in rows] == sorted((row["at"] for row in rows), reverse=True)
+    assert {"operations_watch", "analyst_dl", "network_planner"} <= {row["agent"] for row in rows}
+    assert all(row["answer"] and row["run_id"] and row["turned_out"] is None for row in rows)
+    [one, *_] = command("decisions", "--agent", "analyst_dl", "--limit", "1", "--json").rows
+    assert one["agent"] == "analyst_dl"
+    shown = command("decisions", "--agent", "analyst_dl", "--limit", "1")
+    assert one["decision_id"][:8] in shown.out
+    assert command("reads", "--decision", one["decision_id"][:13], "--json").rows != []
+    nobody = command("decisions", "--agent", "analyst_dI")
+    assert nobody.code == 1
+    assert "did you mean 'analyst_dl'" in nobody.err
+
+
+def test_outcomes_of_an_agent_nobody_knows_are_refused(command: Command) -> None:
+    assert "all" not in command("outcomes").out.splitlines()[0].split()
+    nobody = command("outcomes", "--agent", "nobody_at_all")
+    assert nobody.code == 1
+    unknown = command("outcome", "ffffffff", "right")
+    assert unknown.code == 1
+    assert "governed-agents decisions" in unknown.err
+
+
+def test_a_run_is_recorded_for_tests(command: Command, tmp_path: Path) -> None:
+    [one, *_] = command("decisions", "--agent", "analyst_dl", "--limit", "1", "--json").rows
+    to = tmp_path / "tests" / "analyst.json"
+    said = command("recording", one["run_id"][:8], "--to", str(to))
+    assert said.code == 0
+    assert "responses of scripted:" in said.err
+    assert resolve_model(f"recorded:{to}").model_name.startswith("recorded:scripted:")
+    for run in ("", "nobody"):
+        refused = command("recording", run, "--to", str(to))
+        assert refused.code == 1
+        assert "hint: " in refused.err
+
+
+def test_a_replay_says_what_it_cannot_do(command: Command, tmp_path: Path) -> None:
+    [one, *_] = command("decisions", "--agent", "analyst_dl", "--limit", "1", "--json").rows
+    prompt = tmp_path / "other.md"
+    prompt.write_text("Say less.")
+    said = command("replay", one["run_id"][:8], "--prompt", str(prompt))
+    assert "reads no prompt" in said.err
+    unset = command("replay", one["run_id"][:8], "--api-key-env", "KEY_OF_NOBODY")
+    assert unset.code == 2
+    assert "KEY_OF_NOBODY is not set" in unset.err

@@ -36,7 +36,7 @@ from semantic.ledger.read_counts import MAX_COUNTS, Key, key_named
 from semantic.ledger.read_order import SortField
 from semantic.ledger.recorded_names import (
     Named,
-    is_decision_recorded,
+    decisions_like,
     is_read_recorded,
     is_recorded,
     is_run_recorded,
@@ -523,8 +523,9 @@ def test_the_names_on_record_are_known(told: Told) -> None:
     assert f"dorders{'1' * 60}"[:64] in versions_like(told.ledger, "dorderz")
     assert is_read_recorded(told.ledger, "read-007")
     assert not is_read_recorded(told.ledger, history.DECISIONS[0])
-    assert is_decision_recorded(told.ledger, "decision-1")
-    assert not is_decision_recorded(told.ledger, "read-001")
+    assert decisions_like(told.ledger, "decision-1") == ["decision-1"]
+    assert decisions_like(told.ledger, "decision-") != []
+    assert decisions_like(told.ledger, "read-001") == decisions_like(told.ledger, "") == []
 
 
 def test_the_view_tells_the_same_reads(told: Told) -> None:
