@@ -23,6 +23,7 @@ BENCHMARKS = (
     "concurrency",
     "recording",
     "looking_up",
+    "remembering",
 )
 
 

@@ -12,7 +12,6 @@ from agent_resources.memory.recollection import (
     SAVED,
     Recollection,
     Remembered,
-    best_of,
 )
 from agent_resources.memory.rests_on import RestsOn, Standings, erasable
 from agent_resources.metric_tools import MetricReader
@@ -96,7 +95,7 @@ class Memory:
 
     def facts(self, about: str, call: str) -> dict[str, Any]:
         """The facts that the agent saved, as far as it may still have what they rest on. Raises `LedgerUnavailable`."""
-        found = best_of(self._recollection.facts(), about)
+        found = self._recollection.facts().best(about)
         if self._days is not None:
             oldest = (datetime.now(UTC) - timedelta(days=self._days)).isoformat()
             found = [item for item in found if item.at >= oldest]
@@ -104,7 +103,7 @@ class Memory:
 
     def past_runs(self, about: str, call: str) -> dict[str, Any]:
         """What the agent answered in its past runs, likewise. Raises `LedgerUnavailable`."""
-        return self._told("past_runs", best_of(self._recollection.runs(), about), call)
+        return self._told("past_runs", self._recollection.runs().best(about), call)
 
     def _told(self, what: str, found: Sequence[Remembered], call: str) -> dict[str, Any]:
         """What may be told, once it is on record. What earlier tries of the same run said is of this run, and not of before."""
@@ -114,7 +113,7 @@ class Memory:
         if kept is not None:
             found = [item for item in found if item.id in kept]
         standing = [item for item in found if self._standings.hold(item.rests_on)]
-        told = standing[:_MOST_TOLD]
+        told = _each_once(standing)[:_MOST_TOLD]
         turned = kept or dict.fromkeys((item.id for item in told), "") | {
             decision: how.value
             for decision, how in turned_out(self._ledger, [item.id for item in told]).items()
@@ -155,6 +154,11 @@ def _recollection(ledger: Ledger, agent: str) -> Recollection:
     """The recollection of an agent, the same in every run of this process."""
     with _making:
         return _recollections.setdefault((ledger.name, agent), Recollection(agent))
+
+
+def _each_once(found: Sequence[Remembered]) -> list[Remembered]:
+    """Of those that say the same the first."""
+    return list({item.text: item for item in reversed(found)}.values())[::-1]
 
 
 def _as_told(item: Remembered, turned: str) -> dict[str, Any]:

@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from agent_resources.agent_run import ReadOfRun
 from semantic.answer import MetricAnswer
+from semantic.canonical import canonical_json
 from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import Erasable
 from semantic.policy import Reader
@@ -28,6 +30,11 @@ class RestsOn(BaseModel):
     query: dict[str, Any]
     standing: str
 
+    @cached_property
+    def written(self) -> bytes:
+        """What was asked, the same for the same."""
+        return canonical_json(self.query)
+
 
 class Standings:
     """What one reader is permitted now, on one snapshot. A query is looked at once."""
@@ -36,7 +43,7 @@ class Standings:
         self._metrics = metrics
         self._reader = reader
         self._snapshot = snapshot
-        self._known: dict[str, str | None] = {}
+        self._known: dict[bytes, str | None] = {}
 
     def of(self, reads: Iterable[ReadOfRun]) -> tuple[RestsOn, ...]:
         """What is answered by these reads, each with the standing of now. One that has none by now is never told of again."""
@@ -56,14 +63,18 @@ class Standings:
         return bool(rests_on) and all(self._holds(item) for item in rests_on)
 
     def _holds(self, item: RestsOn) -> bool:
+        if item.written not in self._known:
+            self._known[item.written] = self._standing_of(item)
+        return self._known[item.written] == item.standing
+
+    def _standing_of(self, item: RestsOn) -> str | None:
         try:
-            query = MetricQuery.model_validate(item.query)
+            return self._standing(MetricQuery.model_validate(item.query))
         except ValidationError:
-            return False
-        return self._standing(query) == item.standing
+            return None
 
     def _standing(self, query: MetricQuery) -> str | None:
-        written = query.model_dump_json()
+        written = canonical_json(query.canonical())
         if written not in self._known:
             self._known[written] = standing(self._metrics, self._reader, query, self._snapshot)
         return self._known[written]

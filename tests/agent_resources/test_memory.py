@@ -23,8 +23,9 @@ from agent_resources.agent import AgentDefinition, MemoryOf
 from agent_resources.decision import Decision
 from agent_resources.errors import AgentRunFailed
 from agent_resources.memory.conversation import shortened
-from agent_resources.memory.recollection import Remembered, best_of
+from agent_resources.memory.recollection import Remembered
 from agent_resources.memory.rests_on import Standings
+from agent_resources.memory.searched import Searched
 from agent_resources.models import ScriptedModel, Told, ToolStep, query_metrics
 from agent_resources.runner import run_agent
 from semantic.catalog import Catalog
@@ -275,13 +276,38 @@ def remembered(*texts: str) -> list[Remembered]:
 
 
 def test_what_shares_rare_words_comes_first() -> None:
-    known = remembered("orders of the north", "orders of the south fell", "revenue rose")
-    assert [item.text for item in best_of(known, "Why did ORDERS in the south fall?")] == [
+    known = Searched(remembered("orders of the north", "orders of the south fell", "revenue rose"))
+    assert [item.text for item in known.best("Why did ORDERS in the south fall?")] == [
         "orders of the south fell",
         "orders of the north",
     ]
-    assert best_of(known, "") == known
-    assert best_of(known, "weather") == []
+    assert known.best("") == known.items
+    assert known.best("weather") == []
+
+
+def test_of_many_the_words_that_tell_them_apart_count() -> None:
+    known = Searched(remembered(*(f"Region {number} had orders." for number in range(300))))
+    assert [item.text for item in known.best("orders of region 123")] == ["Region 123 had orders."]
+    assert len(known.best("orders")) == 300
+
+
+def test_the_same_fact_is_told_once(door: GovernedMetrics) -> None:
+    def script() -> Steps:
+        read = yield query_metrics("orders")
+        ids = [read.content["read_id"]]
+        for _ in range(2):
+            yield ToolStep(
+                tool="remember_fact", arguments={"fact": "It was looked at.", "read_ids": ids}
+            )
+        return Decision(answer="Kept.", confidence=1)
+
+    def asking() -> Steps:
+        told = yield ToolStep(tool="recall_facts")
+        return Decision(answer=str(len(told.content["facts"])), confidence=1)
+
+    for number in (1, 2):
+        decide(MINDFUL, ScriptedModel(script), door, nth(number))
+    assert decide(MINDFUL, ScriptedModel(asking), door, nth(3)).decision.answer == "1"
 
 
 def conversation(sizes: list[int]) -> list[ModelMessage]:
