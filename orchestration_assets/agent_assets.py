@@ -22,14 +22,14 @@ from orchestration_assets.agent_materialization import (
 from orchestration_assets.errors import told_to_dagster
 from orchestration_assets.governed_snapshot import SNAPSHOT_KEY
 from orchestration_assets.grounded_check import check_grounded, grounded_spec
-from orchestration_assets.lineage import (
+from orchestration_assets.metric_assets import closed_because
+from orchestration_assets.read_events import (
     AGENT_TAG,
     ran_tag,
     read_observations,
     read_tags,
     standing_provenance,
 )
-from orchestration_assets.metric_assets import closed_because
 from orchestration_assets.translator import valid_owners
 from semantic.answer import Reason
 from semantic.catalog import Catalog

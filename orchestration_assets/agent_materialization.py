@@ -9,7 +9,7 @@ import dagster as dg
 from agent_resources.agent_run import AgentRun, LimitedRun
 from agent_resources.decision import Decision
 from agent_resources.quality import Quality, quality_of
-from orchestration_assets.lineage import checkpoint_metadata, input_version_tags, reads_table
+from orchestration_assets.read_events import checkpoint_metadata, input_version_tags, reads_table
 from semantic.ledger import Ledger
 from semantic.ledger.budgets import MICROS
 from semantic.ledger.verdicts import judged_decisions

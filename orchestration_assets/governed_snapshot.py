@@ -11,8 +11,8 @@ from dagster import DagsterInstance
 from agent_resources.metrics_resource import GovernedMetricsResource
 from orchestration_assets.dbt_project import DbtAssets
 from orchestration_assets.errors import told_to_dagster
-from orchestration_assets.lineage import checkpoint_metadata
 from orchestration_assets.model_states import governed_nodes, last_touched, read_model_states
+from orchestration_assets.read_events import checkpoint_metadata
 from semantic.catalog import Catalog
 from semantic.errors import WarehouseUnavailable
 from semantic.governed_metrics import GovernedMetrics

@@ -26,7 +26,7 @@ from orchestration_assets.agent_assets import (
     read_histories,
 )
 from orchestration_assets.in_progress import assets_in_progress, unfinished_runs
-from orchestration_assets.lineage import AGENT_TAG, ran_tag
+from orchestration_assets.read_events import AGENT_TAG, ran_tag
 from semantic.errors import GovernedMetricsError, SnapshotUnavailable
 from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import Ledger

@@ -24,7 +24,7 @@ _TIMES = frozenset({*GRAINS, *WITHIN_A_SECOND, *(f"{EXTRACT}{part}" for part in 
 class DbtNode:
     """A dbt model, seed, snapshot or source: what builds a relation.
 
-    `parents` are the unique ids of the nodes that it is built from.
+    `parents` are the unique ids of the nodes that it is built from, `files` those that a source is loaded from, as its YAML says.
     """
 
     unique_id: str
@@ -32,6 +32,12 @@ class DbtNode:
     resource_type: str
     relation: str | None
     parents: tuple[str, ...]
+    files: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """How people call it: a source with that which it is of."""
+        return ".".join(self.unique_id.split(".")[2:]) or self.name
 
 
 @dataclass(frozen=True, kw_only=True)

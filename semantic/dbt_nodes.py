@@ -23,10 +23,20 @@ def read_dbt_nodes(manifest: Json) -> dict[str, DbtNode]:
                 for parent in (raw.get("depends_on") or {}).get("nodes", ())
                 if parent in raw_nodes
             ),
+            files=_files_of(raw),
         )
         for unique_id, raw in raw_nodes.items()
         if raw["resource_type"] in _NODE_TYPES
     }
+
+
+def _files_of(raw: Json) -> tuple[str, ...]:
+    """The files that its `meta` names: `loaded_from`, or dbt-duckdb's `external_location`."""
+    config = raw.get("config") or {}
+    metas = (config, config.get("meta") or {}, raw.get("meta") or {})
+    found = [meta.get(key) for meta in metas for key in ("loaded_from", "external_location")]
+    named = [name for item in found for name in (item if isinstance(item, list) else [item])]
+    return tuple(dict.fromkeys(str(name) for name in named if name))
 
 
 def personal_columns(manifest: Json) -> dict[str, frozenset[str]]:
@@ -51,6 +61,7 @@ def catalog_part(manifest: Json) -> dict[str, Any]:
                 unique_id: {
                     **{key: raw.get(key) for key in kept},
                     "depends_on": {"nodes": (raw.get("depends_on") or {}).get("nodes", [])},
+                    "meta": {"loaded_from": list(_files_of(raw))},
                     "columns": {
                         name: {key: column.get(key) for key in ("meta", "tags", "config")}
                         for name, column in raw.get("columns", {}).items()

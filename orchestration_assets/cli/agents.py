@@ -170,7 +170,7 @@ def registry(place: Place) -> list[dict[str, Any]]:
     """One row per registered agent, with what the published policy gives it and its last Dagster run."""
     import dagster as dg
 
-    from orchestration_assets.lineage import ran_tag
+    from orchestration_assets.read_events import ran_tag
 
     os.environ["DAGSTER_HOME"] = str(place.home)
     rows = []

@@ -17,6 +17,7 @@ from orchestration_assets.cli import (
     integrity,
     keys,
     ledger,
+    lineage,
     outcomes,
     policy,
     reads,
@@ -39,6 +40,7 @@ app.command("catalog")(catalog.catalog)
 app.command("ask")(ask.ask)
 app.command("reads")(reads.reads)
 app.command("unused")(unused.unused)
+app.command("lineage")(lineage.lineage)
 app.command("decisions")(decisions.decisions)
 app.command("outcome")(outcomes.outcome)
 app.command("outcomes")(outcomes.outcomes)

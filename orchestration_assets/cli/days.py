@@ -32,6 +32,16 @@ def parse_span(text: str) -> tuple[datetime, datetime | None]:
     return _begin(day), _begin(day + timedelta(days=1)) if day < date.max else None
 
 
+def parse_span_within(
+    on: str | None, since: str | None, until: str | None
+) -> tuple[datetime | None, datetime | None]:
+    """The moments from which and before which somebody asks, where a day may be named as well; None where nothing bounds it."""
+    first, last = parse_span(on) if on else (None, None)
+    begins = filter(None, (parse_moment(since) if since else None, first))
+    ends = filter(None, (parse_moment(until) if until else None, last))
+    return max(begins, default=None), min(ends, default=None)
+
+
 def _begin(day: date) -> datetime:
     return datetime(day.year, day.month, day.day)  # noqa: DTZ001 - the ledger keeps UTC
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from orchestration_assets.cli.columns import Holds
-from orchestration_assets.cli.days import parse_day, parse_moment, parse_span
+from orchestration_assets.cli.days import parse_day, parse_span_within
 from orchestration_assets.cli.deleted import say_deleted
 from orchestration_assets.cli.formats import (
     Answer,
@@ -138,7 +138,7 @@ def reads(
     """
     place = Place.of(context)
     chosen = chosen_format(form, as_json=as_json, to=to)
-    first, last = parse_span(on) if on else (None, None)
+    begin, end = parse_span_within(on, since, until)
     outcomes = [*(outcome or ()), *([ReadOutcome.REFUSED] if refused else ())]
     question = ReadQuestion(
         metric=_names(place, Named.METRIC, metric),
@@ -155,8 +155,8 @@ def reads(
         version=version and [known_version(place, item) for item in version],
         outcome=[item.value for item in outcomes] or None,
         reason=reason and [known_reason(item) for item in reason],
-        since=max(filter(None, (parse_moment(since) if since else None, first)), default=None),
-        until=min(filter(None, (parse_moment(until) if until else None, last)), default=None),
+        since=begin,
+        until=end,
         covering=parse_day(covering) if covering else None,
         without_agent=None if everything or REFRESH in (agent or ()) else REFRESH,
     )

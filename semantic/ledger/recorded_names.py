@@ -67,6 +67,28 @@ def runs_like(ledger: Ledger, run: str) -> list[str]:
     return _alike(ledger, _RUNS, run)
 
 
+def runs_beginning(ledger: Ledger, text: str) -> list[str]:
+    """The runs on record whose ids begin so, a few of them where there are many; the one that is written out alone."""
+    with ledger.reading() as connection:
+        found: set[str] = set()
+        for column in _RUNS:
+            begins = sa.select(column).where(starts_with(column, text)).distinct().limit(_ALIKE)
+            found.update(connection.scalars(begins))
+    return [text] if text in found else sorted(found)
+
+
+def reads_beginning(ledger: Ledger, text: str) -> list[str]:
+    """The same of reads, of those that are in the database; one that is written out is looked for in the archive as well."""
+    if is_read_recorded(ledger, text):
+        return [text]
+    kinds = [RecordKind.INTENT.value, RecordKind.REFUSAL.value]
+    found = sa.select(records.c.record_id).where(
+        starts_with(records.c.record_id, text), records.c.kind.in_(kinds)
+    )
+    with ledger.reading() as connection:
+        return sorted(connection.scalars(found.distinct().limit(_ALIKE)))
+
+
 def is_version_recorded(ledger: Ledger, version: str) -> bool:
     """Whether a read on record has this data version or definition hash, or one that begins so."""
     return _begins_any(ledger, _VERSIONS, version)

@@ -1,0 +1,1 @@
+"""Lineage as people look at it: a tree, Mermaid, a page, and JSON."""

@@ -1,0 +1,147 @@
+"""Who was given what of some reads, in which runs, and what was decided there: bounded questions, however long the record is."""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from semantic.ledger.chain import content_of
+from semantic.ledger.ledger import Ledger
+from semantic.ledger.read_counts import CountBy, ReadCount, count_reads
+from semantic.ledger.read_index import ReadOutcome
+from semantic.ledger.read_question import ReadQuestion, conditions
+from semantic.ledger.record import RecordKind
+from semantic.ledger.schema import reads, records
+
+_AT_ONCE = 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRead:
+    """That a run was given a metric, or refused it: how often, and when last (as the ledger writes times), at which version of the data."""
+
+    run_id: str
+    agent: str
+    metric: str
+    outcome: str
+    reads: int
+    last_at: str
+    data_version: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunDecision:
+    """That a run came to a decision, or with a reason to none. `reads` are the ids of those that it made, `told` of the decisions it was told of."""
+
+    decision_id: str
+    agent: str
+    run_id: str | None
+    at: str
+    reason: str | None
+    reads: tuple[str, ...]
+    told: tuple[str, ...]
+
+
+def uses(ledger: Ledger, question: ReadQuestion) -> list[ReadCount]:
+    """By metric, agent and outcome, how many of these reads there were and when the newest was."""
+    return count_reads(ledger, question, by=(CountBy.METRIC, CountBy.AGENT, CountBy.OUTCOME))
+
+
+def newest_run_reads(ledger: Ledger, question: ReadQuestion, *, most: int) -> list[RunRead]:
+    """What the runs of the newest of these reads read, of `most` reads at most; the newest first. Reads without a run are in none."""
+    with ledger.reading() as connection:
+        narrowed = conditions(ledger.archive, connection, question)
+        newest = (
+            sa.select(
+                reads.c.run_id,
+                reads.c.reader,
+                reads.c.metric,
+                reads.c.outcome,
+                reads.c.at,
+                reads.c.data_version,
+            )
+            .where(*narrowed, reads.c.run_id.is_not(None), reads.c.reader.is_not(None))
+            .order_by(reads.c.at.desc(), reads.c.seq.desc())
+            .limit(most)
+        )
+        rows = connection.execute(newest).all()
+    found: dict[tuple[Any, ...], list[Any]] = {}
+    for row in rows:
+        found.setdefault((row.run_id, row.reader, row.metric, row.outcome), []).append(row)
+    return [
+        RunRead(
+            run_id=run,
+            agent=agent,
+            metric=metric,
+            outcome=outcome,
+            reads=len(same),
+            last_at=same[0].at,
+            data_version=same[0].data_version,
+        )
+        for (run, agent, metric, outcome), same in found.items()
+    ]
+
+
+def decisions_in(ledger: Ledger, runs: Collection[str]) -> list[RunDecision]:
+    """What was decided in these runs, in the order in which it was. Looks into the database alone: decisions stay there."""
+    return _decisions(ledger, records.c.run_id, runs)
+
+
+def decisions_with(ledger: Ledger, ids: Collection[str]) -> list[RunDecision]:
+    """The decisions with these ids."""
+    return _decisions(ledger, records.c.record_id, ids)
+
+
+def decisions_told_of(ledger: Ledger, ids: Collection[str]) -> list[RunDecision]:
+    """The decisions of runs that were told of one of these decisions."""
+    wanted = {decision.encode() for decision in ids}
+    asked = (
+        sa.select(records)
+        .where(records.c.kind == RecordKind.DECISION.value)
+        .order_by(records.c.seq)
+    )
+    with ledger.reading() as connection:
+        alike = [
+            row for row in connection.execute(asked) if any(text in row.body for text in wanted)
+        ]
+    found = map(decision_of, alike)
+    return [decision for decision in found if not set(ids).isdisjoint(decision.told)]
+
+
+def _decisions(
+    ledger: Ledger, column: sa.ColumnElement[str], names: Collection[str]
+) -> list[RunDecision]:
+    found: list[RunDecision] = []
+    with ledger.reading() as connection:
+        for some in _in_parts(sorted(names)):
+            asked = (
+                sa.select(records)
+                .where(records.c.kind == RecordKind.DECISION.value, column.in_(some))
+                .order_by(records.c.seq)
+            )
+            found.extend(map(decision_of, connection.execute(asked).all()))
+    return found
+
+
+def decision_of(row: Any) -> RunDecision:
+    """A row of `records` that tells a decision, without the texts of it."""
+    details = content_of(row.body)["details"]
+    return RunDecision(
+        decision_id=row.record_id,
+        agent=row.reader,
+        run_id=row.run_id,
+        at=row.recorded_at,
+        reason=row.reason,
+        reads=tuple(details.get("reads", ())),
+        told=tuple(details.get("told", ())),
+    )
+
+
+def is_released(outcome: str | None) -> bool:
+    """Whether data was released by reads with this outcome."""
+    return outcome == ReadOutcome.ALLOWED.value
+
+
+def _in_parts(names: Sequence[str]) -> Iterable[Sequence[str]]:
+    return (names[start : start + _AT_ONCE] for start in range(0, len(names), _AT_ONCE))
