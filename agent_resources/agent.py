@@ -47,7 +47,7 @@ def _not_reserved(name: str) -> str:
 
 def _no_blank(text: str) -> str:
     if not text.strip():
-        raise ValueError("is blank; say what the agent shall do, or name the file that does")
+        raise ValueError("is blank; write a sentence")
     return text
 
 
@@ -101,18 +101,27 @@ class _Written(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def _no_truth(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError(f"{str(value).lower()} is no number")
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(_no_truth)]
+
+
 class Limits(_Written):
     """Where a run of the agent ends. `tokens` and `dollars` are what its requests to chat models take, with those of its retries;
     `answer_tokens` the most that the model writes at once, and `rows` the most that one read hands to it.
     """
 
-    turns: int = Field(default=20, ge=1, le=200)
-    tool_calls: int = Field(default=50, ge=1, le=1000)
-    rows: int = Field(default=200, ge=1, le=10_000)
-    seconds: int = Field(default=600, ge=1, le=86_400)
-    tokens: int | None = Field(default=None, ge=1, le=10**12)
+    turns: Whole = Field(default=20, ge=1, le=200)
+    tool_calls: Whole = Field(default=50, ge=1, le=1000)
+    rows: Whole = Field(default=200, ge=1, le=10_000)
+    seconds: Whole = Field(default=600, ge=1, le=86_400)
+    tokens: Whole | None = Field(default=None, ge=1, le=10**12)
     dollars: Decimal | None = Field(default=None, gt=0, le=10**6, decimal_places=6)
-    answer_tokens: int = Field(default=4_096, ge=1, le=1_000_000)
+    answer_tokens: Whole = Field(default=4_096, ge=1, le=1_000_000)
 
 
 class Trigger(_Written):
@@ -185,14 +194,16 @@ class AgentDefinition(_Written):
     """
 
     name: Identifier
-    description: str = Field(min_length=1, max_length=1_000)
+    description: Annotated[str, AfterValidator(_no_blank), Field(max_length=1_000)]
     owner: Annotated[str, AfterValidator(_an_address)] | None = None
     team: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,63}$")] | None = None
     model: str | None = None
     fallbacks: Annotated[tuple[str, ...], BeforeValidator(_as_list), Field(max_length=5)] = ()
     mode: Mode = "tools"
     instructions: Annotated[str, AfterValidator(_no_blank)]
-    task: str = "Do what your instructions say, for the data as it stands now."
+    task: Annotated[str, AfterValidator(_no_blank)] = (
+        "Do what your instructions say, for the data as it stands now."
+    )
     metrics: Annotated[tuple[str, ...], BeforeValidator(_as_list), Field(min_length=1)]
     output: OutputType | None = None
     tools: Annotated[tuple[Tool, ...], Field(max_length=50)] = ()

@@ -3,7 +3,7 @@
 TracedTools -> RepeatedCalls -> ScreenedTools -> the tools that read metrics
                                               -> ToolGrants -> ToolEffects -> the author's own
                                               -> those of its memory
-TracedModel -> UnknownTools -> ShortConversation -> ConstrainedModel -> RecordedModel -> the chat models
+TracedModel -> Unfinished -> UnknownTools -> ShortConversation -> ConstrainedModel -> RecordedModel -> the chat models
 """
 
 from collections.abc import Sequence
@@ -23,6 +23,7 @@ from agent_resources.guardrails.repeated_calls import RepeatedCalls
 from agent_resources.guardrails.screen import Screen, screen_value
 from agent_resources.guardrails.screened_answer import ScreenedAnswer
 from agent_resources.guardrails.screened_tools import ScreenedTools
+from agent_resources.guardrails.unfinished import Unfinished
 from agent_resources.guardrails.unknown_tools import UnknownTools
 from agent_resources.memory.conversation import ShortConversation
 from agent_resources.metric_tools import MetricReader, prompt
@@ -53,7 +54,7 @@ def build_engine(
         findings=findings,
     )
     engine = Agent(
-        TracedModel(UnknownTools(model, calls), trace),
+        TracedModel(Unfinished(UnknownTools(model, calls)), trace),
         name=definition.name,
         deps_type=MetricReader,
         output_type=answered_type(definition.output),

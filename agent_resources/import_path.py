@@ -3,6 +3,7 @@
 from importlib import import_module
 from typing import Any
 
+from agent_resources.guardrails.credentials import without_secrets
 from semantic.errors import did_you_mean
 
 IMPORT_PATH = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
@@ -24,7 +25,8 @@ def wrong_import(what: str, path: str) -> tuple[str, str] | None:
         found = import_module(module)
     # Whatever a module of somebody else's raises.
     except (Exception, SystemExit) as error:
-        return f"{what} '{path}' cannot be imported: {type(error).__name__}: {error}", HOW
+        why = without_secrets(f"{type(error).__name__}: {error}")
+        return f"{what} '{path}' cannot be imported: {why}", HOW
     if not hasattr(found, name):
         return f"{what} '{path}' is not there", did_you_mean(name, vars(found)) or HOW
     return None

@@ -63,6 +63,7 @@ class MetricReader:
         self._max_rows = max_rows
         self._on_read = on_read
         self._reads: list[ReadOfRun] = []
+        self._described: set[str] = set()
         self._lock = threading.Lock()
         self._nothing_is_read = threading.Condition(self._lock)
         self._under_way = 0
@@ -71,6 +72,12 @@ class MetricReader:
     def reads(self) -> tuple[ReadOfRun, ...]:
         with self._lock:
             return tuple(self._reads)
+
+    @property
+    def described(self) -> frozenset[str]:
+        """The metrics that were described to the model."""
+        with self._lock:
+            return frozenset(self._described)
 
     def list_metrics(self) -> list[dict[str, Any]]:
         return [
@@ -101,6 +108,8 @@ class MetricReader:
                 "hint": did_you_mean(name, names) or f"available: {', '.join(names) or 'nothing'}",
             }
         metric = found.metric
+        with self._lock:
+            self._described.add(metric.name)
         return {
             "name": metric.name,
             "label": metric.label,

@@ -30,6 +30,7 @@ from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider
 
 from agent_resources.decision import Decision, Figure
 from agent_resources.errors import ModelUnavailable
+from agent_resources.guardrails.credentials import keep_secret, without_secrets
 from agent_resources.metric_tools import DESCRIBE_METRIC, LIST_METRICS, QUERY_METRICS
 from agent_resources.played_model import RECORDED, PlayedModel
 
@@ -123,6 +124,11 @@ class ScriptedModel(FunctionModel):
         returned = iter(_returned(messages))
         steps = self._script()
         position = 0
+        if not isinstance(steps, Generator):
+            raise ModelUnavailable(
+                f"The script of '{self.model_name}' is no generator",
+                hint="write a function that yields steps, and returns a Decision",
+            )
         try:
             step = next(steps)
             for told in returned:
@@ -130,6 +136,11 @@ class ScriptedModel(FunctionModel):
                 step = steps.send(told)
         except StopIteration as ended:
             decision: Decision = ended.value
+            if not isinstance(decision, Decision):
+                raise ModelUnavailable(
+                    f"The script of '{self.model_name}' returns a {type(decision).__name__}",
+                    hint="it returns a Decision",
+                ) from None
             return ModelResponse(
                 parts=[
                     ToolCallPart(
@@ -146,6 +157,7 @@ class ScriptedModel(FunctionModel):
 
 def resolve_model(name: str, *, api_key: str | None = None, base_url: str | None = None) -> Model:
     """The model of this name. With `base_url` it is any OpenAI-compatible server. Raises `ModelUnavailable`."""
+    keep_secret(api_key)
     if name.startswith(SCRIPTED):
         return ScriptedModel(
             _load_script(name.removeprefix(SCRIPTED)), name=name.removeprefix(SCRIPTED)
@@ -158,18 +170,30 @@ def resolve_model(name: str, *, api_key: str | None = None, base_url: str | None
             hint="use a scripted or recorded model, or set pydantic_ai.models.ALLOW_MODEL_REQUESTS = True",
         )
     if base_url:
-        provider = OpenAICompatibleProvider(
-            COMPATIBLE, base_url=base_url, api_key=api_key or "none"
-        )
-        return OpenAIChatModel(name.removeprefix("openai:"), provider=_asking_once(provider))
+        return _served(name.removeprefix("openai:"), base_url, api_key)
     try:
         return infer_model(name, _providers(api_key))
     except (UserError, ImportError, ValueError) as error:
         raise ModelUnavailable(
-            f"The chat model '{name}' cannot be used: {str(error).splitlines()[0]}",
+            f"The chat model '{name}' cannot be used: {without_secrets(str(error).splitlines()[0])}",
             hint="name it as provider:model, and give its key: as api_key_env of an AgentComponent, or as the api_key "
             "of an AgentResource, from an EnvVar",
         ) from error
+
+
+def _served(name: str, base_url: str, api_key: str | None) -> Model:
+    """A model of a server that speaks the protocol of OpenAI. Raises `ModelUnavailable` where its address is none."""
+    try:
+        provider = OpenAICompatibleProvider(
+            COMPATIBLE, base_url=base_url, api_key=api_key or "none"
+        )
+    # What is wrong with an address each library says in its own way.
+    except Exception as error:
+        raise ModelUnavailable(
+            f"There is no server at '{without_secrets(base_url)}': {without_secrets(str(error))}",
+            hint="write a base_url like http://127.0.0.1:8080/v1",
+        ) from None
+    return OpenAIChatModel(name, provider=_asking_once(provider))
 
 
 def _providers(api_key: str | None) -> Callable[[str], Provider[Any]]:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import stamina
 from opentelemetry.trace import Span, SpanKind
-from pydantic_ai.exceptions import ModelAPIError, ModelHTTPError, UnexpectedModelBehavior
+from pydantic_ai.exceptions import ModelAPIError, ModelHTTPError, UnexpectedModelBehavior, UserError
 from pydantic_ai.messages import (
     ModelMessage,
     ModelResponse,
@@ -18,8 +18,10 @@ from pydantic_ai.messages import (
     ToolCallPart,
 )
 from pydantic_ai.models import Model, ModelRequestParameters
+from pydantic_ai.models.function import FunctionModel
 from pydantic_ai.models.wrapper import WrapperModel
 from pydantic_ai.settings import ModelSettings
+from pydantic_ai.usage import RequestUsage
 
 from agent_resources.agent import AgentDefinition
 from agent_resources.agent_run import Usage
@@ -37,7 +39,7 @@ from agent_resources.patience import Patience, did_not_answer, waits_for
 from agent_resources.prices import Price
 from agent_resources.run_journal import RunJournal
 from semantic.answer import Reason
-from semantic.errors import BudgetSpent, SourceUnavailable
+from semantic.errors import BudgetSpent, GovernedMetricsError, SourceUnavailable
 from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import (
     Admission,
@@ -61,6 +63,9 @@ from semantic.spans import Attributes, GenAi, Ours, span, tell
 # Another model would say the same. What is wrong with a key or a name is wrong with one model.
 _REQUEST_IS_WRONG = (400, 413, 422)
 _LONGEST_SOURCE = 400
+# More than any model takes at once.
+_MOST_TOKENS = 10**9
+_NOT_CONNECTED = ("ConnectError", "ConnectTimeout", "PoolTimeout", "ConnectionRefusedError")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -229,7 +234,9 @@ class RecordedModel(WrapperModel):
         try:
             response = await _response_of(item.model, request)
         except Exception as error:
-            terms = self._settled(charges, {}, failed=(source,) if did_not_answer(error) else ())
+            spent = _most(charges) if isinstance(error, NoResponse) else {}
+            failed = (source,) if did_not_answer(error) else ()
+            terms = self._settled(charges, spent, failed=failed)
             took: dict[str, object] = {"error": type(error).__name__}
             await asyncio.to_thread(self._end, record_id, started, took, terms, "failed")
             raise
@@ -350,6 +357,10 @@ class RecordedModel(WrapperModel):
         )
 
 
+class NoResponse(ModelAPIError):
+    """A server was asked, and what came is no response. What that cost nobody knows."""
+
+
 async def _response_of(model: Model, request: _Request) -> ModelResponse:
     """The response of a model. Raises `ModelAPIError` also where what came is no response; a provider may have put a key into what it says."""
     try:
@@ -362,14 +373,39 @@ async def _response_of(model: Model, request: _Request) -> ModelResponse:
             error.status_code, error.model_name, body, headers=error.headers
         ) from None
     except ModelAPIError as error:
-        raise ModelAPIError(error.model_name, without_secrets(error.message)) from None
-    except UnexpectedModelBehavior as error:
-        raise ModelAPIError(model.model_name, without_secrets(str(error))) from None
+        kind = ModelAPIError if _was_not_asked(error) else NoResponse
+        raise kind(error.model_name, without_secrets(error.message)) from None
+    except (GovernedMetricsError, UserError, ConnectionError, TimeoutError):
+        raise
+    except Exception as error:
+        # A script is the author's own: what is wrong with it is told as it is.
+        if isinstance(model, FunctionModel) and not isinstance(error, UnexpectedModelBehavior):
+            raise
+        told = without_secrets(f"{type(error).__name__}: {error}")
+        raise NoResponse(
+            model.model_name, f"It answered with what is no response: {told}"
+        ) from None
+
+
+def _was_not_asked(error: BaseException) -> bool:
+    """Whether no connection was made, so that nothing was asked."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if type(cause).__name__ in _NOT_CONNECTED:
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
 
 
 def _recordable(response: ModelResponse) -> ModelResponse:
-    """A response without halves of surrogate pairs, which no record takes and no request."""
-    return replace(response, parts=[_recordable_part(part) for part in response.parts])
+    """A response without halves of surrogate pairs and without more tokens than there are, which no record takes."""
+    usage = response.usage
+    is_told = all(0 <= it < _MOST_TOKENS for it in (usage.input_tokens, usage.output_tokens))
+    return replace(
+        response,
+        parts=[_recordable_part(part) for part in response.parts],
+        usage=usage if is_told else RequestUsage(),
+    )
 
 
 def _recordable_part(part: Any) -> Any:

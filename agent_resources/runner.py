@@ -109,7 +109,7 @@ def _run_attempt(
         standings = Standings(metrics, definition.reader, session.snapshot)
         calls = ToolCalls(session, ledger=metrics.ledger, journal=journal)
         findings = Findings(session, journal)
-        memory = memory_of(definition, metrics, session, journal, standings)
+        memory = memory_of(definition, metrics, session, journal, standings, calls)
         toolsets = _toolsets(definition, metrics, calls, memory)
         model = asked_for_actions(definition, recorded, metrics)
         engine = build_engine(
@@ -143,7 +143,9 @@ def _run_attempt(
                 ledger=metrics.ledger,
                 definition_hash=definition.hash,
                 read_ids=read_ids,
-                rests_on=memory.rests_on(reader) if memory else standings.of(reader.reads),
+                rests_on=memory.rests_on(reader)
+                if memory
+                else standings.of_run(reader, calls.called),
                 usage=recorded.usage,
             )
             journal.end(EndState.DECIDED)

@@ -45,15 +45,17 @@ class ToolCall:
 
 
 class ToolCalls:
-    """The calls of one run, on record."""
+    """The calls of one run, on record. `called` are the names of the tools that were."""
 
     def __init__(self, session: ReadSession, *, ledger: Ledger, journal: RunJournal) -> None:
         self._session = session
         self._ledger = ledger
         self._journal = journal
+        self.called: set[str] = set()
 
     async def make(self, call: ToolCall, act: Callable[[], Awaitable[Any]]) -> Any:
         """What the tool returns, as JSON values, or how it failed, as the model is told. Raises `LedgerUnavailable`."""
+        self.called.add(call.tool.name)
         kept = self._journal.found(f"tool {call.name}", call.fingerprint)
         if kept is not None:
             return kept["result"]

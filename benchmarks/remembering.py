@@ -3,12 +3,12 @@
 import statistics
 from collections.abc import Callable
 
-from agent_resources.agent import MemoryOf
 from agent_resources.agent_run import ReadOfRun
 from agent_resources.memory.memory import Memory
 from agent_resources.memory.recollection import SAVED, Recollection
 from agent_resources.memory.rests_on import Standings, erasable
 from agent_resources.run_journal import RunJournal
+from agent_resources.tool_calls import ToolCalls
 from benchmarks.data_sets.shop import LIGHT_QUERY
 from benchmarks.door import READER
 from benchmarks.figure import Figure
@@ -43,7 +43,12 @@ def _figures(door: GovernedMetrics, rounds: int) -> list[Figure]:
         journal = RunJournal.of(door.ledger, ReadContext())
         standings = Standings(door, READER, snapshot)
         memory = Memory(
-            session, ledger=door.ledger, journal=journal, standings=standings, days=MemoryOf().days
+            session,
+            ledger=door.ledger,
+            journal=journal,
+            standings=standings,
+            calls=ToolCalls(session, ledger=door.ledger, journal=journal),
+            days=None,
         )
         timed: dict[str, tuple[Callable[[], object], float | None]] = {
             f"one fact of {FACTS:,}, searched in process memory": (

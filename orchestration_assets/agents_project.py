@@ -13,7 +13,7 @@ from agent_resources.agent_file import load_agent
 from agent_resources.agent_resource import AgentResource
 from agent_resources.errors import AgentDefinitionError
 from agent_resources.import_path import imported
-from agent_resources.model_names import missing_key, wrong_model
+from agent_resources.model_names import missing_for, wrong_model
 from agent_resources.prices import PRICES_FILE
 from orchestration_assets.agent_assets import build_agent_asset, readable_names
 from orchestration_assets.metrics_project import METRICS_RESOURCE, MetricsProject
@@ -142,24 +142,28 @@ def _refuse_unknown_models(
     for definition, path in zip(definitions, paths, strict=True):
         wrong = wrong_model(definition, base_url=settings.base_url)
         if wrong is None and not settings.keys_at_run:
-            wrong = missing_key(
+            wrong = missing_for(
                 definition,
                 os.environ,
                 base_url=settings.base_url,
                 api_key_env=settings.api_key_env,
             )
         if wrong is not None:
-            message, hint = wrong
-            where = load_yaml(path, AgentDefinitionError).where("model")
-            raise AgentDefinitionError(f"{where}: {message}", hint=hint)
+            file = load_yaml(path, AgentDefinitionError)
+            is_own = wrong.keys != ("model",) or not settings.model
+            whose = "" if is_own else f"the chat model of all agents of {path.parent}, for "
+            raise AgentDefinitionError(
+                f"{whose}{file.where(*wrong.keys)}: {wrong.message}", hint=wrong.hint
+            )
 
 
 def _refuse_same_names(definitions: Sequence[AgentDefinition], paths: Sequence[Path]) -> None:
     seen: dict[str, Path] = {}
     for definition, path in zip(definitions, paths, strict=True):
         if definition.name in seen:
+            where = load_yaml(path, AgentDefinitionError).where("name")
             raise AgentDefinitionError(
-                f"{path}: a second agent with the name '{definition.name}'",
+                f"{where}: a second agent with the name '{definition.name}'",
                 hint=f"the first is in {seen[definition.name]}",
             )
         seen[definition.name] = path

@@ -78,6 +78,12 @@ def parse_yaml(text: str, *, path: Path, error: type[GovernedMetricsError]) -> Y
     except yaml.MarkedYAMLError as failure:
         where = _at(path, failure.problem_mark)
         raise error(f"{where}: {failure.problem or 'is not YAML'}") from failure
+    except yaml.reader.ReaderError as failure:
+        line = text.count("\n", 0, failure.position) + 1
+        raise error(
+            f"{path}:{line}: has the character {failure.character!r}, which YAML does not",
+            hint="remove it, or write it as \\x.. in double quotes",
+        ) from failure
     except yaml.YAMLError as failure:
         raise error(f"{path} is not YAML: {failure}") from failure
     lines: dict[Keys, int] = {}
@@ -150,7 +156,7 @@ def _value(
         return found
     try:
         return _Loader("").construct_object(node)
-    except (yaml.YAMLError, ValueError) as failure:
+    except (yaml.YAMLError, ValueError, AttributeError, TypeError) as failure:
         raise error(f"{path}:{lines[keys]}: {node.value!r} is not a value") from failure
 
 

@@ -16,6 +16,7 @@ from agent_resources.memory.recollection import (
 from agent_resources.memory.rests_on import RestsOn, Standings, erasable
 from agent_resources.metric_tools import MetricReader
 from agent_resources.run_journal import RunJournal
+from agent_resources.tool_calls import ToolCalls
 from semantic.answer import MetricAnswer
 from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import Erasable, Ledger, RecordKind
@@ -38,16 +39,18 @@ class Memory:
         ledger: Ledger,
         journal: RunJournal,
         standings: Standings,
+        calls: ToolCalls,
         days: int | None,
     ) -> None:
         self._session = session
         self._ledger = ledger
         self._journal = journal
         self._standings = standings
+        self._calls = calls
         self._days = days
         self._recollection = _recollection(ledger, session.reader.name)
         self._recollection.refresh(ledger)
-        self._recalled: dict[str, RestsOn] = {}
+        self._recalled: dict[tuple[str, bytes], RestsOn] = {}
 
     def remember(
         self, fact: str, read_ids: Sequence[str], reader: MetricReader, call: str
@@ -91,7 +94,8 @@ class Memory:
         """What anything rests on that the agent says now: all that it has read in this run, and what it was told of before rests on. A sentence may
         carry more than the figures that are traced.
         """
-        return (*self._standings.of(reader.reads), *self._recalled.values())
+        own = self._standings.of_run(reader, self._calls.called)
+        return (*own, *self._recalled.values())
 
     def facts(self, about: str, call: str) -> dict[str, Any]:
         """The facts that the agent saved, as far as it may still have what they rest on. Raises `LedgerUnavailable`."""
@@ -119,7 +123,7 @@ class Memory:
             for decision, how in turned_out(self._ledger, [item.id for item in told]).items()
         }
         ids = [item.id for item in told]
-        self._recalled |= {it.read_id: it for item in told for it in item.rests_on}
+        self._recalled |= {(it.read_id, it.written): it for item in told for it in item.rests_on}
         self._session.record(
             RecordKind.MEMORY,
             {"told": ids, "not_permitted_any_more": len(found) - len(standing)},
@@ -137,6 +141,7 @@ def memory_of(
     session: ReadSession,
     journal: RunJournal,
     standings: Standings,
+    calls: ToolCalls,
 ) -> Memory | None:
     """What the agent knows of before, None where its file asks for nothing of it."""
     if not (definition.memory.facts or definition.memory.past_runs):
@@ -146,6 +151,7 @@ def memory_of(
         ledger=metrics.ledger,
         journal=journal,
         standings=standings,
+        calls=calls,
         days=definition.memory.days,
     )
 
@@ -162,7 +168,7 @@ def _each_once(found: Sequence[Remembered]) -> list[Remembered]:
 
 
 def _as_told(item: Remembered, turned: str) -> dict[str, Any]:
-    reads = [rests_on.read_id for rests_on in item.rests_on]
+    reads = [rests_on.read_id for rests_on in item.rests_on if rests_on.read_id]
     told: dict[str, Any] = {"said": item.text, "on": item.at[:10], "rests_on_reads": reads}
     return told | ({"turned_out": turned} if turned else {})
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from agent_resources.memory.rests_on import Standings
+from agent_resources.memory.rests_on import RestsOn, Standings
 from agent_resources.metric_tools import fingerprint_of
 from agent_resources.replay.recorded_run import RecordedRun
 from semantic.answer import MetricAnswer, Reason, Refusal
@@ -21,7 +21,9 @@ class RecordedAnswers:
         self._run = run
         self._standings = standings
         self.not_recorded = 0
-        self._asked = {canonical_json(item.query): item for item in run.rests_on}
+        self._asked: dict[bytes, list[RestsOn]] = {}
+        for item in run.rests_on:
+            self._asked.setdefault(_key(item.query), []).append(item)
 
     def ask(self, asked: Mapping[str, Any], _: str) -> MetricAnswer | Refusal:
         """The answer or refusal on record, or a refusal where the run did not ask this or may not be told of it any more."""
@@ -29,7 +31,7 @@ class RecordedAnswers:
 
     def found(self, asked: Mapping[str, Any]) -> MetricAnswer | Refusal | None:
         """The same, None where the run did not ask this."""
-        refused = self._run.refusals.get(fingerprint_of(asked))
+        refused = self._refusal(asked)
         if refused is not None:
             # What it named as available then may not be so now.
             return replace(refused, hint=None)
@@ -37,10 +39,10 @@ class RecordedAnswers:
             query = MetricQuery.model_validate(dict(asked))
         except ValidationError:
             return None
-        item = self._asked.get(canonical_json(query.canonical()))
-        answer = self._run.answers.get(item.read_id) if item else None
-        if item is None or answer is None:
+        found = self._next(query)
+        if found is None:
             return None
+        item, answer = found
         if not self._standings.hold([item]):
             return Refusal(
                 reason=Reason.NOT_AVAILABLE,
@@ -49,14 +51,42 @@ class RecordedAnswers:
             )
         return answer
 
+    def _refusal(self, asked: Mapping[str, Any]) -> Refusal | None:
+        """The refusal of this question, to whatever limit of rows the run asked it."""
+        limits = [asked.get("limit"), *(item.query.get("limit") for item in self._run.rests_on)]
+        written = (fingerprint_of({**asked, "limit": limit}) for limit in dict.fromkeys(limits))
+        return next(filter(None, map(self._run.refusals.get, written)), None)
+
+    def _next(self, query: MetricQuery) -> tuple[RestsOn, MetricAnswer] | None:
+        """The answer to a query, those to the same one in the order in which the run got them. One to another limit is the same where neither cut it."""
+        alike = self._asked.get(_key(query.canonical()), [])
+        for place, item in enumerate(alike):
+            answer = self._run.answers.get(item.read_id)
+            if answer is not None and _is_whole_for(query.limit, item.query.get("limit"), answer):
+                if len(alike) > 1:
+                    alike.append(alike.pop(place))
+                return item, answer
+        return None
+
     def _refuse(self) -> Refusal:
         self.not_recorded += 1
-        asked = "; ".join(_in_short(item.query) for item in self._run.rests_on)
+        still = [item for item in self._run.rests_on if item.query and self._standings.hold([item])]
+        asked = "; ".join(_in_short(item.query) for item in still)
         return Refusal(
             reason=Reason.NOT_RECORDED,
             message="The run that is replayed did not ask this, so that there is no answer to it",
             hint=f"it asked for: {asked or 'nothing'}",
         )
+
+
+def _key(query: Mapping[str, Any]) -> bytes:
+    """What is asked, however many rows of it."""
+    return canonical_json({name: value for name, value in query.items() if name != "limit"})
+
+
+def _is_whole_for(limit: int | None, before: object, answer: MetricAnswer) -> bool:
+    is_cut = any(notice.kind == "cut" for notice in answer.provenance.notices)
+    return limit == before or (not is_cut and (limit is None or len(answer.rows) <= limit))
 
 
 def _in_short(query: Mapping[str, Any]) -> str:

@@ -17,7 +17,7 @@ from semantic.answer_json import answer_from_json
 from semantic.errors import QuestionError, did_you_mean
 from semantic.ledger import JournalEntry, JournalPlace, Ledger
 from semantic.ledger.erasable import is_erased
-from semantic.ledger.said import Decided, decided_in, newest_runs
+from semantic.ledger.said import Decided, decided_in, newest_runs, run_ended_undecided
 
 _RESTS_ON = TypeAdapter(tuple[RestsOn, ...])
 
@@ -88,6 +88,11 @@ def _decided(ledger: Ledger, run: str, agent: str | None) -> Decided:
         )
     alike = [item for item in decided_in(ledger, run) if agent in (None, item.agent)]
     found = [item for item in alike if item.run_id == run] or alike
+    if not found and run_ended_undecided(ledger, run):
+        raise QuestionError(
+            f"Run {run!r} ended at a limit, and decided nothing that a replay can be set beside",
+            hint="run the agent again with a higher limit",
+        )
     if not found:
         whose = f" of agent '{agent}'" if agent else ""
         raise QuestionError(

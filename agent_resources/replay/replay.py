@@ -86,7 +86,7 @@ def replay_run(
         recorded = recorded_models(definition, models, metrics, session, journal, context, patience)
         findings = Findings(session, journal)
         calls = ToolCalls(session, ledger=metrics.ledger, journal=journal)
-        memory = memory_of(definition, metrics, session, journal, standings)
+        memory = memory_of(definition, metrics, session, journal, standings, calls)
         others = _replayed_tools(definition, metrics, calls, memory, run)
         toolsets: list[AbstractToolset[MetricReader]] = [build_metric_toolset(), others]
         model = asked_for_actions(definition, recorded, metrics)

@@ -11,15 +11,13 @@ from rich.console import Console
 
 from orchestration_assets.cli.days import parse_span_within
 from orchestration_assets.cli.deleted import say_deleted
-from orchestration_assets.cli.output import print_text, say
+from orchestration_assets.cli.output import print_text, say, write_file
 from orchestration_assets.cli.place import Place
 from orchestration_assets.lineage_views.lineage_json import traced_to_json
 from orchestration_assets.lineage_views.mermaid import traced_to_mermaid
 from orchestration_assets.lineage_views.page import traced_to_page
 from orchestration_assets.lineage_views.tree import traced_to_tree
 from semantic.catalog import Catalog
-from semantic.durable import write_whole
-from semantic.errors import GovernedMetricsError
 from semantic.lineage.graph import Kind
 from semantic.lineage.names import meant_place
 from semantic.lineage.trace import Traced, Tracer
@@ -137,8 +135,4 @@ def _write(traced: Traced, form: Form, to: Path) -> None:
         raise typer.BadParameter(f"{to.name} names no form; write .html, .json, .mmd or --format")
     text = _text(traced, form)
     fenced = f"```mermaid\n{text}```\n" if to.suffix == ".md" else text
-    try:
-        write_whole(to, fenced)
-    except OSError as error:
-        raise GovernedMetricsError(f"Cannot write {to}: {error.strerror}") from error
-    say(f"Written to {to}.")
+    write_file(to, fenced)

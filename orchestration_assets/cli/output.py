@@ -4,11 +4,15 @@ import json
 import sys
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TextIO
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from semantic.durable import write_whole
+from semantic.errors import GovernedMetricsError
 
 
 def print_json(rows: Iterable[Mapping[str, Any]], *, file: TextIO | None = None) -> None:
@@ -52,6 +56,17 @@ def print_text(text: str) -> None:
 def say(message: str) -> None:
     """A line for the person, beside what the command prints."""
     Console(stderr=True, highlight=False, soft_wrap=True).print(Text(message))
+
+
+def write_file(to: Path, text: str) -> None:
+    """Writes a whole file into a folder that there is. Raises `GovernedMetricsError`."""
+    if not to.parent.is_dir():
+        raise GovernedMetricsError(f"There is no folder {to.parent}", hint="make it first")
+    try:
+        write_whole(to, text)
+    except OSError as error:
+        raise GovernedMetricsError(f"Cannot write {to}: {error.strerror}") from error
+    say(f"Written to {to}.")
 
 
 def plain(cell: object) -> str:

@@ -5,9 +5,8 @@ from typing import Annotated
 
 import typer
 
-from orchestration_assets.cli.output import say
+from orchestration_assets.cli.output import say, write_file
 from orchestration_assets.cli.place import Place
-from semantic.durable import write_whole
 
 
 def recording(
@@ -27,8 +26,5 @@ def recording(
 
     ledger = Place.of(context).ledger
     found = recording_of(ledger, recorded_run(ledger, run, agent=agent))
-    try:
-        write_whole(to, found.model_dump_json(indent=1) + "\n")
-    except OSError as error:
-        raise typer.BadParameter(f"cannot write {to}: {error.strerror}") from error
-    say(f"{len(found.responses)} responses of {found.model} to {to}.")
+    write_file(to, found.model_dump_json(indent=1) + "\n")
+    say(f"{len(found.responses)} responses of {found.model}.")

@@ -52,12 +52,11 @@ def replay(
     place = Place.of(context)
     change = _Change(model=model, prompt=prompt, file=definition)
     key = _key_in(api_key_env)
-    compared = []
-    for run in runs:
-        recorded = recorded_run(place.ledger, run, agent=agent)
-        compared.append(
-            _compared(place, recorded, change, live=live, api_key=key, base_url=base_url)
-        )
+    found = [recorded_run(place.ledger, run, agent=agent) for run in runs]
+    compared = [
+        _compared(place, recorded, change, live=live, api_key=key, base_url=base_url)
+        for recorded in found
+    ]
     if as_json:
         print_json(compared)
     elif len(compared) == 1:

@@ -133,6 +133,17 @@ def decided_in(ledger: Ledger, run: str) -> list[Decided]:
         ]
 
 
+def run_ended_undecided(ledger: Ledger, run: str) -> bool:
+    """Whether a run whose id begins so ended at a limit."""
+    asked = sa.select(records.c.seq).where(
+        records.c.kind == RecordKind.DECISION.value,
+        records.c.reason.is_not(None),
+        starts_with(records.c.run_id, run),
+    )
+    with ledger.reading() as connection:
+        return connection.execute(asked.limit(1)).first() is not None
+
+
 def newest_runs(ledger: Ledger, *, limit: int = 1_000) -> list[str]:
     """The runs that decided something, the newest first."""
     asked = (

@@ -13,14 +13,14 @@ import duckdb
 import pytest
 import sqlalchemy as sa
 from pydantic_ai import models
-from pydantic_ai.messages import ModelMessage, ModelResponse
+from pydantic_ai.messages import FinishReason, ModelMessage, ModelResponse, TextPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 from pydantic_ai.usage import RequestUsage
 
 from agent_resources.agent import AgentDefinition, Limits
 from agent_resources.agent_run import AgentRun, LimitedRun
 from agent_resources.decision import Decision
-from agent_resources.errors import AgentRunFailed, ModelUnavailable
+from agent_resources.errors import AgentRunFailed, ModelUnavailable, NoValidDecision
 from agent_resources.models import ScriptedModel, Told, ToolStep, query_metrics, resolve_model
 from agent_resources.patience import Patience
 from agent_resources.priced_models import access_to
@@ -306,8 +306,16 @@ def test_where_a_model_does_not_answer_the_next_one_is_asked(
 
 @pytest.mark.parametrize(
     "fault",
-    [Reset(), CutShort(decided({})), Garbage(b"<html>busy</html>"), Garbage(b'{"choices": []}')],
-    ids=["reset", "cut short", "a page", "no choice"],
+    [
+        Reset(),
+        CutShort(decided({})),
+        Garbage(b"<html>busy</html>"),
+        Garbage(b'{"choices": []}'),
+        Garbage(
+            b'{"id": "1", "object": "chat.completion", "created": 0, "model": "m", "choices": []}'
+        ),
+    ],
+    ids=["reset", "cut short", "a page", "no choice", "a completion of no choice"],
 )
 def test_what_is_no_response_is_asked_again(
     door: GovernedMetrics, monkeypatch: pytest.MonkeyPatch, fault: Replied
@@ -321,6 +329,91 @@ def test_what_is_no_response_is_asked_again(
     assert len(had) == 2
     reasons = [call["reason"] for call in written(door, RecordKind.OUTCOME)]
     assert reasons == ["failed", None]
+
+
+@pytest.mark.parametrize("body", [b'{"object": "chat.completion", "choices": []}', b"[]"])
+def test_where_a_server_never_responds_the_next_model_is_asked_and_the_first_one_is_paid(
+    door: GovernedMetrics, monkeypatch: pytest.MonkeyPatch, body: bytes
+) -> None:
+    """What it cost nobody knows, so it is what was reserved: a run cannot spend more by failing."""
+    monkeypatch.setattr(models, "ALLOW_MODEL_REQUESTS", True)
+    with (
+        openai_server(lambda asked: Garbage(body)) as (broken, had),
+        openai_server(decided) as (
+            url,
+            _,
+        ),
+    ):
+        asked = [
+            PricedModel(model=resolve_model(name, base_url=address), price=None)
+            for name, address in (("first", broken), ("second", url))
+        ]
+        run = run_agent(limited(tokens=100_000), asked, door, CONTEXT, patience=HURRIED)
+    assert isinstance(run, AgentRun)
+    assert run.model == "second"
+    assert len(had) == HURRIED.tries
+    assert spent(door, Unit.TOKENS, 100_000) > HURRIED.tries * 1_000
+
+
+def test_a_server_that_is_not_there_costs_nothing(
+    door: GovernedMetrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models, "ALLOW_MODEL_REQUESTS", True)
+    with openai_server(decided) as (url, _):
+        pass
+    model = resolve_model("small-model", base_url=url)
+    with pytest.raises(AgentRunFailed):
+        run_agent(limited(tokens=100_000), model, door, CONTEXT, patience=replace(HURRIED, tries=1))
+    assert spent(door, Unit.TOKENS, 100_000) == 0
+
+
+def test_an_address_that_is_none_is_told_in_a_sentence(
+    door: GovernedMetrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models, "ALLOW_MODEL_REQUESTS", True)
+    with pytest.raises(ModelUnavailable, match="There is no server at"):
+        resolve_model("small-model", base_url="http://[::1")
+    model = resolve_model("small-model", base_url="http://127.0.0.1:99999/v1")
+    with pytest.raises(AgentRunFailed):
+        run_agent(ANALYST, model, door, CONTEXT, patience=replace(HURRIED, tries=1))
+
+
+def test_more_tokens_than_there_are_count_as_none_told(
+    door: GovernedMetrics,
+) -> None:
+    class Boasting(FunctionModel):
+        async def request(self, *asked: Any) -> ModelResponse:
+            usage = RequestUsage(input_tokens=10**30, output_tokens=1)
+            return replace(await super().request(*asked), usage=usage)
+
+    model = Boasting(ScriptedModel(nothing)._respond)
+    assert isinstance(run_agent(limited(tokens=50_000), model, door, CONTEXT), AgentRun)
+    assert 1_000 < spent(door, Unit.TOKENS, 50_000) < 50_000
+
+
+@pytest.mark.parametrize("reason", ["length", "content_filter"])
+@pytest.mark.parametrize("text", ["", "I will not"])
+def test_what_is_cut_off_or_refused_goes_back_to_the_model_a_few_times(
+    door: GovernedMetrics, reason: FinishReason, text: str
+) -> None:
+    def model_that(decides_after: int) -> tuple[FunctionModel, list[int]]:
+        asked: list[int] = []
+
+        def answer(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+            asked.append(len(messages))
+            if len(asked) <= decides_after:
+                return ModelResponse(parts=[TextPart(text)], finish_reason=reason)
+            return ScriptedModel(nothing)._respond([], info)
+
+        return FunctionModel(answer, model_name="unwilling"), asked
+
+    willing, asked = model_that(decides_after=2)
+    assert isinstance(run_agent(ANALYST, willing, door, CONTEXT), AgentRun)
+    assert len(asked) == 3
+    never, asked = model_that(decides_after=1_000)
+    with pytest.raises(NoValidDecision):
+        run_agent(ANALYST, never, door, replace(CONTEXT, root_run_id="another"))
+    assert len(asked) == 4
 
 
 def test_a_response_that_comes_too_late_ends_the_run(

@@ -26,8 +26,9 @@ from agent_resources.memory.conversation import shortened
 from agent_resources.memory.recollection import Remembered
 from agent_resources.memory.rests_on import Standings
 from agent_resources.memory.searched import Searched
-from agent_resources.models import ScriptedModel, Told, ToolStep, query_metrics
+from agent_resources.models import ScriptedModel, Told, ToolStep, describe_metric, query_metrics
 from agent_resources.runner import run_agent
+from agent_resources.tool import Effect, Tool
 from semantic.catalog import Catalog
 from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import ReadContext, RecordKind
@@ -160,6 +161,40 @@ def test_a_fact_rests_on_all_that_its_run_has_read(open_door: OpenDoor) -> None:
     said(open_door(), steps, 1)
     assert "The regions" in said(open_door(), recall(), 2)
     assert "The regions" not in said(open_door(policy=NO_ORDERS), recall(), 3)
+
+
+def test_what_was_described_or_returned_by_a_tool_is_not_recalled_across_grants(
+    open_door: OpenDoor,
+) -> None:
+    """A past answer may carry more than figures: what a metric means, and what a tool said."""
+    converting = Tool(call="tests.agent_resources.tools:miles_in_kilometres", effect=Effect.NONE)
+    tooled = MINDFUL.model_copy(update={"tools": (converting,)})
+    with_tools = POLICY + "\ntools: [{permit: all, readers: 'analyst_*', tools: '*'}]\n"
+
+    def steps() -> Steps:
+        yield query_metrics("revenue")
+        described = yield describe_metric("orders")
+        return Decision(answer=f"It means: {described.content['description']}", confidence=1)
+
+    def converts() -> Steps:
+        yield query_metrics("revenue")
+        told = yield ToolStep(tool="miles_in_kilometres", arguments={"miles": 77})
+        return Decision(answer=f"The tool said {told.content}", confidence=1)
+
+    def recalled(door: GovernedMetrics, number: int) -> str:
+        script = ScriptedModel(recall("recall_past_runs"))
+        return decide(tooled, script, door, nth(number)).decision.answer
+
+    decide(tooled, ScriptedModel(steps), open_door(policy=with_tools), nth(1))
+    decide(tooled, ScriptedModel(converts), open_door(policy=with_tools), nth(2))
+    told = recalled(open_door(policy=with_tools), 3)
+    assert "It means" in told
+    assert "The tool said" in told
+    told = recalled(open_door(policy=POLICY), 4)
+    assert "It means" in told
+    assert "The tool said" not in told
+    told = recalled(open_door(policy=NO_ORDERS), 5)
+    assert "It means" not in told
 
 
 def test_a_read_that_has_no_standing_is_kept_and_never_holds(open_door: OpenDoor) -> None:

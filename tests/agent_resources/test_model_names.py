@@ -2,12 +2,13 @@
 
 import inspect
 import re
+from pathlib import Path
 
 import pytest
 from pydantic_ai.providers import infer_provider_class
 
 from agent_resources.agent import AgentDefinition
-from agent_resources.model_names import KEYS, PROVIDERS, missing_key, wrong_model
+from agent_resources.model_names import KEYS, PACKAGES, PROVIDERS, missing_for, wrong_model
 from tests.agent_resources.test_runner import ANALYST
 
 
@@ -59,7 +60,7 @@ def test_the_providers_are_those_that_the_engine_knows() -> None:
     source = inspect.getsource(infer_provider_class)
     cases = re.findall(r"^        case (.+):$", source, re.MULTILINE)
     known = {name for case in cases for name in re.findall(r"'([a-z0-9-]+)'", case)}
-    assert known <= set(PROVIDERS)
+    assert known - {"elevenlabs", "sentence-transformers", "voyageai"} <= set(PROVIDERS)
     assert set(PROVIDERS) - known <= {"gateway"}
 
 
@@ -69,9 +70,10 @@ def test_the_providers_are_those_that_the_engine_knows() -> None:
         (("openai:gpt-5-mini",), {}, "the key of 'openai:gpt-5-mini' is missing: OPENAI_API_KEY"),
         (("openai:gpt-5-mini",), {"OPENAI_API_KEY": ""}, "OPENAI_API_KEY is not set"),
         (("openai:gpt-5-mini",), {"OPENAI_API_KEY": "it"}, None),
-        (("openai:gpt-5", "anthropic:claude-x"), {"OPENAI_API_KEY": "it"}, "ANTHROPIC_API_KEY"),
-        (("google:gemini-x",), {"GEMINI_API_KEY": "it"}, None),
-        (("google:gemini-x",), {}, "GOOGLE_API_KEY or GEMINI_API_KEY"),
+        (("openai:gpt-5", "deepseek:deepseek-x"), {"OPENAI_API_KEY": "it"}, "DEEPSEEK_API_KEY"),
+        (("alibaba:qwen-x",), {"DASHSCOPE_API_KEY": "it"}, None),
+        (("alibaba:qwen-x",), {}, "ALIBABA_API_KEY or DASHSCOPE_API_KEY"),
+        (("gateway/openai:gpt-5",), {}, "PYDANTIC_AI_GATEWAY_API_KEY"),
         (("ollama:llama3",), {}, None),
         (("scripted:orchestration_assets.defs.scripts:carrier_analyst",), {}, None),
         ((None,), {}, None),
@@ -80,22 +82,50 @@ def test_the_providers_are_those_that_the_engine_knows() -> None:
 def test_a_key_that_is_needed_is_looked_for(
     names: tuple[str, ...], environment: dict[str, str], told: str | None
 ) -> None:
-    missing = missing_key(agent(*names), environment)
+    missing = missing_for(agent(*names), environment)
     assert missing is None if told is None else missing is not None and told in missing[0]
 
 
 def test_a_named_key_is_for_its_own_provider_and_a_server_of_ones_own_may_need_none() -> None:
-    both = agent("openai:gpt-5", "anthropic:claude-x")
-    missing = missing_key(both, {"OURS": "it"}, api_key_env="OURS")
+    both = agent("openai:gpt-5", "deepseek:deepseek-x")
+    missing = missing_for(both, {"OURS": "it"}, api_key_env="OURS")
     assert missing is not None
-    assert "ANTHROPIC_API_KEY" in missing[0]
-    unset = missing_key(agent("llama"), {}, base_url="http://127.0.0.1:1/v1", api_key_env="OURS")
+    assert "DEEPSEEK_API_KEY" in missing.message
+    assert missing.keys == ("fallbacks", 0)
+    unset = missing_for(agent("llama"), {}, base_url="http://127.0.0.1:1/v1", api_key_env="OURS")
     assert unset is not None
     assert "OURS is not set" in unset[0]
-    assert missing_key(agent("openai:x"), {}, base_url="http://127.0.0.1:1/v1") is None
+    assert missing_for(agent("openai:x"), {}, base_url="http://127.0.0.1:1/v1") is None
 
 
-@pytest.mark.parametrize("provider", sorted(KEYS))
+@pytest.mark.parametrize("provider", sorted(PACKAGES))
+def test_what_asks_a_provider_is_looked_for(provider: str) -> None:
+    environment = {name: "it" for names in KEYS.values() for name in names}
+    missing = missing_for(agent("openai:gpt-5", f"{provider}:x"), environment)
+    told = ""
+    try:
+        infer_provider_class(provider)
+    except ImportError as error:
+        told = str(error)
+    assert bool(told) == (missing is not None)
+    if missing is not None:
+        assert f"pydantic-ai-slim[{PACKAGES[provider][1]}]" in told
+        assert PACKAGES[provider][1] in missing.hint
+
+
+def test_scripts_and_recordings_are_looked_at(tmp_path: Path) -> None:
+    (tmp_path / "no.json").write_text("{}")
+    for name, told in (
+        ("scripted:tests.agent_resources.tools:NUMBER", "cannot be called"),
+        (f"recorded:{tmp_path / 'no.json'}", "is no recording"),
+        (f"recorded:{tmp_path / 'gone.json'}", "is not there"),
+    ):
+        wrong = wrong_model(agent(name))
+        assert wrong is not None
+        assert told in wrong.message
+
+
+@pytest.mark.parametrize("provider", sorted(set(KEYS) - {"gateway"}))
 def test_keys_are_looked_for_where_the_engine_does(
     provider: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,7 +9,7 @@ import pytest
 from pydantic_ai.messages import ModelResponse, TextPart
 from pydantic_ai.models.function import FunctionModel
 
-from agent_resources.agent import AgentDefinition, MemoryOf
+from agent_resources.agent import AgentDefinition, Limits, MemoryOf
 from agent_resources.agent_resource import registered
 from agent_resources.agent_run import AgentRun
 from agent_resources.decision import Decision, Figure, Finding
@@ -113,6 +113,29 @@ def test_an_agent_with_a_memory_is_shown_its_tools_and_told_nothing_of_it(
     assert again.decision.answer == "['hint', 'message', 'refused']"
     assert again.not_recorded == 1
     assert len(written(door, RecordKind.MEMORY)) == 1
+
+
+def test_a_run_that_asked_the_same_twice_agrees_with_itself(door: GovernedMetrics) -> None:
+    def script() -> Steps:
+        first = yield query_metrics("orders", group_by="customer__region")
+        yield query_metrics("revenue")
+        yield query_metrics("orders", group_by="customer__region")
+        figure = first.figure("orders", "orders", first.records()[0])
+        found = (Finding(statement="It leads.", figures=(figure,)),)
+        return Decision(answer="Twice.", findings=found, confidence=1)
+
+    run = ran(door, script)
+    again = replayed(door, script)
+    assert again.decision == run.decision
+    assert again.not_recorded == 0
+
+
+def test_another_limit_of_rows_is_answered_where_it_cuts_nothing(door: GovernedMetrics) -> None:
+    run = ran(door, by_region())
+    [answer] = run.answers()
+    for rows, not_recorded in ((100, 0), (len(answer.rows), 0), (len(answer.rows) - 1, 1)):
+        fewer = ANALYST.model_copy(update={"limits": Limits(rows=rows)})
+        assert replayed(door, by_region(), definition=fewer).not_recorded == not_recorded
 
 
 def test_a_replay_is_on_record_before_it_tells_and_when_it_ends(door: GovernedMetrics) -> None:
@@ -310,7 +333,7 @@ def test_a_run_at_a_limit_decided_nothing(door: GovernedMetrics) -> None:
             yield query_metrics("orders")
 
     run_agent(ANALYST, ScriptedModel(circle), door, nth(1), patience=IMPATIENT)
-    with pytest.raises(QuestionError, match="No decision"):
+    with pytest.raises(QuestionError, match="ended at a limit"):
         recorded_run(door.ledger, "run-1")
 
 

@@ -87,22 +87,28 @@ def _echoes(asked: dict[str, Any]) -> Failure:
     return Failure(401, {"X-Echo": key}, told)
 
 
+@pytest.mark.parametrize(
+    ("variable", "key"),
+    [("KEY_OF_THE_TEST", KEY), ("ACCESS_TO_THE_MODEL", "plantedcanary-5f1c7a90e2")],
+)
 def test_a_key_that_is_planted_everywhere_is_in_no_sink(
     shop: Location,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
+    variable: str,
+    key: str,
 ) -> None:
-    """A provider echoes the key: it is in no file, event, log, output, span or repr."""
+    """A provider echoes the key: it is in no file, event, log, output, span or repr, whatever it looks like and wherever it came from."""
     monkeypatch.setattr(models, "ALLOW_MODEL_REQUESTS", True)
-    monkeypatch.setenv("KEY_OF_THE_TEST", KEY)
+    monkeypatch.setenv(variable, key)
     monkeypatch.setattr(spans, "_TRACER", (provider := TracerProvider()).get_tracer("tests"))
     exporter = InMemorySpanExporter()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     caplog.set_level("INFO")
     with openai_server(_echoes) as (url, requests):
         definitions = on_model(
-            shop, ModelSettings(model="small-model", base_url=url, api_key_env="KEY_OF_THE_TEST")
+            shop, ModelSettings(model="small-model", base_url=url, api_key_env=variable)
         )
         with Location(shop.folder, definitions, warehouse_of(shop.folder)) as location:
             ran = location.run([agent_key("boss")])
@@ -120,8 +126,8 @@ def test_a_key_that_is_planted_everywhere_is_in_no_sink(
         "spans": " ".join(item.to_json() for item in exporter.get_finished_spans()),
         "definitions": repr(definitions.resources) + repr(list(definitions.assets or ())),
     }
-    assert [name for name, text in sinks.items() if KEY in text] == []
-    assert not _files_with(KEY, shop.folder)
+    assert [name for name, text in sinks.items() if key in text] == []
+    assert not _files_with(key, shop.folder)
 
 
 def test_a_missing_key_is_said_by_the_name_of_its_variable_and_where_the_agent_stands(

@@ -348,11 +348,14 @@ def test_outcomes_of_an_agent_nobody_knows_are_refused(command: Command) -> None
 
 def test_a_run_is_recorded_for_tests(command: Command, tmp_path: Path) -> None:
     [one, *_] = command("decisions", "--agent", "analyst_dl", "--limit", "1", "--json").rows
-    to = tmp_path / "tests" / "analyst.json"
+    to = tmp_path / "analyst.json"
     said = command("recording", one["run_id"][:8], "--to", str(to))
     assert said.code == 0
     assert "responses of scripted:" in said.err
     assert resolve_model(f"recorded:{to}").model_name.startswith("recorded:scripted:")
+    nowhere = command("recording", one["run_id"][:8], "--to", str(tmp_path / "no" / "it.json"))
+    assert nowhere.code == 1
+    assert "There is no folder" in nowhere.err
     for run in ("", "nobody"):
         refused = command("recording", run, "--to", str(to))
         assert refused.code == 1

@@ -7,12 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent_resources.guardrails.credentials import Credentials
+from agent_resources.guardrails.credentials import Credentials, keep_secret, without_secrets
 from agent_resources.guardrails.injections import Injections
 from agent_resources.guardrails.links import Links
 from agent_resources.guardrails.personal_data import PersonalData
 from agent_resources.guardrails.screen import Screen, screen_value
+from agent_resources.import_path import wrong_import
 
+PLAIN = "a-key-without-any-shape"
 ALL: tuple[Screen, ...] = (Injections(), Credentials(), PersonalData(), Links())
 
 
@@ -236,3 +238,25 @@ def test_personal_data_never_passes_between_other_words(around: str, secret: str
 def test_a_long_text_takes_no_exponential_time(screen: Screen, text: str) -> None:
     """Ends at all; an expression that backtracks would not."""
     screen.find(text)
+
+
+def test_a_key_that_this_process_was_given_is_found_whatever_it_looks_like() -> None:
+    keep_secret(PLAIN)
+    keep_secret("short")
+    assert without_secrets(f"no {PLAIN}, in short") == "no [credential], in short"
+    assert screen_value({"cell": f"it is {PLAIN}"}, [Credentials()]).value == {
+        "cell": "it is [credential]"
+    }
+
+
+def test_what_cannot_be_imported_does_not_tell_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", PLAIN)
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "logs_in.py").write_text(
+        "import os\nraise RuntimeError(f\"cannot log in with {os.environ['OPENAI_API_KEY']}\")\n"
+    )
+    wrong = wrong_import("the tool", "logs_in:it")
+    assert wrong is not None
+    assert wrong[0].endswith("RuntimeError: cannot log in with [credential]")
