@@ -52,6 +52,11 @@ def project(shop: BuiltProject, tmp_path: Path) -> Iterator[Path]:
         yield folder
 
 
+@pytest.fixture(autouse=True)
+def _the_key_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "of-nobody")
+
+
 def test_the_example_for_your_own_project_loads(project: Path) -> None:
     definitions = ComponentTree.for_project(project).build_defs()
     graph = definitions.resolve_asset_graph()

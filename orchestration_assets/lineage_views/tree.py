@@ -43,7 +43,7 @@ def _grow(
 ) -> None:
     for place, edges in children:
         further = list(_children(graph, place, parent, upstream=upstream))
-        is_again = place in told and bool(further) and place.kind is not Kind.AGENT
+        is_again = place in told and bool(further) and place.kind not in (Kind.AGENT, Kind.RUN)
         text = _told(graph.nodes[place], edges)
         if is_again:
             text.append("  (see above)", style="dim")
@@ -56,17 +56,33 @@ def _grow(
 def _children(
     graph: LineageGraph, place: Place, parent: Place | None, *, upstream: bool
 ) -> Iterator[tuple[Place, Sequence[Edge]]]:
-    """What a thing leads to, or is led to by, with the edges between them. Below a metric an agent stands with the runs that read it."""
+    """What a thing leads to, or is led to by, with the edges between them. Below a metric an agent stands with the runs that read it, and below an agent
+    a run with what that agent decided in it: others may have run in it as well.
+    """
     edges = graph.before(place) if upstream else graph.after(place)
     found: dict[Place, list[Edge]] = {}
     for edge in edges:
         found.setdefault(edge.start if upstream else edge.end, []).append(edge)
     of_metric = parent is not None and parent.kind is Kind.METRIC and place.kind is Kind.AGENT
-    read_in = {edge.end for edge in graph.after(parent)} if of_metric and parent else None
+    read_in = (
+        {
+            it.end
+            for it in graph.after(parent)
+            if place.name in str(it.facts.get("agents")).split(", ")
+        }
+        if of_metric and parent
+        else None
+    )
     has_agents = any(other.kind is Kind.AGENT for other in found)
     for other in sorted(found, key=_order):
         is_below_agent = {place.kind, other.kind} == {Kind.METRIC, Kind.RUN} and has_agents
-        if not is_below_agent and (read_in is None or other in read_in):
+        is_of_others = (
+            parent is not None
+            and parent.kind is Kind.AGENT
+            and other.kind is Kind.DECISION
+            and graph.nodes[other].facts.get("agent") != parent.name
+        )
+        if not is_below_agent and not is_of_others and (read_in is None or other in read_in):
             yield other, found[other]
 
 
@@ -104,7 +120,7 @@ def _of_node(kind: Kind, facts: Mapping[str, object]) -> Iterator[str]:
             if facts.get("covers"):
                 yield f"covers {facts['covers']}"
         case Kind.RUN if facts:
-            yield f"{facts.get('agent')} {_minute(facts.get('newest read'))}"
+            yield f"{facts.get('agents')} {_minute(facts.get('newest read'))}"
         case Kind.MODEL | Kind.SOURCE if facts.get("table"):
             yield str(facts["table"]).replace('"', "")
 

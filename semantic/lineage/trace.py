@@ -60,7 +60,9 @@ class Tracer:
         used = used_graph(self.ledger, question, runs=runs)
         notices = [f"Of each agent the newest {runs} runs are shown."] if used.is_cut else []
         if since is None and until is None:
-            built = declared | self._grants()
+            # What an agent may read says nothing of one of its runs.
+            is_of_run = start.kind in (Kind.RUN, Kind.READ, Kind.DECISION)
+            built = declared if is_of_run else declared | self._grants()
         else:
             built, gone = self._as_it_was(question, declared)
             notices += gone

@@ -114,24 +114,35 @@ def _readers(counts: Iterable[ReadCount]) -> Iterator[Edge]:
 
 
 def _runs(reads: Sequence[RunRead]) -> Iterator[Node]:
-    newest: dict[str, tuple[str, str]] = {}
+    newest: dict[str, str] = {}
+    agents: dict[str, dict[str, None]] = {}
     for read in reads:
-        newest.setdefault(read.run_id, (read.agent, read.last_at))
-    for run_id, (agent, at) in newest.items():
-        facts: dict[str, Fact] = {"agent": agent, "newest read": at}
+        newest.setdefault(read.run_id, read.last_at)
+        agents.setdefault(read.run_id, {}).setdefault(read.agent)
+    for run_id, at in newest.items():
+        facts: dict[str, Fact] = {"agents": ", ".join(sorted(agents[run_id])), "newest read": at}
         yield Node(place=run_place(run_id), label=run_id[:_SHORT], facts=facts)
 
 
 def _read_in(reads: Sequence[RunRead]) -> Iterator[Edge]:
-    """From each agent to its runs, and from each metric to the runs that read it."""
+    """From each agent to its runs, and from each metric to the runs that read it, whichever agents of theirs did."""
+    found: dict[tuple[str, str, How], list[RunRead]] = {}
     for read in reads:
         run = run_place(read.run_id)
         yield Edge(start=agent_place(read.agent), end=run, how=How.RAN)
+        found.setdefault((read.metric, read.run_id, _how(read.outcome)), []).append(read)
+    for (metric, run_id, how), same in found.items():
+        newest = max(same, key=lambda read: read.last_at)
         yield Edge(
-            start=Place(Kind.METRIC, read.metric),
-            end=run,
-            how=_how(read.outcome),
-            facts={"reads": read.reads, "newest": read.last_at, "version": read.data_version},
+            start=Place(Kind.METRIC, metric),
+            end=run_place(run_id),
+            how=how,
+            facts={
+                "reads": sum(read.reads for read in same),
+                "newest": newest.last_at,
+                "version": newest.data_version,
+                "agents": ", ".join(sorted({read.agent for read in same})),
+            },
         )
 
 
