@@ -25,6 +25,7 @@ class DbtNode:
     """A dbt model, seed, snapshot or source: what builds a relation.
 
     `parents` are the unique ids of the nodes that it is built from, `files` those that a source is loaded from, as its YAML says.
+    `code` is the SQL or Python of a model as its author wrote it.
     """
 
     unique_id: str
@@ -33,6 +34,7 @@ class DbtNode:
     relation: str | None
     parents: tuple[str, ...]
     files: tuple[str, ...] = ()
+    code: str | None = None
 
     @property
     def label(self) -> str:

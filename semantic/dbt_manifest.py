@@ -88,6 +88,12 @@ def build_catalog(
     )
 
 
+def meaning_of(catalog: Catalog, name: str) -> Mapping[str, Any]:
+    """What the definition of a metric says that changes its meaning: what its definition hash is the hash of. `name` is that of a metric there."""
+    semantic = json.loads(catalog.semantic_manifest)
+    return MetricMeanings(semantic, catalog.semantic_models, {}).meaning(name)
+
+
 def _semantic_model(
     raw: Json,
     nodes: Mapping[str, DbtNode],

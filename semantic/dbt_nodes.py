@@ -24,6 +24,7 @@ def read_dbt_nodes(manifest: Json) -> dict[str, DbtNode]:
                 if parent in raw_nodes
             ),
             files=_files_of(raw),
+            code=raw.get("raw_code") or None,
         )
         for unique_id, raw in raw_nodes.items()
         if raw["resource_type"] in _NODE_TYPES
@@ -53,7 +54,7 @@ def personal_columns(manifest: Json) -> dict[str, frozenset[str]]:
 def catalog_part(manifest: Json) -> dict[str, Any]:
     """The part of `manifest.json` that a catalogue is built from."""
     metadata = manifest.get("metadata", {})
-    kept = ("name", "resource_type", "relation_name")
+    kept = ("name", "resource_type", "relation_name", "raw_code")
     return {
         "metadata": {key: metadata.get(key) for key in ("adapter_type", "project_name")},
         **{

@@ -160,6 +160,7 @@ class Metric:
     them; `inputs` are the metrics it is made of. `definition_hash` changes when its meaning does, not when its
     description does. `filtered_by` names the dimensions and metrics that its own filters speak of, also those of its inputs.
     `columns` are the columns of dbt models that its measures are made of, as far as dbt knows them: (unique id, column).
+    `expressions` are the SQL expressions over dbt models by which it is measured, filtered and placed in time: (unique id, expression).
     `count_metric` counts what makes up a group of it, where small groups must not be told.
     `period_value` says which value a cumulative metric has in a period that is coarser than its own time: first, last or average.
     `time_names` are the own group-by names of the times that `metric_time` stands for, `common_time_names` those that mean the time of all
@@ -187,6 +188,7 @@ class Metric:
     inputs: tuple[str, ...]
     filtered_by: tuple[str, ...]
     columns: tuple[tuple[str, str], ...] = ()
+    expressions: tuple[tuple[str, str], ...] = ()
     reach: Reach
     time_names: frozenset[str] = frozenset()
     common_time_names: frozenset[str] = frozenset()

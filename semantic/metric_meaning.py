@@ -63,6 +63,7 @@ class MetricMeanings:
             inputs=tuple(sorted(self._input_names(raw))),
             filtered_by=tuple(sorted(self._filter_names(raw))),
             columns=self._columns(raw),
+            expressions=tuple(sorted(set(self._expressions(raw)))),
             reach=self._reach(raw),
             time_names=frozenset().union(*times),
             common_time_names=frozenset.intersection(*times) if times else frozenset(),
@@ -122,39 +123,64 @@ class MetricMeanings:
             }
         return tuple(sorted(found))
 
+    def _expressions(self, raw: Json) -> Iterator[tuple[str, str]]:
+        """What is computed from the rows of dbt models: the measures, their times, and the dimensions that filters speak of."""
+        measured = list(self._measures_of(raw))
+        named = {name.rsplit("__", 1)[-1] for name in self._filter_names(raw)}
+        found = [
+            (model, str(measure.get("expr") or measure["name"])) for model, measure in measured
+        ]
+        found += [
+            (model, str(time.get("expr") or time["name"]))
+            for model, measure in measured
+            if (time := _time_dimension(model, measure)) is not None
+        ]
+        found += [
+            (model, str(dimension.get("expr") or dimension["name"]))
+            for model in self._raw_models.values()
+            for dimension in model.get("dimensions") or ()
+            if dimension["name"] in named
+        ]
+        for model, expression in found:
+            built_by = self._models[model["name"]].dbt_model
+            if built_by is not None:
+                yield built_by, expression
+
+    def meaning(self, name: str) -> dict[str, Any]:
+        """What the definition of a metric says that changes its meaning, with the hashes of the metrics that it is made of."""
+        raw = self._raw_metrics[name]
+        named = self._filter_names(raw)
+        elements = {item.rsplit("__", 1)[-1] for item in named}
+        return {
+            "metric": _without_prose(raw),
+            "inputs": {
+                item: self._hash(item)
+                for item in sorted({*self._input_names(raw), *named})
+                if item in self._raw_metrics
+            },
+            "measures": [
+                {
+                    "measure": _without_prose(measure),
+                    "relation": model["node_relation"]["relation_name"],
+                    "defaults": _without_prose(model.get("defaults")),
+                    "entities": _without_prose(model.get("entities")),
+                    "time": _without_prose(_time_dimension(model, measure)),
+                }
+                for model, measure in self._measures_of(raw)
+            ],
+            "filtered_by": [
+                _without_prose(dimension)
+                for model in self._raw_models.values()
+                for dimension in model.get("dimensions") or ()
+                if dimension["name"] in elements
+            ],
+        }
+
     def _hash(self, name: str) -> str:
         if name not in self._hashes:
             self._hashes[name] = ""
-            raw = self._raw_metrics[name]
-            named = self._filter_names(raw)
-            elements = {item.rsplit("__", 1)[-1] for item in named}
-            meaning = {
-                "metric": _without_prose(raw),
-                "inputs": {
-                    item: self._hash(item)
-                    for item in sorted({*self._input_names(raw), *named})
-                    if item in self._raw_metrics
-                },
-                "measures": [
-                    {
-                        "measure": _without_prose(measure),
-                        "relation": model["node_relation"]["relation_name"],
-                        "defaults": _without_prose(model.get("defaults")),
-                        "entities": _without_prose(model.get("entities")),
-                        "time": _without_prose(_time_dimension(model, measure)),
-                    }
-                    for model, measure in self._measures_of(raw)
-                ],
-                "filtered_by": [
-                    _without_prose(dimension)
-                    for model in self._raw_models.values()
-                    for dimension in model.get("dimensions") or ()
-                    if dimension["name"] in elements
-                ],
-            }
-            self._hashes[name] = hashlib.sha256(
-                canonical_json(_without_floats(meaning))
-            ).hexdigest()[:32]
+            meaning = _without_floats(self.meaning(name))
+            self._hashes[name] = hashlib.sha256(canonical_json(meaning)).hexdigest()[:32]
         return self._hashes[name]
 
     def _reach(self, raw: Json) -> Reach:

@@ -14,6 +14,7 @@ from orchestration_assets.cli import (
     catalog,
     decisions,
     erasure,
+    impact,
     integrity,
     keys,
     ledger,
@@ -40,6 +41,7 @@ app.command("catalog")(catalog.catalog)
 app.command("ask")(ask.ask)
 app.command("reads")(reads.reads)
 app.command("unused")(unused.unused)
+app.command("impact")(impact.impact)
 app.command("lineage")(lineage.lineage)
 app.command("decisions")(decisions.decisions)
 app.command("outcome")(outcomes.outcome)

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from orchestration_assets.cli.days import parse_span_within
 from orchestration_assets.cli.deleted import say_deleted
+from orchestration_assets.cli.granted import granted_metrics
 from orchestration_assets.cli.output import print_text, say, write_file
 from orchestration_assets.cli.place import Place
 from orchestration_assets.lineage_views.lineage_json import traced_to_json
@@ -21,7 +22,6 @@ from semantic.catalog import Catalog
 from semantic.lineage.graph import Kind
 from semantic.lineage.names import meant_place
 from semantic.lineage.trace import Traced, Tracer
-from semantic.policy import Reader
 
 _TERMINAL_WIDTH = 160
 
@@ -89,21 +89,9 @@ def tracer(place: Place) -> Tracer:
     return Tracer(
         catalog=place.catalog,
         ledger=place.ledger,
-        granted=_granted(place),
+        granted=granted_metrics(place, place.catalog.metrics),
         catalog_with=lambda metric, definition: _catalog_with(place, metric, definition),
     )
-
-
-def _granted(place: Place) -> dict[str, list[str]]:
-    """By registered agent, the metrics that it asks for and that the published policy permits."""
-    metrics = place.catalog.metrics
-    found = {}
-    for name, written in place.ledger.registered_agents().items():
-        asks = frozenset(written["metrics"])
-        reader = Reader(name=name, asks=asks)
-        asked = [metrics[item] for item in sorted(asks) if item in metrics]
-        found[name] = [it.name for it in asked if place.policy.is_readable(reader, it)]
-    return found
 
 
 def _catalog_with(place: Place, metric: str, definition: str) -> Catalog | None:

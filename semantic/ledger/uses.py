@@ -93,6 +93,18 @@ def decisions_with(ledger: Ledger, ids: Collection[str]) -> list[RunDecision]:
     return _decisions(ledger, records.c.record_id, ids)
 
 
+def standing_decisions(ledger: Ledger) -> list[RunDecision]:
+    """The newest decision of each agent: what it says now."""
+    newest = (
+        sa.select(sa.func.max(records.c.seq))
+        .where(records.c.kind == RecordKind.DECISION.value, records.c.reason.is_(None))
+        .group_by(records.c.reader)
+    )
+    asked = sa.select(records).where(records.c.seq.in_(newest)).order_by(records.c.reader)
+    with ledger.reading() as connection:
+        return [decision_of(row) for row in connection.execute(asked)]
+
+
 def decisions_told_of(ledger: Ledger, ids: Collection[str]) -> list[RunDecision]:
     """The decisions of runs that were told of one of these decisions."""
     wanted = {decision.encode() for decision in ids}
