@@ -20,9 +20,11 @@ def record_decision(
     definition_hash: str,
     read_ids: Sequence[str],
     rests_on: Sequence[RestsOn] = (),
+    told: Sequence[str] = (),
     usage: Usage = Usage(),  # noqa: B008
 ) -> str:
-    """Writes what an agent decided, as a text that can be erased, and the reads that it made. Returns the id of the record, the same for
+    """Writes what an agent decided, as a text that can be erased, the reads that it made, those of
+    earlier runs that it remembered, and the decisions that it was told of. Returns the id of the record, the same for
     the same decision of a step that is tried again. Raises `LedgerUnavailable`.
 
     The id comes from the place and the reads only, since who guesses a text could confirm it by a digest of it. Another decision at the same
@@ -34,6 +36,8 @@ def record_decision(
         "definition_hash": definition_hash,
         "reads": list(read_ids),
         "rests_on": erasable(rests_on),
+        "remembered": sorted({it.read_id for it in rests_on if it.read_id}.difference(read_ids)),
+        "told": list(told),
         "usage": asdict(usage),
         "cited": sorted({figure.read_id for figure in decision.figures()}),
     }

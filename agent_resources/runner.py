@@ -146,6 +146,7 @@ def _run_attempt(
                 rests_on=memory.rests_on(reader)
                 if memory
                 else standings.of_run(reader, calls.called),
+                told=memory.told_decisions if memory else (),
                 usage=recorded.usage,
             )
             journal.end(EndState.DECIDED)

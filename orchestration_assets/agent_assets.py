@@ -19,6 +19,10 @@ from orchestration_assets.agent_materialization import (
     materialized,
     recent_quality,
 )
+from orchestration_assets.definitions_check import (
+    check_definitions_current,
+    definitions_current_spec,
+)
 from orchestration_assets.errors import told_to_dagster
 from orchestration_assets.governed_snapshot import SNAPSHOT_KEY
 from orchestration_assets.grounded_check import check_grounded, grounded_spec
@@ -30,12 +34,14 @@ from orchestration_assets.read_events import (
     read_tags,
     standing_provenance,
 )
+from orchestration_assets.recalled_assets import check_not_recalled, not_recalled_spec
 from orchestration_assets.translator import valid_owners
 from semantic.answer import Reason
 from semantic.catalog import Catalog
 from semantic.errors import LedgerUnavailable
 from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import ReadContext
+from semantic.ledger.recalls import recalled_reads
 from semantic.policy import Permit, Policy, Reader
 from semantic.snapshot_record import SnapshotRecord
 
@@ -46,18 +52,20 @@ _decided: dict[Reader, tuple[tuple[str, str], dict[str, str | None]]] = {}
 
 @dataclass(frozen=True, kw_only=True)
 class Basis:
-    """What an agent may read, at the versions of one snapshot: by metric the data version, and the version of the rows
-    that the agent sees (None where that was not measured).
+    """What an agent may read, at the versions of one snapshot: by metric the data version, the version of the rows that the agent sees (None where that
+    was not measured), and the hash of its meaning down to the sources.
     """
 
     snapshot: str
     versions: Mapping[str, tuple[str, str | None]]
     since: Mapping[str, str]
+    meanings: Mapping[str, str]
 
     def to_json(self) -> dict[str, Any]:
         return {
             "snapshot": self.snapshot,
             "versions": {name: list(pair) for name, pair in self.versions.items()},
+            "meanings": dict(self.meanings),
         }
 
 
@@ -106,7 +114,8 @@ def read_basis(
         as_read = record.as_read.get(rows, {}).get(name)
         versions[name] = (state.data_version, as_read.data_version if as_read else None)
         since[name] = as_read.since if as_read else state.since
-    return Basis(snapshot=record.version, versions=versions, since=since)
+    meanings = {name: record.meanings[name] for name in versions if name in record.meanings}
+    return Basis(snapshot=record.version, versions=versions, since=since, meanings=meanings)
 
 
 def _rows_seen(
@@ -202,7 +211,11 @@ def build_agent_asset(
         required_resource_keys={resource_key},
         op_tags={AGENT_TAG: definition.name},
         pool=f"agent_{definition.name}",
-        check_specs=[grounded_spec(definition, agent_key)],
+        check_specs=[
+            grounded_spec(definition, agent_key),
+            not_recalled_spec(agent_key),
+            definitions_current_spec(agent_key),
+        ],
     )
     # Where an asset has checks, Dagster knows this result by its plain class only.
     def agent(context: dg.AssetExecutionContext, config: AgentConfig) -> dg.MaterializeResult:  # type: ignore[type-arg]
@@ -228,6 +241,7 @@ def build_agent_asset(
                 record = metrics.snapshots.record(run.snapshot)
             basis = read_basis(definition.reader, readable, metrics, record)
             quality = recent_quality(metrics.ledger, definition.name)
+            recalled = recalled_reads(metrics.ledger)
             metrics.ledger.sweep()
             checkpoint = metrics.ledger.seal()
         history = read_histories(context.instance, [agent_key]).get(agent_key)
@@ -239,7 +253,11 @@ def build_agent_asset(
             metric_keys,
             checkpoint,
             quality=quality,
-            checks=[check_grounded(definition, run, agent_key)],
+            checks=[
+                check_grounded(definition, run, agent_key),
+                check_not_recalled(run, recalled, agent_key),
+                check_definitions_current(agent_key),
+            ],
         )
 
     return agent

@@ -25,11 +25,13 @@ from orchestration_assets.agent_assets import (
     read_basis,
     read_histories,
 )
+from orchestration_assets.definitions_check import changed_meanings, report_changed_meanings
 from orchestration_assets.in_progress import assets_in_progress, unfinished_runs
 from orchestration_assets.read_events import AGENT_TAG, ran_tag
 from semantic.errors import GovernedMetricsError, SnapshotUnavailable
 from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import Ledger
+from semantic.ledger.acknowledgements import acknowledged_meanings
 from semantic.snapshot_record import SnapshotRecord
 
 DEFAULT_INTERVAL_SECONDS = 30
@@ -125,6 +127,7 @@ def evaluate(
     if not going_on.isdisjoint(upstream):
         return dg.SensorResult(skip_reason="The snapshot or its metrics are being refreshed")
     histories = read_histories(instance, keys)
+    _tell_changed_meanings(instance, metrics.ledger, record, agents, histories)
     considered = [_consider(metrics, record, agent, histories.get(agent.key)) for agent in agents]
     runs = _read_runs(instance, [item for item in considered if isinstance(item, _Due)])
     moment = now or metrics.now()
@@ -149,6 +152,25 @@ def _register(ledger: Ledger, agents: Iterable[WatchedAgent]) -> None:
         wanted = registered(definition)
         if known.get(definition.name) != wanted:
             ledger.register_agent(definition.name, definition.hash, wanted)
+
+
+def _tell_changed_meanings(
+    instance: DagsterInstance,
+    ledger: Ledger,
+    record: SnapshotRecord,
+    agents: Sequence[WatchedAgent],
+    histories: Mapping[dg.AssetKey, AgentHistory],
+) -> None:
+    """Has the check `definitions_current` fail on agents of which a metric means something else than when they last did their task."""
+    known = acknowledged_meanings(ledger)
+    changed = {
+        agent.key: changed_meanings(
+            histories[agent.key].handled, record, known.get(agent.definition.name, {})
+        )
+        for agent in agents
+        if agent.key in histories
+    }
+    report_changed_meanings(instance, changed, record)
 
 
 def _consider(

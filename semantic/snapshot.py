@@ -179,6 +179,9 @@ class StagedSnapshot:
         run_id: str | None,
     ) -> SnapshotRecord:
         """The record of this version before its metrics have values."""
+        # What takes SQL apart is needed to publish, and not to read.
+        from semantic.lineage.meaning import Meanings
+
         return SnapshotRecord(
             version=self.version,
             published_at=datetime.now(UTC),
@@ -190,6 +193,7 @@ class StagedSnapshot:
             metrics=metrics,
             elements=self._catalog.element_hashes,
             types=self.types,
+            meanings=Meanings(self._catalog).hashes,
         )
 
     def publish(self, record: SnapshotRecord) -> None:

@@ -74,7 +74,8 @@ class VersionAsRead:
 class SnapshotRecord:
     """What a snapshot holds and how good it is. `as_read` is keyed by `Permit.rows_key`, then by metric.
 
-    By semantic model and element, `elements` are hashes of the definitions (`Catalog.element_hashes`) and `types` the DuckDB types.
+    By semantic model and element, `elements` are hashes of the definitions (`Catalog.element_hashes`) and `types` the DuckDB types. `meanings` are by metric the
+    hash of all that gives it its meaning, down to the sources.
     """
 
     version: str
@@ -88,6 +89,7 @@ class SnapshotRecord:
     as_read: Mapping[str, Mapping[str, VersionAsRead]] = field(default_factory=dict)
     elements: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     types: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    meanings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def identity(self) -> str:
@@ -124,6 +126,7 @@ def record_from_json(text: str) -> SnapshotRecord:
         },
         elements=plain.get("elements", {}),
         types=plain.get("types", {}),
+        meanings=plain.get("meanings", {}),
     )
 
 

@@ -24,6 +24,7 @@ from semantic.ledger.verdicts import turned_out
 from semantic.read_session import ReadSession
 
 _MOST_TOLD = 10
+_PAST_RUNS = "past_runs"
 _LONGEST_FACT = 1_000
 _recollections: dict[tuple[str, str], Recollection] = {}
 _making = threading.Lock()
@@ -51,6 +52,7 @@ class Memory:
         self._recollection = _recollection(ledger, session.reader.name)
         self._recollection.refresh(ledger)
         self._recalled: dict[tuple[str, bytes], RestsOn] = {}
+        self._told_decisions: dict[str, None] = {}
 
     def remember(
         self, fact: str, read_ids: Sequence[str], reader: MetricReader, call: str
@@ -97,6 +99,11 @@ class Memory:
         own = self._standings.of_run(reader, self._calls.called)
         return (*own, *self._recalled.values())
 
+    @property
+    def told_decisions(self) -> tuple[str, ...]:
+        """The ids of the decisions that the model was told of, in the order in which it was."""
+        return tuple(self._told_decisions)
+
     def facts(self, about: str, call: str) -> dict[str, Any]:
         """The facts that the agent saved, as far as it may still have what they rest on. Raises `LedgerUnavailable`."""
         found = self._recollection.facts().best(about)
@@ -107,7 +114,7 @@ class Memory:
 
     def past_runs(self, about: str, call: str) -> dict[str, Any]:
         """What the agent answered in its past runs, likewise. Raises `LedgerUnavailable`."""
-        return self._told("past_runs", self._recollection.runs().best(about), call)
+        return self._told(_PAST_RUNS, self._recollection.runs().best(about), call)
 
     def _told(self, what: str, found: Sequence[Remembered], call: str) -> dict[str, Any]:
         """What may be told, once it is on record. What earlier tries of the same run said is of this run, and not of before."""
@@ -123,6 +130,8 @@ class Memory:
             for decision, how in turned_out(self._ledger, [item.id for item in told]).items()
         }
         ids = [item.id for item in told]
+        if what == _PAST_RUNS:
+            self._told_decisions |= dict.fromkeys(ids)
         self._recalled |= {(it.read_id, it.written): it for item in told for it in item.rests_on}
         self._session.record(
             RecordKind.MEMORY,

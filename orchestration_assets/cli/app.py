@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import typer
 
 from orchestration_assets.cli import (
+    acknowledge,
     agents,
     archive,
     ask,
@@ -22,6 +23,7 @@ from orchestration_assets.cli import (
     outcomes,
     policy,
     reads,
+    recall,
     recording,
     replay,
     unused,
@@ -43,6 +45,8 @@ app.command("reads")(reads.reads)
 app.command("unused")(unused.unused)
 app.command("impact")(impact.impact)
 app.command("lineage")(lineage.lineage)
+app.command("recall")(recall.recall)
+app.command("acknowledge")(acknowledge.acknowledge)
 app.command("decisions")(decisions.decisions)
 app.command("outcome")(outcomes.outcome)
 app.command("outcomes")(outcomes.outcomes)

@@ -28,6 +28,8 @@ class RecordKind(StrEnum):
     MEMORY = "memory"
     REPLAY = "replay"
     APPROVAL = "approval"
+    RECALL = "recall"
+    ACKNOWLEDGEMENT = "acknowledgement"
     POLICY = "policy"
     DEFINITION = "definition"
     ERASURE = "erasure"

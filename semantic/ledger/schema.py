@@ -230,6 +230,8 @@ STAYS = (
     RecordKind.VERDICT,
     RecordKind.MEMORY,
     RecordKind.APPROVAL,
+    RecordKind.RECALL,
+    RecordKind.ACKNOWLEDGEMENT,
     RecordKind.ERASURE,
     RecordKind.CHECKPOINT,
     RecordKind.ARCHIVE,
@@ -241,6 +243,8 @@ _GOES_WITH_ITS_MONTH = (
     RecordKind.VERDICT,
     RecordKind.MEMORY,
     RecordKind.APPROVAL,
+    RecordKind.RECALL,
+    RecordKind.ACKNOWLEDGEMENT,
 )
 STAYS_FOREVER = tuple(kind for kind in STAYS if kind not in _GOES_WITH_ITS_MONTH)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import sqlalchemy as sa
@@ -32,7 +33,9 @@ class RunRead:
 
 @dataclass(frozen=True, kw_only=True)
 class RunDecision:
-    """That a run came to a decision, or with a reason to none. `reads` are the ids of those that it made, `told` of the decisions it was told of."""
+    """That a run came to a decision, or with a reason to none. `reads` are the ids of those that it made, `remembered` of those of earlier runs that its
+    agent's memory told it of, and `told` of the decisions that it was told of.
+    """
 
     decision_id: str
     agent: str
@@ -40,7 +43,23 @@ class RunDecision:
     at: str
     reason: str | None
     reads: tuple[str, ...]
+    remembered: tuple[str, ...]
     told: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TouchingRead:
+    """A read that was released, and the days that its data covered, None where nobody knows."""
+
+    read_id: str
+    metric: str
+    agent: str | None
+    acting_for: str | None
+    run_id: str | None
+    at: str
+    data_version: str | None
+    covers_from: str | None
+    covers_to: str | None
 
 
 def uses(ledger: Ledger, question: ReadQuestion) -> list[ReadCount]:
@@ -91,6 +110,59 @@ def decisions_in(ledger: Ledger, runs: Collection[str]) -> list[RunDecision]:
 def decisions_with(ledger: Ledger, ids: Collection[str]) -> list[RunDecision]:
     """The decisions with these ids."""
     return _decisions(ledger, records.c.record_id, ids)
+
+
+def touching_reads(
+    ledger: Ledger,
+    metrics: Collection[str],
+    first: date,
+    last: date,
+    *,
+    version: str | None,
+    without_agent: str,
+) -> list[TouchingRead]:
+    """The released reads of these metrics whose data covers any of these days, or nobody knows which; at one version of the data where one is named. The
+    oldest first.
+    """
+    question = ReadQuestion(
+        metric=list(metrics),
+        version=version,
+        outcome=ReadOutcome.ALLOWED.value,
+        without_agent=without_agent,
+    )
+    begins, ends = reads.c.covers_from, reads.c.covers_to
+    with ledger.reading() as connection:
+        asked = (
+            sa.select(
+                reads.c.read_id,
+                reads.c.metric,
+                reads.c.reader.label("agent"),
+                reads.c.acting_for,
+                reads.c.run_id,
+                reads.c.at,
+                reads.c.data_version,
+                begins,
+                ends,
+            )
+            .where(
+                *conditions(ledger.archive, connection, question),
+                sa.or_(begins.is_(None), begins <= last.isoformat()),
+                sa.or_(ends.is_(None), ends >= first.isoformat()),
+            )
+            .order_by(reads.c.seq)
+        )
+        return [TouchingRead(**row) for row in connection.execute(asked).mappings()]
+
+
+def every_decision(ledger: Ledger) -> list[RunDecision]:
+    """Every decision, in the order in which they were made."""
+    asked = (
+        sa.select(records)
+        .where(records.c.kind == RecordKind.DECISION.value, records.c.reason.is_(None))
+        .order_by(records.c.seq)
+    )
+    with ledger.reading() as connection:
+        return [decision_of(row) for row in connection.execute(asked)]
 
 
 def standing_decisions(ledger: Ledger) -> list[RunDecision]:
@@ -146,6 +218,7 @@ def decision_of(row: Any) -> RunDecision:
         at=row.recorded_at,
         reason=row.reason,
         reads=tuple(details.get("reads", ())),
+        remembered=tuple(details.get("remembered", ())),
         told=tuple(details.get("told", ())),
     )
 

@@ -1,0 +1,167 @@
+"""What a recall does in Dagster: the check `not_recalled` fails on the agents whose decisions it takes back, and on what was built on them."""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+
+import dagster as dg
+from dagster import DagsterEventType, DagsterInstance
+from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+    AssetCheckEvaluationTargetMaterializationData,
+)
+
+from agent_resources.agent_run import Run
+from semantic.ledger.recalls import Recall
+from semantic.ledger.uses import RunDecision
+
+NOT_RECALLED = "not_recalled"
+_POINTER = "dagster/input_event_pointer/"
+_DECISION = "decision_id"
+_AT_ONCE = 1_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recalled:
+    """A materialization that is taken back, and the decision that it is or that it was built on."""
+
+    asset: dg.AssetKey
+    storage_id: int
+    run_id: str
+    timestamp: float
+    decision_id: str
+
+
+def not_recalled_spec(key: dg.AssetKey) -> dg.AssetCheckSpec:
+    """The check of an agent's asset."""
+    return dg.AssetCheckSpec(
+        NOT_RECALLED,
+        asset=key,
+        description="Nothing that the agent's decision rests on was taken back: `governed-agents recall`",
+    )
+
+
+def check_not_recalled(
+    run: Run, recalled: Mapping[str, Recall], key: dg.AssetKey
+) -> dg.AssetCheckResult:
+    """The result for a run that has just ended: fails where something that it read was taken back meanwhile. `recalled` are the recalls by read."""
+    found = [it for answer in run.answers() if (it := recalled.get(answer.read_id)) is not None]
+    return dg.AssetCheckResult(
+        asset_key=key,
+        check_name=NOT_RECALLED,
+        passed=not found,
+        description="; ".join(dict.fromkeys(map(_why, found))) or None,
+    )
+
+
+def mark_recalled(
+    instance: DagsterInstance, recall: Recall, decisions: Collection[RunDecision]
+) -> list[Recalled]:
+    """Has the check fail on each asset whose newest materialization is one of these decisions, or was built on one, however far. Returns these.
+
+    Dagster's own events say what was built on what: a materialization names the events of its inputs.
+    """
+    newest = dict(_newest(instance))
+    found = {item.storage_id: item for item in _materialized(instance, decisions)}
+    for pointers, item in sorted(newest.values(), key=lambda it: it[1].storage_id):
+        above = next((found[pointer] for pointer in pointers if pointer in found), None)
+        if above is not None and item.storage_id not in found:
+            found[item.storage_id] = Recalled(**{**vars(item), "decision_id": above.decision_id})
+    standing = {item.storage_id for _, item in newest.values()}
+    marked = [item for storage_id, item in found.items() if storage_id in standing]
+    for item in marked:
+        instance.report_runless_asset_event(_failed(item, recall))
+    return marked
+
+
+def _materialized(
+    instance: DagsterInstance, decisions: Collection[RunDecision]
+) -> Iterator[Recalled]:
+    """The materializations that tell these decisions, of those that Dagster still has."""
+    wanted = {item.decision_id for item in decisions}
+    runs = {item.run_id for item in decisions if item.run_id}
+    for key in _agents_of(instance, runs):
+        asked = dg.AssetRecordsFilter(asset_key=key)
+        cursor, has_more = None, True
+        while has_more:
+            page = instance.fetch_materializations(asked, limit=_AT_ONCE, cursor=cursor)
+            cursor, has_more = page.cursor, page.has_more
+            for record in page.records:
+                materialization = record.asset_materialization
+                told = materialization.metadata.get(_DECISION) if materialization else None
+                if told is not None and told.value in wanted:
+                    yield _recalled(key, record, str(told.value))
+
+
+def _agents_of(instance: DagsterInstance, runs: Collection[str]) -> list[dg.AssetKey]:
+    """The assets of which a run has told a decision. Runs keep their events apart, under other numbers than assets do."""
+    found = set()
+    for run_id in runs:
+        for entry in instance.all_logs(run_id, of_type=DagsterEventType.ASSET_MATERIALIZATION):
+            materialization = entry.asset_materialization
+            if materialization is not None and _DECISION in materialization.metadata:
+                found.add(materialization.asset_key)
+    return sorted(found)
+
+
+def _recalled(key: dg.AssetKey, record: dg.EventLogRecord, decision_id: str) -> Recalled:
+    return Recalled(
+        asset=key,
+        storage_id=record.storage_id,
+        run_id=record.run_id,
+        timestamp=record.timestamp,
+        decision_id=decision_id,
+    )
+
+
+def _newest(
+    instance: DagsterInstance,
+) -> Iterator[tuple[dg.AssetKey, tuple[frozenset[int], Recalled]]]:
+    """By asset, its newest materialization and the events that it was made of."""
+    for record in instance.get_asset_records():
+        entry = record.asset_entry.last_materialization_record
+        materialization = entry.asset_materialization if entry else None
+        if entry is None or materialization is None:
+            continue
+        tags: Mapping[str, str] = materialization.tags or {}
+        pointers = frozenset(
+            int(value)
+            for name, value in tags.items()
+            if name.startswith(_POINTER) and value.isdecimal()
+        )
+        yield (
+            materialization.asset_key,
+            (
+                pointers,
+                Recalled(
+                    asset=materialization.asset_key,
+                    storage_id=entry.storage_id,
+                    run_id=entry.run_id,
+                    timestamp=entry.timestamp,
+                    decision_id="",
+                ),
+            ),
+        )
+
+
+def _failed(item: Recalled, recall: Recall) -> dg.AssetCheckEvaluation:
+    return dg.AssetCheckEvaluation(
+        asset_key=item.asset,
+        check_name=NOT_RECALLED,
+        passed=False,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description=_why(recall),
+        metadata={
+            "recall": dg.MetadataValue.text(recall.recall_id),
+            "decision_id": dg.MetadataValue.text(item.decision_id),
+            "metrics": dg.MetadataValue.text(", ".join(recall.wrong.metrics)),
+            "run": dg.MetadataValue.dagster_run(item.run_id),
+        },
+        target_materialization_data=AssetCheckEvaluationTargetMaterializationData(
+            storage_id=item.storage_id, run_id=item.run_id, timestamp=item.timestamp
+        ),
+        blocking=False,
+    )
+
+
+def _why(recall: Recall) -> str:
+    days = f"{recall.wrong.first} to {recall.wrong.last}"
+    return f"{recall.wrong.metrics[0]} was wrong for {days}: {recall.reason}"

@@ -1,0 +1,111 @@
+"""What was taken back: metrics that were wrong for a period, the reads that touched it, and the decisions that rest on these."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import sqlalchemy as sa
+
+from semantic.ledger.erasable import Erasable, restored
+from semantic.ledger.ledger import Ledger
+from semantic.ledger.record import Record, RecordKind, uuid7
+from semantic.ledger.schema import records
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wrong:
+    """What was wrong: metrics, for the days of the data from `first` to `last`, both included; at one version of the data, or at any."""
+
+    metrics: tuple[str, ...]
+    first: date
+    last: date
+    version: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recall:
+    """A recall on record: what was wrong and why, who said so and when, the reads that touched it and the decisions that it takes back. `again` asks for new runs of their agents."""
+
+    recall_id: str
+    at: str
+    by: str
+    wrong: Wrong
+    reason: str
+    reads: tuple[str, ...]
+    decisions: tuple[str, ...]
+    again: bool
+
+
+def record_recall(
+    ledger: Ledger,
+    wrong: Wrong,
+    *,
+    by: str,
+    reason: str,
+    reads: Collection[str],
+    decisions: Collection[str],
+    again: bool,
+) -> str:
+    """Puts a recall on record. Returns its id. Raises `LedgerUnavailable`."""
+    record = Record(
+        record_id=str(uuid7()),
+        kind=RecordKind.RECALL,
+        reader=by,
+        details={
+            "metrics": list(wrong.metrics),
+            "from": wrong.first.isoformat(),
+            "to": wrong.last.isoformat(),
+            "version": wrong.version,
+            "reason": Erasable(reason),
+            "reads": sorted(reads),
+            "decisions": sorted(decisions),
+            "again": again,
+        },
+    )
+    ledger.append(record)
+    return record.record_id
+
+
+def recalls(ledger: Ledger) -> list[Recall]:
+    """Every recall on record, in the order in which they came."""
+    asked = (
+        sa.select(records.c.record_id, records.c.recorded_at, records.c.reader, records.c.body)
+        .where(records.c.kind == RecordKind.RECALL.value)
+        .order_by(records.c.seq)
+    )
+    with ledger.reading() as connection:
+        rows = connection.execute(asked).all()
+        contents = restored(connection, [row.body for row in rows])
+    return [
+        _recall(row.record_id, row.recorded_at, row.reader, content["details"])
+        for row, content in zip(rows, contents, strict=True)
+    ]
+
+
+def recalled_decisions(ledger: Ledger) -> dict[str, Recall]:
+    """By decision, the newest recall that takes it back."""
+    return {decision: item for item in recalls(ledger) for decision in item.decisions}
+
+
+def recalled_reads(ledger: Ledger) -> dict[str, Recall]:
+    """By read, the newest recall that it is touched by."""
+    return {read_id: item for item in recalls(ledger) for read_id in item.reads}
+
+
+def _recall(recall_id: str, at: str, by: str, details: Mapping[str, Any]) -> Recall:
+    return Recall(
+        recall_id=recall_id,
+        at=at,
+        by=by,
+        wrong=Wrong(
+            metrics=tuple(details["metrics"]),
+            first=date.fromisoformat(details["from"]),
+            last=date.fromisoformat(details["to"]),
+            version=details["version"],
+        ),
+        reason=str(details["reason"]),
+        reads=tuple(details["reads"]),
+        decisions=tuple(details["decisions"]),
+        again=details["again"],
+    )
