@@ -81,7 +81,6 @@ def report_definitions(
 
 def _snapshot_of(latest: AssetCheckExecutionRecord | None) -> str | None:
     """The snapshot that the newest evaluation was of, where it was not that of a run."""
-    event = latest.event.dagster_event if latest and latest.event else None
-    told = event.event_specific_data if event else None
-    found = told.metadata.get(_SNAPSHOT) if isinstance(told, dg.AssetCheckEvaluation) else None
+    evaluation = latest.event.asset_check_evaluation if latest and latest.event else None
+    found = evaluation.metadata.get(_SNAPSHOT) if evaluation else None
     return str(found.value) if found else None

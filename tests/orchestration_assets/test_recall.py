@@ -1,0 +1,192 @@
+"""A metric that was wrong for a period: what rests on it is taken back, on record and in Dagster."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from orchestration_assets.cli.app import main
+from tests.orchestration_assets.corner_shop import build_definitions, warehouse_of
+from tests.orchestration_assets.location import Location, agent_key, fork, metric_key
+
+BOSS, NORTH = agent_key("boss"), agent_key("north")
+SUMMARY, SLIDES = dg.AssetKey("summary"), dg.AssetKey("slides")
+
+
+@dataclass(frozen=True)
+class Said:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def told(self) -> dict[str, Any]:
+        [found] = json.loads(self.out)
+        assert isinstance(found, dict)
+        return found
+
+
+Command = Callable[..., Said]
+
+
+@pytest.fixture
+def built_on(settled_shop: Path, tmp_path: Path) -> Iterator[Location]:
+    """The settled shop with assets of somebody's own below the boss: a summary of its decision, and slides of the summary."""
+
+    @dg.asset(deps=[BOSS])
+    def summary() -> None: ...
+
+    @dg.asset(deps=[summary])
+    def slides() -> None: ...
+
+    folder = fork(settled_shop, tmp_path / "shop")
+    definitions = dg.Definitions.merge(
+        build_definitions(folder), dg.Definitions(assets=[summary, slides])
+    )
+    with Location(folder, definitions, warehouse_of(folder)) as location:
+        ran = location.run([SUMMARY, SLIDES])
+        assert ran.success, ran.failures
+        yield location
+
+
+@pytest.fixture
+def command(
+    built_on: Location, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Command:
+    monkeypatch.setenv("DAGSTER_HOME", str(built_on.home))
+
+    def run(*arguments: str) -> Said:
+        monkeypatch.setattr("sys.argv", ["governed-agents", *arguments])
+        capsys.readouterr()
+        code = 0
+        try:
+            main()
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+        said = capsys.readouterr()
+        return Said(code, said.out, said.err)
+
+    return run
+
+
+def recall(command: Command, metric: str = "orders", **options: str) -> Said:
+    given = {"from": "2000-01-01", "to": "2030-01-01"} | options
+    given["to"] = min(given["to"], "2030-01-01")
+    words = [word for name, value in given.items() for word in (f"--{name}", value)]
+    return command("recall", metric, *words, "--reason", "the feed was late", "--json")
+
+
+def state(location: Location, key: dg.AssetKey) -> tuple[bool, str] | None:
+    """How the check stands on an asset's newest materialization, and why; None where it was never told."""
+    check = dg.AssetCheckKey(key, "not_recalled")
+    found = location.instance.event_log_storage.get_latest_asset_check_execution_by_key([check])
+    if check not in found:
+        return None
+    evaluation = location.evaluation(key, "not_recalled")
+    return evaluation.passed, evaluation.description or ""
+
+
+def test_decisions_and_what_was_built_on_them_are_taken_back(
+    built_on: Location, command: Command
+) -> None:
+    assert state(built_on, BOSS) == (True, "")
+    said = recall(command)
+    assert said.code == 0, said.err
+    assert set(said.told["assets"]) >= {"agents/boss", "summary", "slides"}
+    for key in (BOSS, SUMMARY, SLIDES):
+        told = state(built_on, key)
+        assert told is not None
+        assert told[0] is False
+        assert told[1] == "orders was wrong for 2000-01-01 to 2030-01-01: the feed was late"
+    decided = built_on.metadata(BOSS)["decision_id"]
+    assert decided in {item["decision_id"] for item in said.told["decisions"]}
+    assert state(built_on, metric_key("orders")) is None, "the metric itself is for who mends it"
+
+
+def test_a_new_run_is_not_recalled(built_on: Location, command: Command) -> None:
+    recall(command)
+    assert built_on.run([BOSS]).success
+    told = state(built_on, BOSS)
+    assert told is not None
+    assert told[0] is True
+
+
+def test_who_did_not_read_it_is_left_alone(built_on: Location, command: Command) -> None:
+    readers = {
+        read.agent for read in built_on.all_reads() if read.metric == "orders" and read.agent
+    }
+    said = recall(command)
+    assert set(said.told["to_be_told"]["agents"]) == readers - {"refresh"}
+    others = {"boss", "north", "greeter"} - readers
+    assert others
+    for name in others:
+        assert state(built_on, agent_key(name)) == (True, "")
+
+
+def test_days_and_versions_that_were_not_read_take_nothing_back(
+    built_on: Location, command: Command
+) -> None:
+    said = recall(command, **{"from": "1999-01-01", "to": "1999-12-31"})
+    assert (said.told["decisions"], said.told["assets"]) == ([], [])
+    [version] = {
+        read.data_version
+        for read in built_on.all_reads()
+        if read.metric == "orders" and read.agent == "boss"
+    }
+    assert version
+    assert recall(command, version=version[:8]).told["decisions"]
+    assert recall(command, version="ffffffff").code == 1
+
+
+def test_a_dry_run_takes_nothing_back(built_on: Location, command: Command) -> None:
+    said = command(
+        "recall",
+        "orders",
+        "--from",
+        "2000-01-01",
+        "--to",
+        "2026-01-01",
+        "--reason",
+        "x",
+        "--dry-run",
+    )
+    assert said.code == 0
+    assert "this was a dry run" in said.err
+    assert state(built_on, BOSS) == (True, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (
+            ("recall", "ordres", "--from", "2000-01-01", "--to", "2000-01-02", "--reason", "x"),
+            "did you mean 'orders'",
+        ),
+        (
+            ("recall", "orders", "--from", "2000-01-03", "--to", "2000-01-02", "--reason", "x"),
+            "No day is from",
+        ),
+        (
+            ("recall", "orders", "--from", "2999-01-01", "--to", "2999-01-02", "--reason", "x"),
+            "still to come",
+        ),
+        (
+            ("recall", "orders", "--from", "someday", "--to", "2999-01-02", "--reason", "x"),
+            "is not a day",
+        ),
+        (
+            ("recall", "orders", "--from", "2000-01-01", "--to", "2000-01-02", "--reason", " "),
+            "say why",
+        ),
+    ],
+)
+def test_what_cannot_be_meant_is_said(
+    command: Command, arguments: tuple[str, ...], told: str
+) -> None:
+    said = command(*arguments)
+    assert said.code in (1, 2)
+    assert told in said.err
