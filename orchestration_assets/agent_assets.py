@@ -252,6 +252,7 @@ def build_agent_asset(
             basis.to_json() if has_done_its_task else before,
             metric_keys,
             checkpoint,
+            run_id=context.run.run_id,
             quality=quality,
             checks=[
                 check_grounded(definition, run, agent_key),

@@ -9,7 +9,12 @@ import dagster as dg
 from agent_resources.agent_run import AgentRun, LimitedRun
 from agent_resources.decision import Decision
 from agent_resources.quality import Quality, quality_of
-from orchestration_assets.read_events import checkpoint_metadata, input_version_tags, reads_table
+from orchestration_assets.read_events import (
+    checkpoint_metadata,
+    input_version_tags,
+    linked_reads,
+    reads_table,
+)
 from semantic.ledger import Ledger
 from semantic.ledger.budgets import MICROS
 from semantic.ledger.verdicts import judged_decisions
@@ -27,6 +32,7 @@ def materialized(
     metric_keys: Mapping[str, dg.AssetKey],
     checkpoint: str | None,
     *,
+    run_id: str,
     quality: Quality | None = None,
     checks: Sequence[dg.AssetCheckResult] = (),
 ) -> dg.MaterializeResult[None]:
@@ -39,6 +45,7 @@ def materialized(
         metadata={
             **_ended(run),
             "reads": reads_table(run.reads),
+            "reads_linked": linked_reads(run.reads, metric_keys, run_id),
             "reads_allowed": len(run.answers()),
             "reads_refused": len(run.refusals()),
             "model": run.model,

@@ -1,6 +1,7 @@
 """Metrics as assets: specs that are pure, and the step that publishes their values."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import dagster as dg
 
@@ -9,11 +10,14 @@ from orchestration_assets.errors import told_to_dagster
 from orchestration_assets.governed_snapshot import SNAPSHOT_KEY
 from orchestration_assets.translator import MetricTranslator, MetricTranslatorData
 from semantic.catalog import Catalog
+from semantic.ledger.uses import VersionReader, version_readers
 from semantic.metric import Metric
+from semantic.policy import REFRESH
 from semantic.snapshot_record import MetricState, SnapshotRecord, State
 
 METRIC = "governed_agents/metric"
 READABLE = "may_be_read"
+_NO_KEYS: Mapping[str, dg.AssetKey] = {}
 
 
 def build_metric_asset_specs(
@@ -21,15 +25,34 @@ def build_metric_asset_specs(
     *,
     translator: MetricTranslator | None = None,
     snapshot_key: dg.AssetKey = SNAPSHOT_KEY,
+    dbt_keys: Mapping[str, dg.AssetKey] = _NO_KEYS,
 ) -> Sequence[dg.AssetSpec]:
-    """One spec per metric, in the order of their names. Each says in its metadata which metric it stands for."""
+    """One spec per metric, in the order of their names. Each says in its metadata which metric it stands for, and with `dbt_keys`, the assets of dbt
+    models by unique id, from which of their columns it comes, as far as these are documented in dbt.
+    """
     asked = translator or MetricTranslator()
     return [
         asked.get_asset_spec(
             MetricTranslatorData(metric=metric, snapshot_key=snapshot_key)
-        ).merge_attributes(metadata={METRIC: metric.name})
+        ).merge_attributes(metadata={METRIC: metric.name, **_columns_of(metric, dbt_keys)})
         for metric in catalog.metrics.values()
     ]
+
+
+def _columns_of(metric: Metric, dbt_keys: Mapping[str, dg.AssetKey]) -> dict[str, Any]:
+    """The metric as a column, and the columns of dbt models that it comes from, as the UI shows column lineage."""
+    deps = [
+        dg.TableColumnDep(asset_key=dbt_keys[model], column_name=column)
+        for model, column in metric.columns
+        if model in dbt_keys
+    ]
+    if not deps:
+        return {}
+    column = dg.TableColumn(metric.name, "number", description=metric.description or None)
+    return {
+        "dagster/column_schema": dg.TableSchema([column]),
+        "dagster/column_lineage": dg.TableColumnLineage(deps_by_column={metric.name: deps}),
+    }
 
 
 def metric_keys(specs: Iterable[dg.AssetSpec]) -> dict[str, dg.AssetKey]:
@@ -42,6 +65,7 @@ def metric_assets(
     catalog: Catalog,
     translator: MetricTranslator | None = None,
     snapshot_key: dg.AssetKey = SNAPSHOT_KEY,
+    dbt_keys: Mapping[str, dg.AssetKey] = _NO_KEYS,
     name: str = "governed_metrics",
 ) -> Callable[[Callable[..., Iterator[object]]], dg.AssetsDefinition]:
     """Decorates a function that yields the events of metric assets, usually `publish_metrics`.
@@ -50,7 +74,9 @@ def metric_assets(
     def my_metrics(context: dg.AssetExecutionContext, governed_metrics: GovernedMetricsResource):
         yield from publish_metrics(context, governed_metrics)
     """
-    specs = build_metric_asset_specs(catalog, translator=translator, snapshot_key=snapshot_key)
+    specs = build_metric_asset_specs(
+        catalog, translator=translator, snapshot_key=snapshot_key, dbt_keys=dbt_keys
+    )
     return dg.multi_asset(
         name=name,
         specs=specs,
@@ -76,6 +102,8 @@ def publish_metrics(
     """
     with told_to_dagster(), resource.open(context.instance) as metrics:
         record, catalog = metrics.snapshots.current(), metrics.catalog
+        versions = {name: state.data_version for name, state in record.metrics.items()}
+        readers = version_readers(metrics.ledger, versions, without_agent=REFRESH)
     closed: list[str] = []
     for spec in context.assets_def.specs:
         name = str(spec.metadata[METRIC])
@@ -83,7 +111,7 @@ def publish_metrics(
         reason = closed_because(metric, state)
         if spec.key in context.selected_asset_keys:
             if reason is None and metric is not None and state is not None:
-                yield _materialized(spec.key, metric, state, record)
+                yield _materialized(spec.key, metric, state, record, readers.get(name, ()))
             else:
                 closed.append(f"{name}: {reason}")
         if dg.AssetCheckKey(spec.key, READABLE) in context.selected_asset_check_keys:
@@ -113,7 +141,11 @@ def _checked(key: dg.AssetKey, reason: str | None, record: SnapshotRecord) -> dg
 
 
 def _materialized(
-    key: dg.AssetKey, metric: Metric, state: MetricState, record: SnapshotRecord
+    key: dg.AssetKey,
+    metric: Metric,
+    state: MetricState,
+    record: SnapshotRecord,
+    readers: Sequence[VersionReader],
 ) -> dg.MaterializeResult[None]:
     numbers = {"value": state.value, "value_last_day": state.value_last_day}
     return dg.MaterializeResult(
@@ -124,6 +156,26 @@ def _materialized(
             "unit": metric.unit or "",
             "data_until": str(state.last_day) if state.last_day else "",
             "stands_since": state.since,
+            "readers_of_this_version": len(readers),
+            "read_at_this_version_by": dg.MetadataValue.table(
+                [
+                    dg.TableRecord(
+                        {
+                            "reader": reader.agent,
+                            "reads": reader.reads,
+                            "last (UTC)": reader.last_at[:19].replace("T", " "),
+                        }
+                    )
+                    for reader in readers
+                ],
+                schema=dg.TableSchema(
+                    [
+                        dg.TableColumn("reader", "string"),
+                        dg.TableColumn("reads", "int"),
+                        dg.TableColumn("last (UTC)", "string"),
+                    ]
+                ),
+            ),
             "snapshot": record.version,
             "series": dg.MetadataValue.table(
                 [

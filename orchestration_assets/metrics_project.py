@@ -110,7 +110,9 @@ def build_metrics_definitions(
         project.catalog, project.dbt, project.warehouse, resource_key=METRICS_RESOURCE
     )
 
-    @metric_assets(catalog=project.catalog, translator=project.translator)
+    @metric_assets(
+        catalog=project.catalog, translator=project.translator, dbt_keys=project.dbt.keys
+    )
     def governed_metrics_assets(
         context: dg.AssetExecutionContext, governed_metrics: GovernedMetricsResource
     ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:

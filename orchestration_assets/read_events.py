@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
+from urllib.parse import quote
 
 import dagster as dg
 from dagster import DagsterInstance
@@ -23,6 +24,8 @@ _NOT_IN_TAGS = re.compile(r"[^A-Za-z0-9_.-]")
 _LONGEST_TAG = 63
 _MOST_NAMES = 20
 _LONGEST_NAME = 300
+_MOST_LINKED = 100
+_SHORT = 8
 
 
 def read_observations(
@@ -120,6 +123,34 @@ def reads_table(reads: Sequence[ReadOfRun]) -> dg.TableMetadataValue:
             ]
         ),
     )
+
+
+def linked_reads(
+    reads: Sequence[ReadOfRun], keys: Mapping[str, dg.AssetKey], run_id: str
+) -> dg.MarkdownMetadataValue:
+    """The same, the first of them, as lines with links: to the asset of the metric and to the run in this UI, and with the command that shows the read."""
+    lines = [
+        f"- {_linked(row['metric'], keys)}: {_plainly(row['outcome'])}"
+        + (f", data of {row['covers_from']} to {row['covers_to']}" if row["covers_from"] else "")
+        + f", in [run {run_id[:_SHORT]}](/runs/{run_id})"
+        + (f", `governed-agents reads --read {row['read_id']}`" if row["read_id"] else "")
+        for item in reads
+        for row in _rows_of(item)
+    ]
+    more = len(lines) - _MOST_LINKED
+    shown = [*lines[:_MOST_LINKED], *([f"- and {more} more"] if more > 0 else [])]
+    return dg.MetadataValue.md("\n".join(shown) or "none")
+
+
+def _linked(metric: str, keys: Mapping[str, dg.AssetKey]) -> str:
+    if metric not in keys:
+        return f"`{_plainly(metric)}`"
+    return f"[{metric}](/assets/{'/'.join(map(quote, keys[metric].path))})"
+
+
+def _plainly(text: str) -> str:
+    """What a model may have written, as text that is no Markdown."""
+    return _NOT_IN_TAGS.sub(" ", text)
 
 
 def checkpoint_metadata(note: str | None) -> dict[str, dg.MarkdownMetadataValue]:

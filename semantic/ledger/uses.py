@@ -1,6 +1,6 @@
 """Who was given what of some reads, in which runs, and what was decided there: bounded questions, however long the record is."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -110,6 +110,49 @@ def decisions_in(ledger: Ledger, runs: Collection[str]) -> list[RunDecision]:
 def decisions_with(ledger: Ledger, ids: Collection[str]) -> list[RunDecision]:
     """The decisions with these ids."""
     return _decisions(ledger, records.c.record_id, ids)
+
+
+@dataclass(frozen=True, kw_only=True)
+class VersionReader:
+    """Who was given a metric at one version of its data: how often, and when last (as the ledger writes times)."""
+
+    metric: str
+    agent: str
+    reads: int
+    last_at: str
+
+
+def version_readers(
+    ledger: Ledger, versions: Mapping[str, str], *, without_agent: str
+) -> dict[str, list[VersionReader]]:
+    """By metric, who was given it at the version of its data that is named for it."""
+    found: dict[str, list[VersionReader]] = {}
+    with ledger.reading() as connection:
+        for some in _in_parts(sorted(set(versions.values()))):
+            asked = (
+                sa.select(
+                    reads.c.metric,
+                    reads.c.reader,
+                    reads.c.data_version,
+                    sa.func.count().label("reads"),
+                    sa.func.max(reads.c.at).label("last_at"),
+                )
+                .where(
+                    reads.c.data_version.in_(some),
+                    reads.c.outcome == ReadOutcome.ALLOWED.value,
+                    reads.c.reader.is_not(None),
+                    reads.c.reader != without_agent,
+                )
+                .group_by(reads.c.metric, reads.c.reader, reads.c.data_version)
+                .order_by(reads.c.metric, reads.c.reader)
+            )
+            for row in connection.execute(asked):
+                if versions.get(row.metric) == row.data_version:
+                    reader = VersionReader(
+                        metric=row.metric, agent=row.reader, reads=row.reads, last_at=row.last_at
+                    )
+                    found.setdefault(row.metric, []).append(reader)
+    return found
 
 
 def touching_reads(

@@ -191,7 +191,7 @@ class Location:
 
     def metadata(self, key: dg.AssetKey) -> Mapping[str, Any]:
         """The metadata of the newest materialization, as plain values."""
-        return {name: item.value for name, item in self._latest(key).metadata.items()}
+        return {name: item.value for name, item in self.latest(key).metadata.items()}
 
     def evaluation(self, key: dg.AssetKey, check: str) -> dg.AssetCheckEvaluation:
         """How a check of an asset went the last time."""
@@ -204,7 +204,7 @@ class Location:
 
     def tags(self, key: dg.AssetKey) -> Mapping[str, str]:
         """The tags of the newest materialization."""
-        return self._latest(key).tags or {}
+        return self.latest(key).tags or {}
 
     def data_versions(self) -> dict[str, str]:
         """By metric, the data version that its asset shows."""
@@ -256,7 +256,7 @@ class Location:
         finally:
             opened.close()
 
-    def _latest(self, key: dg.AssetKey) -> dg.AssetMaterialization:
+    def latest(self, key: dg.AssetKey) -> dg.AssetMaterialization:
         latest = self.instance.get_latest_materialization_event(key)
         assert latest is not None
         assert latest.asset_materialization is not None

@@ -1,6 +1,7 @@
 """When a snapshot is taken, and that it never holds other data than that whose tests were looked at."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -239,3 +240,20 @@ def published_policy(shop: Location) -> str | None:
 def built_again(shop: Location) -> None:
     """What Dagster is told when dbt has built a model."""
     shop.instance.report_runless_asset_event(dg.AssetMaterialization(asset_key=MODEL))
+
+
+def test_a_value_that_stands_says_who_was_given_it(settled: Location) -> None:
+    """As the rows of the record say; who reads to measure is no reader."""
+    assert settled.run([*settled.metric_keys]).success
+    reads = [it for it in settled.all_reads() if it.outcome == "allowed" and it.agent != "refresh"]
+    for key in settled.metric_keys:
+        version = settled.tags(key)["dagster/data_version"]
+        expected = Counter(
+            it.agent for it in reads if (it.metric, it.data_version) == (key.path[-1], version)
+        )
+        table = settled.latest(key).metadata["read_at_this_version_by"]
+        assert isinstance(table, dg.TableMetadataValue)
+        rows = [row.data for row in table.records]
+        assert {row["reader"]: row["reads"] for row in rows} == expected
+        assert settled.metadata(key)["readers_of_this_version"] == len(expected)
+    assert {it.agent for it in reads} >= {"boss", "north"}

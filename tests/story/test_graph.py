@@ -12,6 +12,7 @@ from dagster._core.loader import LoadingContextForTest
 from orchestration_assets.definitions import DBT_PROJECT, build_demo
 from orchestration_assets.defs.story import BLIZZARD, START
 from semantic.dbt_manifest import load_catalog
+from semantic.ledger import ReadQuestion, find_reads
 from tests.orchestration_assets.flights_demo import ARRIVALS, MAY_READ
 from tests.orchestration_assets.location import (
     SNAPSHOT,
@@ -171,3 +172,23 @@ def value(flights: Location, metric: str, of: str = "value") -> float:
 def only(sql: str) -> float:
     [(number,)] = duckdb.sql(sql).fetchall()
     return float(number)
+
+
+def test_a_metric_says_from_which_columns_it_comes(flights: Location) -> None:
+    spec = flights.repository.asset_graph.get(metric_key("on_time_rate"))
+    lineage = spec.metadata["dagster/column_lineage"].value
+    [*deps] = lineage.deps_by_column["on_time_rate"]
+    assert dg.TableColumnDep(asset_key="fct_flights", column_name="is_on_time") in deps
+    catalog = load_catalog(DBT_PROJECT / "target")
+    assert len(deps) == len(catalog.metrics["on_time_rate"].columns)
+
+
+def test_the_reads_of_a_run_lead_to_metrics_runs_and_records(flights: Location) -> None:
+    text = str(flights.metadata(agent_key("network_planner"))["reads_linked"])
+    run_id = flights.last_run(agent_key("network_planner")).dagster_run.run_id
+    assert "- [flights](/assets/metrics/flights): allowed" in text
+    assert "- [seats_flown](/assets/metrics/seats_flown): refused" in text
+    assert f"](/runs/{run_id})" in text
+    with flights.ledger() as ledger:
+        for read in find_reads(ledger, ReadQuestion(run=run_id, agent="network_planner")):
+            assert f"`governed-agents reads --read {read.read_id}`" in text
