@@ -176,8 +176,8 @@ def only(sql: str) -> float:
 
 def test_a_metric_says_from_which_columns_it_comes(flights: Location) -> None:
     spec = flights.repository.asset_graph.get(metric_key("on_time_rate"))
-    lineage = spec.metadata["dagster/column_lineage"].value
-    [*deps] = lineage.deps_by_column["on_time_rate"]
+    lineage = spec.metadata["dagster/column_lineage"]
+    deps = lineage.deps_by_column["on_time_rate"]
     assert dg.TableColumnDep(asset_key="fct_flights", column_name="is_on_time") in deps
     catalog = load_catalog(DBT_PROJECT / "target")
     assert len(deps) == len(catalog.metrics["on_time_rate"].columns)
