@@ -10,7 +10,7 @@ from orchestration_assets.errors import told_to_dagster
 from orchestration_assets.governed_snapshot import SNAPSHOT_KEY
 from orchestration_assets.translator import MetricTranslator, MetricTranslatorData
 from semantic.catalog import Catalog
-from semantic.ledger.uses import VersionReader, version_readers
+from semantic.ledger.version_reads import VersionReader, version_readers
 from semantic.metric import Metric
 from semantic.policy import REFRESH
 from semantic.snapshot_record import MetricState, SnapshotRecord, State

@@ -11,7 +11,7 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
 
 from agent_resources.agent_run import Run
 from semantic.ledger.recalls import Recall
-from semantic.ledger.uses import RunDecision
+from semantic.ledger.run_decisions import RunDecision
 
 NOT_RECALLED = "not_recalled"
 _POINTER = "dagster/input_event_pointer/"

@@ -15,8 +15,8 @@ from semantic.ledger import (
     find_reads,
 )
 from semantic.ledger.erasable import is_erased
+from semantic.ledger.run_decisions import RunDecision, standing_decisions
 from semantic.ledger.said import newest_said
-from semantic.ledger.uses import RunDecision, standing_decisions
 from semantic.lineage.changed import ChangedMetric
 from semantic.policy import REFRESH
 

@@ -7,7 +7,8 @@ from datetime import date
 from semantic.catalog import Catalog
 from semantic.ledger import Ledger
 from semantic.ledger.recalls import Wrong
-from semantic.ledger.uses import RunDecision, TouchingRead, every_decision, touching_reads
+from semantic.ledger.run_decisions import RunDecision, every_decision
+from semantic.ledger.version_reads import TouchingRead, touching_reads
 from semantic.lineage.declared import declared_graph, metric_place
 from semantic.policy import REFRESH
 

@@ -6,12 +6,8 @@ from datetime import datetime
 
 from semantic.catalog import Catalog
 from semantic.ledger import CountBy, Ledger, Read, ReadQuestion, count_reads, find_reads
-from semantic.ledger.uses import (
-    RunDecision,
-    decisions_told_of,
-    decisions_with,
-    is_released,
-)
+from semantic.ledger.run_decisions import RunDecision, decisions_told_of, decisions_with
+from semantic.ledger.uses import is_released
 from semantic.lineage.declared import declared_graph, metric_place
 from semantic.lineage.graph import Edge, How, Kind, LineageGraph, Node, Place
 from semantic.lineage.used import agent_place, decision_node, joined_graph, used_graph

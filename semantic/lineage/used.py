@@ -4,14 +4,8 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from semantic.ledger import CountBy, Ledger, ReadCount, ReadQuestion, count_reads
-from semantic.ledger.uses import (
-    RunDecision,
-    RunRead,
-    decisions_in,
-    is_released,
-    newest_run_reads,
-    uses,
-)
+from semantic.ledger.run_decisions import RunDecision, decisions_in
+from semantic.ledger.uses import RunRead, is_released, newest_run_reads, uses
 from semantic.lineage.graph import Edge, Fact, How, Kind, LineageGraph, Node, Place
 
 # Runs are told of so many of the newest reads: of who read what, all are counted.

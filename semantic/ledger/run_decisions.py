@@ -1,0 +1,114 @@
+"""What runs decided, and on what that rests, without its texts. Bounded questions: decisions stay in the database."""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from semantic.ledger.chain import content_of
+from semantic.ledger.ledger import Ledger
+from semantic.ledger.record import RecordKind
+from semantic.ledger.schema import records
+
+_AT_ONCE = 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunDecision:
+    """That a run came to a decision, or with a reason to none. `reads` are the ids of those that it made, `remembered` of those of earlier runs that its
+    agent's memory told it of, and `told` of the decisions that it was told of.
+    """
+
+    decision_id: str
+    agent: str
+    run_id: str | None
+    at: str
+    reason: str | None
+    reads: tuple[str, ...]
+    remembered: tuple[str, ...]
+    told: tuple[str, ...]
+
+
+def decisions_in(ledger: Ledger, runs: Collection[str]) -> list[RunDecision]:
+    """What was decided in these runs, in the order in which it was. Looks into the database alone: decisions stay there."""
+    return _decisions(ledger, records.c.run_id, runs)
+
+
+def decisions_with(ledger: Ledger, ids: Collection[str]) -> list[RunDecision]:
+    """The decisions with these ids."""
+    return _decisions(ledger, records.c.record_id, ids)
+
+
+def every_decision(ledger: Ledger) -> list[RunDecision]:
+    """Every decision, in the order in which they were made."""
+    asked = (
+        sa.select(records)
+        .where(records.c.kind == RecordKind.DECISION.value, records.c.reason.is_(None))
+        .order_by(records.c.seq)
+    )
+    with ledger.reading() as connection:
+        return [decision_of(row) for row in connection.execute(asked)]
+
+
+def standing_decisions(ledger: Ledger) -> list[RunDecision]:
+    """The newest decision of each agent: what it says now."""
+    newest = (
+        sa.select(sa.func.max(records.c.seq))
+        .where(records.c.kind == RecordKind.DECISION.value, records.c.reason.is_(None))
+        .group_by(records.c.reader)
+    )
+    asked = sa.select(records).where(records.c.seq.in_(newest)).order_by(records.c.reader)
+    with ledger.reading() as connection:
+        return [decision_of(row) for row in connection.execute(asked)]
+
+
+def decisions_told_of(ledger: Ledger, ids: Collection[str]) -> list[RunDecision]:
+    """The decisions of runs that were told of one of these decisions."""
+    wanted = {decision.encode() for decision in ids}
+    asked = (
+        sa.select(records)
+        .where(records.c.kind == RecordKind.DECISION.value)
+        .order_by(records.c.seq)
+    )
+    with ledger.reading() as connection:
+        alike = [
+            row for row in connection.execute(asked) if any(text in row.body for text in wanted)
+        ]
+    found = map(decision_of, alike)
+    return [decision for decision in found if not set(ids).isdisjoint(decision.told)]
+
+
+def _decisions(
+    ledger: Ledger, column: sa.ColumnElement[str], names: Collection[str]
+) -> list[RunDecision]:
+    found: list[RunDecision] = []
+    with ledger.reading() as connection:
+        for some in in_parts(sorted(names)):
+            asked = (
+                sa.select(records)
+                .where(records.c.kind == RecordKind.DECISION.value, column.in_(some))
+                .order_by(records.c.seq)
+            )
+            found.extend(map(decision_of, connection.execute(asked).all()))
+    return found
+
+
+def decision_of(row: Any) -> RunDecision:
+    """A row of `records` that tells a decision, without the texts of it."""
+    details = content_of(row.body)["details"]
+    return RunDecision(
+        decision_id=row.record_id,
+        agent=row.reader,
+        run_id=row.run_id,
+        at=row.recorded_at,
+        reason=row.reason,
+        reads=tuple(details.get("reads", ())),
+        remembered=tuple(details.get("remembered", ())),
+        told=tuple(details.get("told", ())),
+    )
+
+
+def in_parts(names: Sequence[str]) -> Iterable[Sequence[str]]:
+    """Names in parts that a database takes at once."""
+    return (names[start : start + _AT_ONCE] for start in range(0, len(names), _AT_ONCE))
