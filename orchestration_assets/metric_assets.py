@@ -17,6 +17,7 @@ from semantic.snapshot_record import MetricState, SnapshotRecord, State
 
 METRIC = "governed_agents/metric"
 READABLE = "may_be_read"
+_COLUMNS = _COLUMN_SCHEMA, _COLUMN_LINEAGE = "dagster/column_schema", "dagster/column_lineage"
 _NO_KEYS: Mapping[str, dg.AssetKey] = {}
 
 
@@ -50,8 +51,8 @@ def _columns_of(metric: Metric, dbt_keys: Mapping[str, dg.AssetKey]) -> dict[str
         return {}
     column = dg.TableColumn(metric.name, "number", description=metric.description or None)
     return {
-        "dagster/column_schema": dg.TableSchema([column]),
-        "dagster/column_lineage": dg.TableColumnLineage(deps_by_column={metric.name: deps}),
+        _COLUMN_SCHEMA: dg.TableSchema([column]),
+        _COLUMN_LINEAGE: dg.TableColumnLineage(deps_by_column={metric.name: deps}),
     }
 
 
@@ -111,7 +112,7 @@ def publish_metrics(
         reason = closed_because(metric, state)
         if spec.key in context.selected_asset_keys:
             if reason is None and metric is not None and state is not None:
-                yield _materialized(spec.key, metric, state, record, readers.get(name, ()))
+                yield _materialized(spec, metric, state, record, readers.get(name, ()))
             else:
                 closed.append(f"{name}: {reason}")
         if dg.AssetCheckKey(spec.key, READABLE) in context.selected_asset_check_keys:
@@ -141,17 +142,20 @@ def _checked(key: dg.AssetKey, reason: str | None, record: SnapshotRecord) -> dg
 
 
 def _materialized(
-    key: dg.AssetKey,
+    spec: dg.AssetSpec,
     metric: Metric,
     state: MetricState,
     record: SnapshotRecord,
     readers: Sequence[VersionReader],
 ) -> dg.MaterializeResult[None]:
     numbers = {"value": state.value, "value_last_day": state.value_last_day}
+    columns = {name: spec.metadata[name] for name in _COLUMNS if name in spec.metadata}
     return dg.MaterializeResult(
-        asset_key=key,
+        asset_key=spec.key,
         data_version=dg.DataVersion(state.data_version),
         metadata={
+            # Of its newest materialization the UI shows where a column comes from.
+            **columns,
             **{name: float(text) for name, text in numbers.items() if text is not None},
             "unit": metric.unit or "",
             "data_until": str(state.last_day) if state.last_day else "",

@@ -13,6 +13,7 @@ from agent_resources.metrics_resource import (
     ReadSettings,
     SealingSettings,
 )
+from orchestration_assets.access_report import build_access_report
 from orchestration_assets.dbt_project import DbtAssets, load_dbt_assets, locate_warehouse
 from orchestration_assets.governed_snapshot import (
     SNAPSHOT_KEY,
@@ -105,7 +106,7 @@ def load_metrics_project(
 def build_metrics_definitions(
     project: MetricsProject, *, default_sensor_status: dg.DefaultSensorStatus
 ) -> dg.Definitions:
-    """The snapshot, one asset per metric, the sensor that refreshes both, and the door as a resource."""
+    """The snapshot, one asset per metric, the sensor that refreshes both, the report of who uses them, and the door as a resource."""
     snapshot = build_governed_snapshot(
         project.catalog, project.dbt, project.warehouse, resource_key=METRICS_RESOURCE
     )
@@ -124,10 +125,16 @@ def build_metrics_definitions(
         list(project.metric_keys.values()),
         default_status=default_sensor_status,
     )
-    return dg.Definitions(
-        assets=[snapshot, governed_metrics_assets],
-        sensors=[refresh],
-        resources={METRICS_RESOURCE: project.resource},
+    return dg.Definitions.merge(
+        dg.Definitions(
+            assets=[snapshot, governed_metrics_assets],
+            sensors=[refresh],
+            resources={METRICS_RESOURCE: project.resource},
+        ),
+        build_access_report(
+            resource_key=METRICS_RESOURCE,
+            default_status=dg.DefaultScheduleStatus(default_sensor_status.value),
+        ),
     )
 
 
