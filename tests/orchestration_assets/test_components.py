@@ -196,7 +196,12 @@ def test_what_was_there_stays_as_it_was(
 
     assert len(before) == 5
     added = {key for key in after if key not in before}
-    assert {key.split("/")[0] for key in added} == {"governed_snapshot", "metrics", "agents"}
+    assert {key.split("/")[0] for key in added} == {
+        "governed_snapshot",
+        "metrics",
+        "access_report",
+        "agents",
+    }
     for key, spec in before.items():
         assert (spec.deps, spec.group_name, spec.code_version, spec.owners, spec.kinds) == (
             after[key].deps,
