@@ -24,6 +24,7 @@ BENCHMARKS = (
     "recording",
     "looking_up",
     "remembering",
+    "tracing",
 )
 
 

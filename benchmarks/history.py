@@ -18,6 +18,7 @@ _AGENTS = 100
 _METRICS = 1_000
 _HOT_SHARE = 0.04
 _AT_ONCE = 2_500
+_READS_OF_A_RUN = 20
 
 
 class _PastStore(SqliteStore):
@@ -29,8 +30,10 @@ class _PastStore(SqliteStore):
         return as_recorded(self.at)
 
 
-def write_history(path: Path, reads: int) -> None:
-    """Writes so many reads, each an intent and an outcome, by the product's own way, many in one transaction; and a checkpoint at the end."""
+def write_history(path: Path, reads: int, *, with_decisions: bool = False) -> None:
+    """Writes so many reads, each an intent and an outcome, by the product's own way, many in one transaction; and a checkpoint at the end. Where it is
+    asked for, each run of twenty reads comes to a decision that rests on them.
+    """
     store = _PastStore(path)
     ledger = Ledger(store, keys=path.parent)
     chance = random.Random(7)
@@ -42,6 +45,8 @@ def write_history(path: Path, reads: int) -> None:
             for number in range(written, written + count):
                 for record in _read(number, chance):
                     transaction.add(record)
+                if with_decisions and number % _READS_OF_A_RUN == _READS_OF_A_RUN - 1:
+                    transaction.add(_decision(number))
         written += count
     ledger.seal()
     ledger.close()
@@ -50,9 +55,9 @@ def write_history(path: Path, reads: int) -> None:
 def _read(number: int, chance: random.Random) -> Iterator[Record]:
     agent = f"agent_{chance.randrange(_AGENTS)}"
     metric = HOT if chance.random() < _HOT_SHARE else f"metric_{chance.randrange(1, _METRICS)}"
-    run = f"{number // 20:08x}-0000-4000-8000-000000000000"
+    run = _run_of(number)
     context = ReadContext(run_id=run, root_run_id=run, step_key=agent, call_id=f"call {number}")
-    read_id = f"{number:08x}-0000-7000-8000-000000000000"
+    read_id = _read_id(number)
     yield Record(
         record_id=read_id,
         kind=RecordKind.INTENT,
@@ -87,3 +92,31 @@ def _read(number: int, chance: random.Random) -> Iterator[Record]:
             "latency_us": 2_150,
         },
     )
+
+
+def _decision(number: int) -> Record:
+    """The decision of the run that this read ends."""
+    run = _run_of(number)
+    own = range(number - _READS_OF_A_RUN + 1, number + 1)
+    return Record(
+        record_id=f"{number // _READS_OF_A_RUN:08x}-0000-8000-8000-000000000000",
+        kind=RecordKind.DECISION,
+        reader=f"agent_{number // _READS_OF_A_RUN % _AGENTS}",
+        context=ReadContext(run_id=run, root_run_id=run),
+        details={
+            "decision": "{}",
+            "definition_hash": "7" * 32,
+            "reads": [_read_id(it) for it in own],
+            "remembered": [],
+            "told": [],
+            "usage": {"requests": 3, "input_tokens": 900, "output_tokens": 90, "cost_micros": 120},
+        },
+    )
+
+
+def _run_of(number: int) -> str:
+    return f"{number // _READS_OF_A_RUN:08x}-0000-4000-8000-000000000000"
+
+
+def _read_id(number: int) -> str:
+    return f"{number:08x}-0000-7000-8000-000000000000"

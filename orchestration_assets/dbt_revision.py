@@ -1,11 +1,10 @@
 """A dbt project as it was at a revision of its git repository: its artifacts, parsed anew."""
 
-import io
+import os
 import shutil
 import subprocess
 import sys
-import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,11 +14,12 @@ from semantic.errors import ManifestError
 _SECONDS = 300
 # What dbt brings from elsewhere, and git does not keep.
 _PACKAGES = "dbt_packages"
+_NOTHING: Mapping[str, str] = {}
 
 
 @contextmanager
 def parsed_revision(project: Path, revision: str) -> Iterator[Path]:
-    """The folder with the artifacts of a dbt project at a revision, as long as the block lasts. Runs `git archive` and `dbt parse`.
+    """The folder with the artifacts of a dbt project at a revision, as long as the block lasts. Runs git and `dbt parse`.
 
     Raises `ManifestError` where there is no such revision, or the project of then cannot be parsed.
     """
@@ -28,16 +28,18 @@ def parsed_revision(project: Path, revision: str) -> Iterator[Path]:
         _git(project, ["rev-parse", "--show-toplevel"], "is in no git repository").strip().decode()
     )
     where = project.relative_to(top)
-    _git(
-        project,
-        ["rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"],
-        f"has no revision '{revision}'",
-    )
-    packed = _git(top, ["archive", revision, "--", str(where)], f"was not there at '{revision}'")
+    asked = ["rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"]
+    commit = _git(project, asked, f"has no revision '{revision}'").strip().decode()
     with TemporaryDirectory() as folder:
-        with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
-            archive.extractall(folder, filter="data")
-        then = Path(folder) / where
+        index = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
+        _git(top, ["read-tree", commit], f"cannot be read at '{revision}'", index)
+        checked_out = Path(folder) / "files"
+        _git(
+            top, ["checkout-index", "--all", f"--prefix={checked_out}/"], "cannot be written", index
+        )
+        then = checked_out / where
+        if not then.is_dir():
+            raise ManifestError(f"The dbt project {project} was not there at '{revision}'")
         if (project / _PACKAGES).is_dir() and not (then / _PACKAGES).exists():
             shutil.copytree(project / _PACKAGES, then / _PACKAGES)
         yield _parsed(then, Path(folder) / "artifacts")
@@ -79,14 +81,20 @@ def _parsed(project: Path, target: Path) -> Path:
     return target
 
 
-def _git(folder: Path, words: Sequence[str], otherwise: str) -> bytes:
+def _git(
+    folder: Path, words: Sequence[str], otherwise: str, environment: Mapping[str, str] = _NOTHING
+) -> bytes:
     git = shutil.which("git")
     if git is None:
         raise ManifestError(
             "git is not installed here", hint="compare two folders of artifacts: --base-target"
         )
     done = subprocess.run(  # noqa: S603 - git, and no shell
-        [git, "-C", str(folder), *words], capture_output=True, timeout=_SECONDS, check=False
+        [git, "-C", str(folder), *words],
+        capture_output=True,
+        timeout=_SECONDS,
+        check=False,
+        env={**os.environ, **environment},
     )
     if done.returncode:
         told = done.stderr.decode(errors="replace").strip()

@@ -12,6 +12,7 @@ _NODE_TYPES = frozenset({"model", "seed", "snapshot", "source"})
 
 def read_dbt_nodes(manifest: Json) -> dict[str, DbtNode]:
     raw_nodes = {**manifest.get("nodes", {}), **manifest.get("sources", {})}
+    macros = manifest.get("macros") or {}
     return {
         unique_id: DbtNode(
             unique_id=unique_id,
@@ -24,11 +25,37 @@ def read_dbt_nodes(manifest: Json) -> dict[str, DbtNode]:
                 if parent in raw_nodes
             ),
             files=_files_of(raw),
-            code=raw.get("raw_code") or None,
+            code=_code_of(raw, macros),
         )
         for unique_id, raw in raw_nodes.items()
         if raw["resource_type"] in _NODE_TYPES
     }
+
+
+def _code_of(raw: Json, macros: Json) -> str | None:
+    """The code of a model or snapshot, with that of the macros that it calls, however far, but for those of dbt itself; of a seed the digest of its
+    file.
+    """
+    if raw["resource_type"] == "seed":
+        return str((raw.get("checksum") or {}).get("checksum") or "") or None
+    code = raw.get("raw_code")
+    if not isinstance(code, str) or not code:
+        return None
+    known = (raw.get("macro_code") or {}) if "macro_code" in raw else _macros_of(raw, macros)
+    return "\n".join([code, *(f"{name}: {known[name]}" for name in sorted(known))])
+
+
+def _macros_of(raw: Json, macros: Json) -> dict[str, str]:
+    found: dict[str, str] = {}
+    waiting = list((raw.get("depends_on") or {}).get("macros") or ())
+    while waiting:
+        name = waiting.pop()
+        macro = macros.get(name)
+        is_of_dbt = name.split(".")[1].split("_")[0] == "dbt" if name.count(".") > 1 else True
+        if macro is not None and not is_of_dbt and name not in found:
+            found[name] = str(macro.get("macro_sql") or "")
+            waiting.extend((macro.get("depends_on") or {}).get("macros") or ())
+    return found
 
 
 def _files_of(raw: Json) -> tuple[str, ...]:
@@ -53,7 +80,7 @@ def personal_columns(manifest: Json) -> dict[str, frozenset[str]]:
 
 def catalog_part(manifest: Json) -> dict[str, Any]:
     """The part of `manifest.json` that a catalogue is built from."""
-    metadata = manifest.get("metadata", {})
+    metadata, macros = manifest.get("metadata", {}), manifest.get("macros") or {}
     kept = ("name", "resource_type", "relation_name", "raw_code")
     return {
         "metadata": {key: metadata.get(key) for key in ("adapter_type", "project_name")},
@@ -63,6 +90,8 @@ def catalog_part(manifest: Json) -> dict[str, Any]:
                     **{key: raw.get(key) for key in kept},
                     "depends_on": {"nodes": (raw.get("depends_on") or {}).get("nodes", [])},
                     "meta": {"loaded_from": list(_files_of(raw))},
+                    "checksum": raw.get("checksum"),
+                    "macro_code": raw.get("macro_code") or _macros_of(raw, macros),
                     "columns": {
                         name: {key: column.get(key) for key in ("meta", "tags", "config")}
                         for name, column in raw.get("columns", {}).items()

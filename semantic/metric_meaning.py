@@ -124,7 +124,7 @@ class MetricMeanings:
         return tuple(sorted(found))
 
     def _expressions(self, raw: Json) -> Iterator[tuple[str, str]]:
-        """What is computed from the rows of dbt models: the measures, their times, and the dimensions that filters speak of."""
+        """What is computed from the rows of dbt models: the measures, their times, the dimensions that filters speak of, and the keys on the way to these."""
         measured = list(self._measures_of(raw))
         named = {name.rsplit("__", 1)[-1] for name in self._filter_names(raw)}
         found = [
@@ -140,6 +140,13 @@ class MetricMeanings:
             for model in self._raw_models.values()
             for dimension in model.get("dimensions") or ()
             if dimension["name"] in named
+        ]
+        on_the_way = {part for name in self._filter_names(raw) for part in name.split("__")[:-1]}
+        found += [
+            (model, str(entity.get("expr") or entity["name"]))
+            for model in self._raw_models.values()
+            for entity in model.get("entities") or ()
+            if entity["name"] in on_the_way
         ]
         for model, expression in found:
             built_by = self._models[model["name"]].dbt_model

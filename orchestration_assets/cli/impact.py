@@ -16,7 +16,8 @@ from orchestration_assets.dbt_revision import parsed_project, parsed_revision
 from semantic.catalog import Catalog
 from semantic.dbt_manifest import load_catalog
 from semantic.errors import LedgerUnavailable
-from semantic.lineage.changed import Change, ChangedMetric, Step, changed_metrics
+from semantic.lineage.change import Change, ChangedMetric, Step
+from semantic.lineage.changed import changed_metrics
 from semantic.lineage.impact import Impact, impacts
 
 FELT = 3

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -19,6 +20,7 @@ from orchestration_assets.lineage_views.mermaid import traced_to_mermaid
 from orchestration_assets.lineage_views.page import traced_to_page
 from orchestration_assets.lineage_views.tree import traced_to_tree
 from semantic.catalog import Catalog
+from semantic.errors import QuestionError
 from semantic.lineage.graph import Kind
 from semantic.lineage.names import meant_place
 from semantic.lineage.trace import Traced, Tracer
@@ -73,6 +75,8 @@ def lineage(
     place = Place.of(context)
     start = meant_place(place.catalog, place.ledger, name, kind)
     begin, end = parse_span_within(on, since, until)
+    if begin is not None and begin > datetime.now(UTC).replace(tzinfo=None):
+        raise QuestionError(f"{begin:%Y-%m-%d %H:%M} is still to come: nothing was used then")
     traced = tracer(place).trace(start, since=begin, until=end, runs=runs)
     chosen = Form.JSON if as_json else form or _FORM_OF.get(to.suffix if to else "", Form.TREE)
     if to is None:
@@ -122,5 +126,6 @@ def _write(traced: Traced, form: Form, to: Path) -> None:
     if form is Form.TREE:
         raise typer.BadParameter(f"{to.name} names no form; write .html, .json, .mmd or --format")
     text = _text(traced, form)
-    fenced = f"```mermaid\n{text}```\n" if to.suffix == ".md" else text
+    is_fenced = to.suffix == ".md" and form is Form.MERMAID
+    fenced = f"```mermaid\n{text}```\n" if is_fenced else text
     write_file(to, fenced)

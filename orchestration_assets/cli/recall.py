@@ -55,8 +55,11 @@ def recall(
         raise QuestionError(f"{begin} is still to come: nothing was read of it")
     if not reason.strip():
         raise typer.BadParameter("say why: --reason TEXT")
+    if by is not None and not by.strip():
+        raise typer.BadParameter("say who: --by NAME")
     known = known_version(place, version) if version else None
-    wrong = what_is_wrong(place.catalog, name, begin, end, known)
+    kept = (place.snapshots.catalog(version) for version in place.snapshots.versions())
+    wrong = what_is_wrong([place.catalog, *kept], name, begin, end, known)
     scope = recall_scope(place.ledger, wrong)
     recall_id, marked = (
         (None, []) if dry_run else _take_back(place, scope, reason, by or getpass.getuser(), again)

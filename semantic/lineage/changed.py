@@ -1,45 +1,20 @@
 """What a change of a dbt project does to its metrics: which mean something else, by which path, and of which only the code is another."""
 
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 from semantic.catalog import Catalog
 from semantic.dbt_manifest import meaning_of
 from semantic.errors import ManifestError
+from semantic.lineage.change import Change, ChangedMetric, Step
 from semantic.lineage.meaning import Meanings
-from semantic.lineage.model_sql import ROWS
+from semantic.lineage.model_sql import CODE, ROWS
 
 _NONE = "(nothing)"
 _LONGEST = 400
-
-
-class Change(StrEnum):
-    """What became of a metric."""
-
-    MEANING = "meaning"
-    CODE = "code"
-    ADDED = "added"
-    REMOVED = "removed"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Step:
-    """One place where a meaning changed: what stands there, and what it said before and says now."""
-
-    what: str
-    before: str
-    after: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class ChangedMetric:
-    """A metric that changed. `path` are the places that changed its meaning; of one whose code changed, the models whose code did."""
-
-    name: str
-    change: Change
-    path: tuple[Step, ...] = ()
+# Of a unique id, what people do not say.
+_PREFIX = re.compile(r"\b(?:model|source|seed|snapshot)\.\w+\.")
 
 
 def changed_metrics(before: Catalog, after: Catalog) -> list[ChangedMetric]:
@@ -98,7 +73,8 @@ def _column_path(
         texts = was.get((model, column)), now.get((model, column))
         if texts[0] != texts[1]:
             label = model.split(".", 2)[-1]
-            what = f"rows of {label}" if column == ROWS else f"column {column} of {label}"
+            kinds = {ROWS: f"rows of {label}", CODE: f"code of {label}"}
+            what = kinds.get(column, f"column {column} of {label}")
             yield Step(what=what, before=_shown(texts[0]), after=_shown(texts[1]))
 
 
@@ -127,5 +103,5 @@ def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _shown(value: object) -> str:
-    text = _NONE if value is None else str(value)
+    text = _NONE if value is None else _PREFIX.sub("", str(value))
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"

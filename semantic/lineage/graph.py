@@ -28,6 +28,7 @@ class How(StrEnum):
     LOADED = "is loaded into"
     BUILDS = "builds"
     MEASURED = "is measured by"
+    JOINED = "was joined to"
     PART_OF = "is part of"
     GRANTED = "may be read by"
     READ = "was read by"
@@ -81,9 +82,12 @@ class LineageGraph:
         self.edges: Sequence[Edge] = tuple(found.values())
 
     def __or__(self, other: "LineageGraph") -> "LineageGraph":
-        """Both together. What both have is as the other one knows it."""
-        nodes = [*self.nodes.values(), *other.nodes.values()]
-        return LineageGraph(nodes, [*self.edges, *other.edges])
+        """Both together. What both have is called as the other one calls it, and has the facts of both."""
+        nodes = dict(self.nodes)
+        for place, node in other.nodes.items():
+            before = nodes[place].facts if place in nodes else {}
+            nodes[place] = Node(place=place, label=node.label, facts={**before, **node.facts})
+        return LineageGraph(nodes.values(), [*self.edges, *other.edges])
 
     def before(self, place: Place) -> Sequence[Edge]:
         """What leads to a thing."""

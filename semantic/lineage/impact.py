@@ -17,7 +17,7 @@ from semantic.ledger import (
 from semantic.ledger.erasable import is_erased
 from semantic.ledger.run_decisions import RunDecision, standing_decisions
 from semantic.ledger.said import newest_said
-from semantic.lineage.changed import ChangedMetric
+from semantic.lineage.change import ChangedMetric
 from semantic.policy import REFRESH
 
 _SAVED = "saved"

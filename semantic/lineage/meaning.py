@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from semantic.canonical import canonical_json
-from semantic.catalog import Catalog
-from semantic.lineage.model_sql import ROWS, Column, ModelSql, Slice
+from semantic.catalog import Catalog, DbtNode
+from semantic.lineage.model_sql import CODE, ROWS, Column, ModelSql, Slice
 from semantic.metric import Metric
 from semantic.metric_meaning import words_of
+
+_WITH_SQL = ("model", "snapshot")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +33,7 @@ class Meanings:
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
-        self._models: dict[str, ModelSql | None] = {}
+        self._models: dict[str, ModelSql] = {}
         self._slices: dict[Column, Slice | None] = {}
 
     def of(self, metric: Metric) -> Meaning:
@@ -58,26 +60,42 @@ class Meanings:
             yield from ((model, word) for word in sorted(words_of(expression)))
 
     def _slice(self, column: Column) -> Slice | None:
-        """What gives a column its values; None for one that the model has not, and for what is no model: a source or a seed."""
+        """What gives a column its values; None for one that the model has not, and for a column of what is no model."""
         if column not in self._slices:
             self._slices[column] = self._sliced(*column)
         return self._slices[column]
 
     def _sliced(self, unique_id: str, column: str) -> Slice | None:
-        if unique_id not in self._models:
-            self._models[unique_id] = self._model(unique_id)
-        model = self._models[unique_id]
-        if model is None:
-            return None
-        if not model.is_understood:
-            above = self._catalog.dbt_nodes[unique_id].parents
-            inputs = frozenset((parent, ROWS) for parent in above)
-            return Slice(text=model.whole.text, inputs=inputs) if column == ROWS else None
-        return model.rows() if column == ROWS else model.column(column)
-
-    def _model(self, unique_id: str) -> ModelSql | None:
         node = self._catalog.dbt_nodes.get(unique_id)
-        if node is None or node.code is None or node.resource_type != "model":
+        if node is None:
             return None
-        parents = [self._catalog.dbt_nodes[name] for name in node.parents]
-        return ModelSql(node.code, {parent.label: parent.unique_id for parent in parents})
+        if node.resource_type not in _WITH_SQL or node.code is None:
+            # Data that comes from elsewhere: where it lies, and of a seed which it is.
+            told = " ".join(filter(None, (node.relation, *node.files, node.code)))
+            return Slice(text=told) if column in (ROWS, CODE) else None
+        if unique_id not in self._models:
+            self._models[unique_id] = ModelSql(node.code, self._parents_of(node))
+        model = self._models[unique_id]
+        if column != CODE:
+            found = model.rows() if column == ROWS else model.column(column)
+            if model.is_understood:
+                return found
+        # Whatever is asked of what is not understood, all of it and of all above it may be part of the answer.
+        above = frozenset((parent, CODE) for parent in node.parents)
+        return (
+            Slice(text=model.whole.text, inputs=above)
+            if column == CODE
+            else Slice(text="", inputs=frozenset({(unique_id, CODE)}))
+        )
+
+    def _parents_of(self, node: DbtNode) -> dict[str, str]:
+        """The parents of a node by what its code calls them. A name that two packages have is none."""
+        found: dict[str, str] = {}
+        twice: set[str] = set()
+        for parent in (self._catalog.dbt_nodes[name] for name in node.parents):
+            package = parent.unique_id.split(".")[1]
+            for name in (parent.label, f"{package}.{parent.label}"):
+                if name in found:
+                    twice.add(name)
+                found[name] = parent.unique_id
+        return {name: unique_id for name, unique_id in found.items() if name not in twice}

@@ -1,13 +1,15 @@
 """The SQL of one dbt model, taken apart: what gives a column its values, and what makes up its rows.
 
 A column is told as its expression over columns of other models, with every name of a CTE, alias and comment resolved away: two ways to write
-the same are the same here. Where that cannot be told, because the SQL is written by a program or is none that is understood, it is the whole text.
+the same are the same here. Only what is understood whole is taken apart: of SQL with anything else in it, or written by a program, the whole text counts.
 """
 
+import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TypeVar
 
 import sqlglot
 from sqlglot import exp
@@ -18,11 +20,37 @@ _TEXT = re.compile(r"'([^']*)'|\"([^\"]*)\"")
 _COMMENT = re.compile(r"\{#.*?#\}", re.DOTALL)
 _NAME = re.compile(r"[\w.]+")
 _REFERENCE = "dbt reference"
-_MOST_TEXT = 20_000
+_LONGEST = 4_000
+# What a part of SQL may have to be taken apart. Order alone changes neither rows nor values.
+_OF_SELECT = {
+    "expressions",
+    "from_",
+    "from",
+    "joins",
+    "where",
+    "group",
+    "having",
+    "qualify",
+    "distinct",
+    "with_",
+    "with",
+    "order",
+}
+_OF_UNION = {"this", "expression", "distinct", "with_", "with", "order", "side", "kind"}
+_OF_SUBQUERY = {"this", "alias", "with_", "with"}
+_OF_TABLE = {"this", "db", "catalog", "alias"}
+_OF_JOIN = {"this", "on", "using", "side", "kind"}
+_OF_STAR = {"except_", "except", "replace"}
+_JOINS = ("", "INNER", "OUTER", "CROSS")
 
 Column = tuple[str, str]
-# In place of the name of a column: the rows of a model.
+# In place of the name of a column: the rows of a model, and all that its code says.
 ROWS = ""
+CODE = "*"
+
+
+class _NotUnderstoodError(Exception):
+    """SQL has something in it that is not taken apart here."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,11 +62,11 @@ class Slice:
 
 
 class ModelSql:
-    """The SQL of a model. `parents` are the unique ids that it refers to, by what it calls them: a name, or a source with its table."""
+    """The SQL of a model. `parents` are the unique ids that it refers to, by what it calls them: a name, a package with a name, or a source with its table."""
 
     def __init__(self, code: str, parents: Mapping[str, str]) -> None:
         self._code = code
-        self._query = _parsed(code, parents)
+        self._query: _Query | None = self._asked(lambda: _parsed(code, parents))
 
     @property
     def is_understood(self) -> bool:
@@ -46,53 +74,88 @@ class ModelSql:
 
     @property
     def whole(self) -> Slice:
-        """All of it, without comments and spaces that mean nothing, where it is not understood."""
-        return Slice(text=" ".join(_COMMENT.sub(" ", self._code).split()))
+        """All of it, which is what counts where it is not understood."""
+        return Slice(text=self._code.strip())
 
     def column(self, name: str) -> Slice | None:
-        """What gives a column its values; None where the model has none of this name."""
-        return self._query.column(name.lower()) if self._query else None
+        """What gives a column its values; None where the model has none of this name, or turns out not to be understood."""
+        query = self._query
+        return self._asked(lambda: query.column(name.lower())) if query else None
 
-    def rows(self) -> Slice:
-        """What makes up its rows."""
-        return self._query.rows() if self._query else self.whole
+    def rows(self) -> Slice | None:
+        """What makes up its rows; None where it is not understood."""
+        query = self._query
+        return self._asked(query.rows) if query else None
+
+    def _asked(self, ask: "Callable[[], _Found]") -> "_Found | None":
+        """What was found. Where something is in the way that is not taken apart, the model is not understood from then on."""
+        try:
+            return ask()
+        except (
+            _NotUnderstoodError,
+            SqlglotError,
+            LookupError,
+            RecursionError,
+            TypeError,
+            ValueError,
+            AttributeError,
+        ):
+            self._query = None
+            return None
 
 
 @dataclass(frozen=True)
 class _Table:
-    """A table that another model builds."""
+    """A table that another model builds, or that nobody here does."""
 
-    unique_id: str
+    name: str
 
     def column(self, name: str) -> Slice | None:
-        return Slice(
-            text=f"{_short(self.unique_id)}.{name}", inputs=frozenset({(self.unique_id, name)})
-        )
+        return Slice(text=f"{self.name}.{name}", inputs=frozenset({(self.name, name)}))
+
+    def columns(self) -> list[Slice]:
+        raise _NotUnderstoodError("all columns of a table")
 
     def rows(self) -> Slice:
-        return Slice(text=_short(self.unique_id), inputs=frozenset({(self.unique_id, ROWS)}))
+        return Slice(text=self.name, inputs=frozenset({(self.name, ROWS)}))
 
     @property
     def tables(self) -> frozenset[str]:
-        return frozenset({self.unique_id})
+        return frozenset({self.name})
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Both:
-    """A union, or what else is made of two queries."""
+    """A union, or what else is made of two queries: their columns belong together by their places."""
 
     word: str
+    is_distinct: bool
     left: "_Query"
     right: "_Query"
 
     def column(self, name: str) -> Slice | None:
-        left, right = self.left.column(name), self.right.column(name)
-        return left and (_joined(f" {self.word} ", left, right) if right else left)
+        names = _names_of(self.left)
+        if name not in names:
+            return None
+        return self.columns()[names.index(name)]
+
+    def columns(self) -> list[Slice]:
+        return self._columns
+
+    @cached_property
+    def _columns(self) -> list[Slice]:
+        both = zip(self.left.columns(), self.right.columns(), strict=True)
+        return [_joined(f" {self.word} ", *pair) for pair in both]
 
     def rows(self) -> Slice:
-        return _joined(f" {self.word} ", self.left.rows(), self.right.rows())
+        return self._rows
 
-    @property
+    @cached_property
+    def _rows(self) -> Slice:
+        told = self.columns() if self.is_distinct else []
+        return _joined(f" {self.word} ", self.left.rows(), self.right.rows(), *told)
+
+    @cached_property
     def tables(self) -> frozenset[str]:
         return self.left.tables | self.right.tables
 
@@ -118,6 +181,15 @@ class _Select:
         found = [item for star in self._stars() for item in self._through(star, name)]
         return _joined(" | ", *found) if found else None
 
+    def columns(self) -> list[Slice]:
+        """All columns, in their order. Those that a star lets through are not known."""
+        if any(True for _ in self._stars()):
+            raise _NotUnderstoodError("columns of a star by their places")
+        return [
+            self._over_others(it.unalias(), but=it.alias_or_name.lower())
+            for it in self.select.selects
+        ]
+
     def _stars(self) -> Iterator[exp.Expr]:
         return (item for item in self.select.selects if item.is_star)
 
@@ -139,40 +211,62 @@ class _Select:
                 yield found
 
     def rows(self) -> Slice:
+        return self._rows
+
+    @cached_property
+    def _rows(self) -> Slice:
         parts = []
-        from_ = self.select.args.get("from_") or self.select.args.get("from")
+        from_ = _from_of(self.select)
         if from_ is not None:
             parts.append(self.sources[from_.this.alias_or_name.lower()].rows())
         parts += map(self._join, self.select.args.get("joins") or ())
-        for key in ("where", "group", "having", "qualify", "distinct", "limit"):
+        for key in ("where", "group", "having", "qualify"):
             clause = self.select.args.get(key)
             if clause is not None:
                 parts.append(self._over_others(clause, but=""))
+        is_grouped = self.select.args.get("group") is not None
+        if self.select.args.get("distinct") is not None:
+            parts += [Slice(text="DISTINCT"), *self.columns()]
+        elif is_grouped:
+            parts += [
+                it
+                for it, projection in zip(self.columns(), self.select.selects, strict=True)
+                if not _adds_up(projection)
+            ]
+        elif any(map(_adds_up, self.select.selects)):
+            parts.append(Slice(text="ALL ADDED UP"))
         return _joined(" ", *parts)
 
     def _join(self, join: exp.Join) -> Slice:
         """A join. One that leaves every row where it is adds columns only: of which tables these are is told, and not how they are made."""
         source = self.sources[join.this.alias_or_name.lower()]
-        words = f"{join.side} {join.kind}".strip() or "INNER"
-        is_left = join.side == "LEFT"
-        condition = join.args.get("on")
-        on = [self._over_others(condition, but="", plainly=is_left)] if condition else []
-        using = ", ".join(sorted(item.name.lower() for item in join.args.get("using") or ()))
-        told = f"{words} JOIN"
-        if is_left:
-            tables = ", ".join(sorted(map(_short, source.tables)))
-            text = " ".join([told, tables, *(item.text for item in on), using]).strip()
-            return Slice(text=text)
-        return _joined(" ", Slice(text=told), source.rows(), *on, Slice(text=using))
+        kind = "" if join.kind == "OUTER" else join.kind
+        told = " ".join(filter(None, (join.side, kind, "JOIN")))
+        if join.side == "LEFT":
+            tables = ", ".join(sorted(source.tables))
+            return Slice(text=f"{told} {tables} {self._condition(join).text}")
+        return _joined(" ", Slice(text=told), source.rows(), self._condition(join))
+
+    def _condition(self, join: exp.Join) -> Slice:
+        """By what rows are joined."""
+        on = join.args.get("on")
+        using = [item.name.lower() for item in join.args.get("using") or ()]
+        found = [self._over_others(on, but="", plainly=True)] if on else []
+        found += [
+            it for name in using for source in self.sources.values() if (it := source.column(name))
+        ]
+        return _joined(" ", *found)
 
     def _over_others(self, expression: exp.Expr, *, but: str, plainly: bool = False) -> Slice:
         """An expression, over columns of other models. `but` is the column that it makes itself; `plainly` leaves out which rows there are of what is
         joined to every row.
         """
+        if expression.find(exp.Query, exp.Unnest, exp.Explode, exp.Columns) is not None:
+            raise _NotUnderstoodError("a query or rows within an expression")
         inputs: set[Column] = set()
 
         def resolve(node: exp.Expr) -> exp.Expr:
-            if not isinstance(node, exp.Column) or node.find_ancestor(exp.Select) is not inner:
+            if not isinstance(node, exp.Column):
                 return node
             found = self._named(node, but, plainly=plainly)
             if found is None:
@@ -182,15 +276,9 @@ class _Select:
             is_plain = is_alone or _NAME.fullmatch(found.text) is not None
             return exp.var(found.text if is_plain else f"({found.text})")
 
-        copied = expression.copy()
-        copied.set("comments", None)
-        inner = None
-        text = copied.transform(resolve, copy=False).sql(
-            dialect="duckdb", comments=False, normalize=True
-        )
-        for table in expression.find_all(exp.Table):
-            inputs |= {(unique_id, ROWS) for unique_id in _reference(table)}
-        return Slice(text=text[:_MOST_TEXT], inputs=frozenset(inputs))
+        copied = expression.copy().transform(resolve, copy=False)
+        text = copied.sql(dialect="duckdb", comments=False, normalize=True)
+        return Slice(text=_bounded(text), inputs=frozenset(inputs))
 
     def _named(self, column: exp.Column, but: str, *, plainly: bool) -> Slice | None:
         name, table = column.name.lower(), column.table.lower()
@@ -202,108 +290,172 @@ class _Select:
             for projection in self.select.selects
         )
         # A name of this very SELECT, where no source is known to have it.
-        if is_own and name != but and all(_is_table(it, name) for it in found.values()):
+        if is_own and name != but and all(_is_of_table(it, name) for it in found.values()):
             return self.column(name)
         known = [it for alias in found if (it := self._from(alias, name, plainly=plainly))]
         return _joined(" | ", *known) if known else None
 
     def _from(self, alias: str, name: str, *, plainly: bool = False) -> Slice | None:
-        """A column of a source. Of one that is joined to every row, which of its rows there are is part of what the column says."""
+        """A column of a source. Of one that is joined to every row, which of its rows there are, and by what they are joined, is part of what the column
+        says.
+        """
         source = self.sources[alias]
         found = source.column(name)
-        if found is None or plainly or alias not in self._left_joined:
+        join = self._left_joined.get(alias)
+        if found is None or plainly or join is None:
             return found
-        rows = source.rows()
-        is_narrowed = rows.text not in map(_short, source.tables)
+        rows, condition = source.rows(), self._condition(join)
+        is_narrowed = rows.text not in source.tables
         text = f"{found.text} of ({rows.text})" if is_narrowed else found.text
-        return Slice(text=text[:_MOST_TEXT], inputs=found.inputs | rows.inputs)
+        return Slice(text=_bounded(text), inputs=found.inputs | rows.inputs | condition.inputs)
 
     @cached_property
-    def _left_joined(self) -> frozenset[str]:
+    def _left_joined(self) -> dict[str, exp.Join]:
         joins = self.select.args.get("joins") or ()
-        return frozenset(it.this.alias_or_name.lower() for it in joins if it.side == "LEFT")
+        return {it.this.alias_or_name.lower(): it for it in joins if it.side == "LEFT"}
 
-    @property
+    @cached_property
     def tables(self) -> frozenset[str]:
         return frozenset().union(*(source.tables for source in self.sources.values()))
 
 
 _Query = _Table | _Both | _Select
+_Found = TypeVar("_Found")
 
 
-def _is_table(found: Slice, name: str) -> bool:
+def _is_of_table(found: Slice, name: str) -> bool:
     """Whether a column is told by the name of a table alone, of which nobody knows whether it has it."""
     return {column for _, column in found.inputs} <= {name, ROWS}
 
 
-def _parsed(code: str, parents: Mapping[str, str]) -> "_Query | None":
-    """The query of a model; None where it is not understood."""
-    try:
-        text = _CALL.sub(lambda call: _without_jinja(call, parents), _COMMENT.sub(" ", code))
-        if "{{" in text or "{%" in text:
-            return None
-        parsed = sqlglot.parse_one(text, dialect="duckdb")
-        return _built(parsed, {})
-    except (SqlglotError, KeyError, RecursionError, NotImplementedError):
-        return None
+def _adds_up(projection: exp.Expr) -> bool:
+    """Whether a projection makes one value of several rows."""
+    return any(not isinstance(it.parent, exp.Window) for it in projection.find_all(exp.AggFunc))
+
+
+def _names_of(query: _Query) -> list[str]:
+    while isinstance(query, _Both):
+        query = query.left
+    if isinstance(query, _Table):
+        raise _NotUnderstoodError("all columns of a table")
+    return [item.alias_or_name.lower() for item in query.select.selects]
+
+
+def _parsed(code: str, parents: Mapping[str, str]) -> _Query:
+    """The query of a model. Raises where it is not understood."""
+    text = _CALL.sub(lambda call: _without_jinja(call, parents), _COMMENT.sub(" ", code))
+    if any(mark in text for mark in ("{{", "{%", "{#")):
+        raise _NotUnderstoodError("Jinja")
+    return _built(sqlglot.parse_one(text, dialect="duckdb"), {})
 
 
 def _without_jinja(call: re.Match[str], parents: Mapping[str, str]) -> str:
-    """What dbt writes for a reference, as the name of a table: its unique id."""
-    words = ["".join(found) for found in _TEXT.findall(call[2])]
+    """What dbt writes for a reference, as the name of a table: its unique id. Raises `LookupError` for one that is no parent."""
     if call[1] == "config":
         return " "
-    name = ".".join(words) if call[1] == "source" else words[-1]
-    return f'"{_REFERENCE}"."{parents[name]}"'
+    words = ["".join(found) for found in _TEXT.findall(call[2])]
+    return f'"{_REFERENCE}"."{parents[".".join(words)]}"'
 
 
-def _built(query: exp.Expr, known: Mapping[str, "_Query"]) -> "_Query":
-    """A query whose CTEs are `known` and its own. Raises `NotImplementedError` for one that is not understood."""
-    known = dict(known)
-    for cte in query.args.get("with_", query.args.get("with")) or ():
-        known[cte.alias.lower()] = _built(cte.this, known)
+def _built(query: exp.Expr, known: Mapping[str, _Query]) -> _Query:
+    """A query whose CTEs are `known` and its own. Raises `_NotUnderstoodError`."""
+    known = {**known, **_ctes_of(query, known)}
     match query:
         case exp.Subquery():
+            _refuse_others(query, _OF_SUBQUERY)
             return _built(query.this, known)
         case exp.Select():
+            _refuse_others_in(query)
             return _Select(query, dict(_sources(query, known)))
         case exp.SetOperation():
-            word = type(query).__name__ + (" distinct" if query.args.get("distinct") else "")
-            return _Both(word, _built(query.left, known), _built(query.right, known))
-    raise NotImplementedError(type(query).__name__)
+            _refuse_others(query, _OF_UNION)
+            is_distinct = bool(query.args.get("distinct"))
+            word = type(query).__name__ + (" distinct" if is_distinct else "")
+            is_set = is_distinct or not isinstance(query, exp.Union)
+            return _Both(word, is_set, _built(query.left, known), _built(query.right, known))
+    raise _NotUnderstoodError(type(query).__name__)
 
 
-def _sources(select: exp.Select, known: Mapping[str, "_Query"]) -> Iterator[tuple[str, "_Query"]]:
-    from_ = select.args.get("from_") or select.args.get("from")
+def _ctes_of(query: exp.Expr, known: Mapping[str, _Query]) -> dict[str, _Query]:
+    """The CTEs of a query by their names, each of which may name those before it."""
+    found: dict[str, _Query] = {}
+    with_ = query.args.get("with_") or query.args.get("with")
+    if with_ is None:
+        return found
+    if with_.args.get("recursive"):
+        raise _NotUnderstoodError("a recursive CTE")
+    for cte in with_:
+        if cte.args["alias"].args.get("columns"):
+            raise _NotUnderstoodError("a list of columns")
+        found[cte.alias.lower()] = _built(cte.this, {**known, **found})
+    return found
+
+
+def _refuse_others_in(select: exp.Select) -> None:
+    """Raises `_NotUnderstoodError` where a SELECT has more to it than is taken apart."""
+    _refuse_others(select, _OF_SELECT)
+    for projection in select.selects:
+        if projection.find(exp.Columns) is not None:
+            raise _NotUnderstoodError("COLUMNS")
+        if projection.is_star:
+            _refuse_others(projection.find(exp.Star), _OF_STAR)
+    for join in select.args.get("joins") or ():
+        _refuse_others(join, _OF_JOIN)
+        if join.kind not in _JOINS:
+            raise _NotUnderstoodError(f"a join {join.kind}")
+    distinct = select.args.get("distinct")
+    if distinct is not None and distinct.args.get("on"):
+        raise _NotUnderstoodError("DISTINCT ON")
+
+
+def _refuse_others(expression: exp.Expr | None, known: set[str]) -> None:
+    """Raises `_NotUnderstoodError` where an expression has more to it than is taken apart."""
+    args = expression.args if expression is not None else {}
+    more = sorted(key for key, value in args.items() if value and key not in known)
+    if more:
+        raise _NotUnderstoodError(", ".join(more))
+
+
+def _from_of(select: exp.Select) -> exp.From | None:
+    found: exp.From | None = select.args.get("from_") or select.args.get("from")
+    return found
+
+
+def _sources(select: exp.Select, known: Mapping[str, _Query]) -> Iterator[tuple[str, _Query]]:
+    from_ = _from_of(select)
     joined = [join.this for join in select.args.get("joins") or ()]
     for source in [*([from_.this] if from_ else []), *joined]:
+        alias = source.args.get("alias")
+        if alias is not None and alias.args.get("columns"):
+            raise _NotUnderstoodError("a list of columns")
         yield source.alias_or_name.lower(), _source(source, known)
 
 
-def _source(source: exp.Expr, known: Mapping[str, "_Query"]) -> "_Query":
+def _source(source: exp.Expr, known: Mapping[str, _Query]) -> _Query:
     if not isinstance(source, exp.Table):
         return _built(source, known)
-    for unique_id in _reference(source):
-        return _Table(unique_id)
+    _refuse_others(source, _OF_TABLE)
+    if not isinstance(source.this, exp.Identifier):
+        raise _NotUnderstoodError("a function in place of a table")
+    if source.db == _REFERENCE:
+        return _Table(source.name)
     if source.name.lower() in known and not source.db:
         return known[source.name.lower()]
-    if not isinstance(source.this, exp.Identifier):
-        raise NotImplementedError(source.sql())
-    return _Table(source.sql(dialect="duckdb"))
-
-
-def _reference(table: exp.Table) -> Iterator[str]:
-    if table.db == _REFERENCE:
-        yield table.name
+    bare = source.copy()
+    bare.set("alias", None)
+    return _Table(bare.sql(dialect="duckdb"))
 
 
 def _joined(between: str, *slices: Slice) -> Slice:
     found = [item for item in slices if item.text]
     return Slice(
-        text=between.join(item.text for item in found)[:_MOST_TEXT],
+        text=_bounded(between.join(item.text for item in found)),
         inputs=frozenset().union(*(item.inputs for item in slices)),
     )
 
 
-def _short(unique_id: str) -> str:
-    return ".".join(unique_id.split(".")[2:]) or unique_id
+def _bounded(text: str) -> str:
+    """A text, or of one that is very long its beginning and the digest of all of it."""
+    if len(text) <= _LONGEST:
+        return text
+    return f"{text[: _LONGEST // 2]}… {hashlib.sha256(text.encode()).hexdigest()}"

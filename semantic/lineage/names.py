@@ -49,7 +49,7 @@ def _called(catalog: Catalog, ledger: Ledger, text: str) -> Iterator[Place]:
         place = node.place
         if place.kind in (Kind.FILE, Kind.SOURCE, Kind.MODEL):
             table = str(node.facts.get("table") or "")
-            if text in (place.name, node.label, table, table.replace('"', "")):
+            if text and text in (place.name, node.label, table, table.replace('"', "")):
                 yield place
     yield from _of_record(ledger, text)
 

@@ -1,6 +1,6 @@
 """What has to be taken back where a metric was wrong: the reads that touched the days, and every decision that rests on one of them, however far."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 
@@ -49,11 +49,17 @@ class RecallScope:
 
 
 def what_is_wrong(
-    catalog: Catalog, metric: str, first: date, last: date, version: str | None = None
+    catalogs: Iterable[Catalog], metric: str, first: date, last: date, version: str | None = None
 ) -> Wrong:
-    """A metric that was wrong for some days of the data, with every metric that is made of it: these were wrong as well. A version is of one metric."""
-    below = declared_graph(catalog).downstream_of([metric_place(metric)])
-    made_of = () if version else tuple(sorted(it.name for it in below if it.name != metric))
+    """A metric that was wrong for some days of the data, with every metric that is made of it in any of these catalogues, those of now and of before: these
+    were wrong as well. A version is of one metric.
+    """
+    below = {
+        place.name
+        for catalog in catalogs
+        for place in declared_graph(catalog).downstream_of([metric_place(metric)])
+    }
+    made_of = () if version else tuple(sorted(below - {metric}))
     return Wrong(metrics=(metric, *made_of), first=first, last=last, version=version)
 
 
@@ -67,17 +73,17 @@ def recall_scope(ledger: Ledger, wrong: Wrong) -> RecallScope:
         version=wrong.version,
         without_agent=REFRESH,
     )
-    touched = {read.read_id for read in reads}
+    touched = frozenset(read.read_id for read in reads)
     decisions = tuple(_taken_back(every_decision(ledger), touched))
     return RecallScope(wrong=wrong, reads=tuple(reads), decisions=decisions)
 
 
-def _taken_back(known: Iterable[RunDecision], touched: Collection[str]) -> Iterator[TakenBack]:
+def _taken_back(known: Iterable[RunDecision], touched: frozenset[str]) -> Iterator[TakenBack]:
     """In the order in which they were made: what a decision was told of was decided before it."""
     found: set[str] = set()
     for decision in known:
-        own = len(set(touched).intersection(decision.reads))
-        remembered = len(set(touched).intersection(decision.remembered))
+        own = len(touched.intersection(decision.reads))
+        remembered = len(touched.intersection(decision.remembered))
         told = tuple(item for item in decision.told if item in found)
         if own or remembered or told:
             found.add(decision.decision_id)

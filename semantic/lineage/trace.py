@@ -54,7 +54,9 @@ class Tracer:
             self._question(start, declared), since=since, until=until, without_agent=REFRESH
         )
         used = used_graph(self.ledger, question, runs=runs)
-        notices = [f"Of each agent the newest {runs} runs are shown."] if used.is_cut else []
+        notices = (
+            [f"Of each agent the newest {runs} runs are shown."] if runs and used.is_cut else []
+        )
         if since is None and until is None:
             # What an agent may read says nothing of one of its runs.
             is_of_run = start.kind in (Kind.RUN, Kind.READ, Kind.DECISION)
@@ -62,7 +64,7 @@ class Tracer:
         else:
             built, gone = self._as_it_was(question, declared)
             notices += gone
-        graph = built | joined_graph(self.ledger, question) | used.graph
+        graph = built | joined_graph(self.ledger, question, self.catalog) | used.graph
         if start.kind in (Kind.READ, Kind.DECISION):
             graph |= self._of_one(start, used.decisions)
         graph |= LineageGraph([graph.nodes.get(start) or Node(place=start, label=start.name)], ())

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from semantic.catalog import Catalog
 from semantic.ledger import CountBy, Ledger, ReadCount, ReadQuestion, count_reads
 from semantic.ledger.run_decisions import RunDecision, decisions_in
 from semantic.ledger.uses import RunRead, is_released, newest_run_reads, uses
@@ -36,14 +37,21 @@ def used_graph(ledger: Ledger, question: ReadQuestion, *, runs: int) -> Used:
     return Used(graph=graph, decisions=decisions, is_cut=is_cut)
 
 
-def joined_graph(ledger: Ledger, question: ReadQuestion) -> LineageGraph:
-    """The dbt models that these reads scanned, and the metrics that were read of them: a dimension may be of another model than the metric."""
-    counts = count_reads(ledger, question, by=(CountBy.DBT_MODEL, CountBy.METRIC))
+def joined_graph(ledger: Ledger, question: ReadQuestion, catalog: Catalog) -> LineageGraph:
+    """The dbt models that were joined to metrics where these were read: a dimension may be of another model than the metric. A model that metrics are
+    measured by is no such one, since a read may be of several metrics.
+    """
+    measuring = {model for metric in catalog.metrics.values() for model in metric.dbt_models}
+    counts = [
+        count
+        for count in count_reads(ledger, question, by=(CountBy.DBT_MODEL, CountBy.METRIC))
+        if count.by[CountBy.DBT_MODEL] not in measuring
+    ]
     edges = [
         Edge(
             start=Place(Kind.MODEL, str(count.by[CountBy.DBT_MODEL])),
             end=Place(Kind.METRIC, str(count.by[CountBy.METRIC])),
-            how=How.MEASURED,
+            how=How.JOINED,
             facts={"reads": count.reads},
         )
         for count in counts

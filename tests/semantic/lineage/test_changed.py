@@ -10,7 +10,8 @@ from orchestration_assets.definitions import DBT_PROJECT
 from semantic.catalog import Catalog
 from semantic.dbt_manifest import build_catalog
 from semantic.errors import ManifestError
-from semantic.lineage.changed import Change, changed_metrics
+from semantic.lineage.change import Change
+from semantic.lineage.changed import changed_metrics
 
 Json = dict[str, Any]
 FLIGHTS = "model.nyc_flights.fct_flights"
@@ -106,6 +107,65 @@ def test_a_change_far_above_is_told_where_it_is(
     assert not {"flights", "on_time_rate"} & names(changed, Change.MEANING)
     [rate] = [item for item in changed if item.name == "cancellation_rate"]
     assert [step.what for step in rate.path] == ["column is_cancelled of stg_flights"]
+
+
+JINJA = "\n{% if is_incremental() %} where flight_date > '2013-01-01' {% endif %}"
+
+
+@pytest.mark.parametrize(
+    ("model", "old", "new", "means"),
+    [
+        (
+            STAGED,
+            "dep_time is null as is_cancelled",
+            "dep_time < 0 as is_cancelled",
+            "cancelled_flights",
+        ),
+        (STAGED, "cast(arr_delay as integer)", "cast(arr_delay * 2 as integer)", "on_time_rate"),
+        ("source.nyc_flights.raw.flights", "", "", "flights"),
+    ],
+)
+def test_above_a_model_that_is_written_by_a_program_any_change_counts(
+    artifacts: tuple[str, str], model: str, old: str, new: str, means: str
+) -> None:
+    """Of what such a model makes of its parents nobody knows."""
+
+    def program(_: Json, manifest: Json) -> None:
+        manifest["nodes"][FLIGHTS]["raw_code"] += JINJA
+
+    def both(semantic: Json, manifest: Json) -> None:
+        program(semantic, manifest)
+        if model in manifest["sources"]:
+            manifest["sources"][model]["relation_name"] = '"elsewhere"."raw"."flights"'
+        else:
+            code(model, old, new)(semantic, manifest)
+
+    changed = changed_metrics(after(artifacts, program), after(artifacts, both))
+    assert means in names(changed, Change.MEANING)
+
+
+def test_the_keys_of_a_join_are_followed(catalog: Catalog, artifacts: tuple[str, str]) -> None:
+    staged = "model.nyc_flights.stg_planes"
+    edit = code(staged, "tailnum as tail_number", "upper(tailnum) as tail_number")
+    changed = names(changed_metrics(catalog, after(artifacts, edit)), Change.MEANING)
+    assert "seats_flown" in changed
+    assert "on_time_rate" not in changed
+
+
+def test_a_macro_is_part_of_what_calls_it(artifacts: tuple[str, str]) -> None:
+    def limit(minutes: int) -> Edit:
+        def edit(_: Json, manifest: Json) -> None:
+            node = manifest["nodes"][FLIGHTS]
+            node["raw_code"] = node["raw_code"].replace("<= 15", "<= {{ late() }}")
+            node["depends_on"]["macros"] = ["macro.nyc_flights.late"]
+            manifest["macros"]["macro.nyc_flights.late"] = {"macro_sql": f"{minutes}"}
+
+        return edit
+
+    before, then = after(artifacts, limit(15)), after(artifacts, limit(14))
+    assert "on_time_rate" in names(changed_metrics(before, then), Change.MEANING)
+    kept = build_catalog(then.semantic_manifest, json.loads(then.manifest_subset))
+    assert changed_metrics(then, kept) == [], "what is kept with a snapshot says the same"
 
 
 def test_other_rows_change_every_metric_of_them(

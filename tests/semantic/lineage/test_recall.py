@@ -1,15 +1,17 @@
 """What rests on a metric that was wrong, against a look at every read and decision: by reads, by memory and by other decisions."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from semantic.catalog import Catalog
 from semantic.ledger import Ledger, MetricRead, ReadContext, Record, RecordKind
 from semantic.ledger.recalls import Wrong, recalled_decisions, recalls, record_recall
-from semantic.lineage.recall import recall_scope
+from semantic.lineage.recall import recall_scope, what_is_wrong
 
 FIRST = date(2026, 1, 1)
 DAYS = st.integers(0, 9)
@@ -131,3 +133,13 @@ def test_a_recall_is_on_record_and_its_reason_can_be_erased(tmp_path: Path) -> N
     assert "Bob" not in recalls(ledger)[0].reason
     assert ledger.verify().is_whole
     ledger.close()
+
+
+def test_what_was_made_of_it_before_was_wrong_as_well(shop_catalog: Catalog) -> None:
+    """A metric that is made of others now was made of it when it was read."""
+    fewer = replace(shop_catalog, metrics={"orders": shop_catalog.metrics["orders"]})
+    now = what_is_wrong([fewer], "orders", day(0), day(1))
+    assert now.metrics == ("orders",)
+    before = what_is_wrong([fewer, shop_catalog], "orders", day(0), day(1))
+    assert {"orders", "return_rate"} <= set(before.metrics)
+    assert what_is_wrong([shop_catalog], "orders", day(0), day(1), "v1").metrics == ("orders",)
