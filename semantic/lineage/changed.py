@@ -9,7 +9,7 @@ from semantic.dbt_manifest import meaning_of
 from semantic.errors import ManifestError
 from semantic.lineage.change import Change, ChangedMetric, Step
 from semantic.lineage.meaning import Meanings
-from semantic.lineage.model_sql import CODE, ROWS
+from semantic.lineage.sql_query import CODE, ROWS
 
 _NONE = "(nothing)"
 _LONGEST = 400

@@ -7,7 +7,8 @@ from functools import cached_property
 
 from semantic.canonical import canonical_json
 from semantic.catalog import Catalog, DbtNode
-from semantic.lineage.model_sql import CODE, ROWS, Column, ModelSql, Slice
+from semantic.lineage.model_sql import ModelSql
+from semantic.lineage.sql_query import CODE, ROWS, Column, Slice
 from semantic.metric import Metric
 from semantic.metric_meaning import words_of
 

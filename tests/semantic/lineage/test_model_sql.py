@@ -3,7 +3,8 @@
 import duckdb
 import pytest
 
-from semantic.lineage.model_sql import ROWS, ModelSql
+from semantic.lineage.model_sql import ModelSql
+from semantic.lineage.sql_query import ROWS
 
 PARENTS = {
     "orders": "model.shop.orders",
