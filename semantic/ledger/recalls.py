@@ -25,7 +25,7 @@ class Wrong:
 
 @dataclass(frozen=True, kw_only=True)
 class Recall:
-    """A recall on record: what was wrong and why, who said so and when, the reads that touched it and the decisions that it takes back. `again` asks for new runs of their agents."""
+    """A recall on record: what was wrong and why, who said so and when, the reads that touched it and the decisions that it takes back."""
 
     recall_id: str
     at: str
@@ -34,7 +34,6 @@ class Recall:
     reason: str
     reads: tuple[str, ...]
     decisions: tuple[str, ...]
-    again: bool
 
 
 def record_recall(
@@ -45,7 +44,6 @@ def record_recall(
     reason: str,
     reads: Collection[str],
     decisions: Collection[str],
-    again: bool,
 ) -> str:
     """Puts a recall on record. Returns its id. Raises `LedgerUnavailable`."""
     record = Record(
@@ -60,7 +58,6 @@ def record_recall(
             "reason": Erasable(reason),
             "reads": sorted(reads),
             "decisions": sorted(decisions),
-            "again": again,
         },
     )
     ledger.append(record)
@@ -107,5 +104,4 @@ def _recall(recall_id: str, at: str, by: str, details: Mapping[str, Any]) -> Rec
         reason=str(details["reason"]),
         reads=tuple(details["reads"]),
         decisions=tuple(details["decisions"]),
-        again=details["again"],
     )

@@ -124,10 +124,10 @@ def test_a_recall_is_on_record_and_its_reason_can_be_erased(tmp_path: Path) -> N
     ledger = Ledger.open(tmp_path / "ledger.db")
     wrong = Wrong(metrics=("orders", "revenue"), first=day(0), last=day(3), version="v1")
     recall_id = record_recall(
-        ledger, wrong, by="ana", reason="the feed of Bob was late", reads={"read-1"}, decisions=["decision-1"], again=True,
+        ledger, wrong, by="ana", reason="the feed of Bob was late", reads={"read-1"}, decisions=["decision-1"],
     )  # fmt: skip
     [found] = recalls(ledger)
-    assert (found.recall_id, found.by, found.wrong, found.again) == (recall_id, "ana", wrong, True)
+    assert (found.recall_id, found.by, found.wrong) == (recall_id, "ana", wrong)
     assert recalled_decisions(ledger)["decision-1"].reason == "the feed of Bob was late"
     ledger.erase("Bob", by="ana", reason="asked to")
     assert "Bob" not in recalls(ledger)[0].reason
