@@ -231,6 +231,7 @@ def test_it_is_scaffolded_with_two_commands(environment: Environment, tmp_path: 
     assert {key: after[key] for key in before} == before
     assert set(after) - set(before) == {
         "governed_snapshot",
+        "access_report",
         "agents/first_agent",
         *(f"metrics/{name}" for name in METRICS),
     }
@@ -243,6 +244,7 @@ def test_the_project_checks_and_lists(environment: Environment) -> None:
     assert set(assets) == {
         *DBT_KEYS,
         "governed_snapshot",
+        "access_report",
         *(f"metrics/{name}" for name in METRICS),
         "agents/cashier",
     }
