@@ -8,7 +8,7 @@ from functools import cached_property
 from semantic.canonical import canonical_json
 from semantic.catalog import Catalog, DbtNode
 from semantic.lineage.model_sql import ModelSql
-from semantic.lineage.sql_query import CODE, ROWS, Column, Slice
+from semantic.lineage.sql_query import CODE, ROWS, Column, NotUnderstoodError, Slice
 from semantic.metric import Metric
 from semantic.metric_meaning import words_of
 
@@ -77,17 +77,14 @@ class Meanings:
         if unique_id not in self._models:
             self._models[unique_id] = ModelSql(node.code, self._parents_of(node))
         model = self._models[unique_id]
-        if column != CODE:
-            found = model.rows() if column == ROWS else model.column(column)
-            if model.is_understood:
-                return found
-        # Whatever is asked of what is not understood, all of it and of all above it may be part of the answer.
-        above = frozenset((parent, CODE) for parent in node.parents)
-        return (
-            Slice(text=model.whole.text, inputs=above)
-            if column == CODE
-            else Slice(text="", inputs=frozenset({(unique_id, CODE)}))
-        )
+        if column == CODE:
+            above = frozenset((parent, CODE) for parent in node.parents)
+            return Slice(text=model.whole.text, inputs=above)
+        try:
+            return model.rows() if column == ROWS else model.column(column)
+        except NotUnderstoodError:
+            # All of it and of all above it may be part of the answer.
+            return Slice(text="", inputs=frozenset({(unique_id, CODE)}))
 
     def _parents_of(self, node: DbtNode) -> dict[str, str]:
         """The parents of a node by what its code calls them. A name that two packages have is none."""

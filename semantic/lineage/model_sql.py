@@ -55,10 +55,14 @@ class ModelSql:
 
     def __init__(self, code: str, parents: Mapping[str, str]) -> None:
         self._code = code
-        self._query: Query | None = self._asked(lambda: _parsed(code, parents))
+        try:
+            self._query: Query | None = _asked(lambda: _parsed(code, parents))
+        except NotUnderstoodError:
+            self._query = None
 
     @property
     def is_understood(self) -> bool:
+        """Whether it was taken apart; a column of it, or its rows, may still be told by the whole only."""
         return self._query is not None
 
     @property
@@ -67,30 +71,33 @@ class ModelSql:
         return Slice(text=self._code.strip())
 
     def column(self, name: str) -> Slice | None:
-        """What gives a column its values; None where the model has none of this name, or turns out not to be understood."""
-        query = self._query
-        return self._asked(lambda: query.column(name.lower())) if query else None
+        """What gives a column its values; None where the model has none of this name. Raises `NotUnderstoodError`, each time for the same."""
+        return _asked(lambda: self._taken_apart.column(name.lower()))
 
-    def rows(self) -> Slice | None:
-        """What makes up its rows; None where it is not understood."""
-        query = self._query
-        return self._asked(query.rows) if query else None
+    def rows(self) -> Slice:
+        """What makes up its rows. Raises `NotUnderstoodError`, each time for the same."""
+        return _asked(lambda: self._taken_apart.rows())
 
-    def _asked(self, ask: "Callable[[], _Found]") -> "_Found | None":
-        """What was found. Where something is in the way that is not taken apart, the model is not understood from then on."""
-        try:
-            return ask()
-        except (
-            NotUnderstoodError,
-            SqlglotError,
-            LookupError,
-            RecursionError,
-            TypeError,
-            ValueError,
-            AttributeError,
-        ):
-            self._query = None
-            return None
+    @property
+    def _taken_apart(self) -> Query:
+        if self._query is None:
+            raise NotUnderstoodError("the model")
+        return self._query
+
+
+def _asked(ask: Callable[[], _Found]) -> _Found:
+    """What was found. Raises `NotUnderstoodError` for whatever is in the way."""
+    try:
+        return ask()
+    except (
+        SqlglotError,
+        LookupError,
+        RecursionError,
+        TypeError,
+        ValueError,
+        AttributeError,
+    ) as error:
+        raise NotUnderstoodError(str(error)) from error
 
 
 def _parsed(code: str, parents: Mapping[str, str]) -> Query:

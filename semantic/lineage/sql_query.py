@@ -96,7 +96,11 @@ class Select:
     def column(self, name: str) -> Slice | None:
         if name not in self._known:
             self._known[name] = None  # for a column that is made of itself
-            self._known[name] = self._column(name)
+            try:
+                self._known[name] = self._column(name)
+            except Exception:
+                del self._known[name]  # who asks again is told again
+                raise
         return self._known[name]
 
     def _column(self, name: str) -> Slice | None:
@@ -195,7 +199,7 @@ class Select:
                 return node
             found = self._named(node, but, plainly=plainly)
             if found is None:
-                return node
+                raise NotUnderstoodError(f"what {node.sql()} is")
             inputs.update(found.inputs)
             is_alone = node.parent is None or isinstance(node.parent, exp.Paren)
             is_plain = is_alone or _NAME.fullmatch(found.text) is not None
@@ -214,10 +218,11 @@ class Select:
             projection.alias_or_name.lower() == name and not projection.is_star
             for projection in self.select.selects
         )
-        # A name of this very SELECT, where no source is known to have it.
-        if is_own and name != but and all(_is_of_table(it, name) for it in found.values()):
-            return self.column(name)
         known = [it for alias in found if (it := self._from(alias, name, plainly=plainly))]
+        # A name of this very SELECT, where no source is known to have it: a table may have it all the same.
+        if is_own and name != but and all(_is_of_table(it, name) for it in found.values()):
+            own = self.column(name)
+            known = [own, *known] if own else known
         return _joined(" | ", *known) if known else None
 
     def _from(self, alias: str, name: str, *, plainly: bool = False) -> Slice | None:
