@@ -1,6 +1,7 @@
 """One measured figure."""
 
-from collections.abc import Mapping
+import statistics
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,6 +36,20 @@ class Figure:
         }
         kept = {key: value for key, value in known.items() if value is not None or key == "value"}
         return kept | dict(self.details)
+
+
+def timed_figure(benchmark: str, name: str, times: Sequence[float], target: float | None) -> Figure:
+    """The median of some times in milliseconds, and whether that reaches the target where there is one."""
+    median = statistics.median(times)
+    return Figure(
+        benchmark=benchmark,
+        name=name,
+        value=median,
+        unit="ms",
+        target=None if target is None else f"<= {target:,g}",
+        reached=None if target is None else median <= target,
+        details={"rounds": len(times), "most_ms": round(max(times), 2)},
+    )
 
 
 def _rounded(value: float | None) -> float | None:

@@ -2,13 +2,12 @@
 
 import os
 import shutil
-import statistics
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-from benchmarks.figure import Figure
+from benchmarks.figure import Figure, timed_figure
 from benchmarks.history import DAYS, FIRST, HOT, write_history
 from benchmarks.setting import Setting
 from benchmarks.table import figures_table
@@ -59,7 +58,7 @@ def _questions(ledger: Ledger, setting: Setting) -> list[Figure]:
         ),
     }
     return [
-        _figure(name, [milliseconds(ask) for _ in range(setting.rounds)], target)
+        timed_figure(NAME, name, [milliseconds(ask) for _ in range(setting.rounds)], target)
         for name, (ask, target) in asked.items()
     ]
 
@@ -93,7 +92,7 @@ def _integrity(ledger: Ledger) -> list[Figure]:
                 "processes": os.cpu_count(),
             },
         ),
-        _figure("prove one read", proofs, None),
+        timed_figure(NAME, "prove one read", proofs, None),
     ]
 
 
@@ -105,17 +104,4 @@ def _disk(path: Path, reads: int) -> Figure:
         value=size / reads,
         unit="bytes",
         details={"megabytes": round(size / 1_000_000)},
-    )
-
-
-def _figure(name: str, times: list[float], target: float | None) -> Figure:
-    median = statistics.median(times)
-    return Figure(
-        benchmark=NAME,
-        name=name,
-        value=median,
-        unit="ms",
-        target=None if target is None else f"<= {target:g}",
-        reached=None if target is None else median <= target,
-        details={"rounds": len(times), "most_ms": round(max(times), 2)},
     )

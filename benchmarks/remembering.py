@@ -1,6 +1,5 @@
 """An agent's memory of two thousand facts and two thousand past runs: taken in by a new process, searched, and told on record."""
 
-import statistics
 from collections.abc import Callable
 
 from agent_resources.agent_run import ReadOfRun
@@ -11,7 +10,7 @@ from agent_resources.run_journal import RunJournal
 from agent_resources.tool_calls import ToolCalls
 from benchmarks.data_sets.shop import LIGHT_QUERY
 from benchmarks.door import READER
-from benchmarks.figure import Figure
+from benchmarks.figure import Figure, timed_figure
 from benchmarks.published import published
 from benchmarks.setting import Setting
 from benchmarks.table import figures_table
@@ -65,9 +64,9 @@ def _figures(door: GovernedMetrics, rounds: int) -> list[Figure]:
             ),
         }
         return [
-            _figure(f"{FACTS:,} facts taken in by a new process", [taken_in], None),
+            timed_figure(NAME, f"{FACTS:,} facts taken in by a new process", [taken_in], None),
             *(
-                _figure(name, [milliseconds(ask) for _ in range(rounds)], target)
+                timed_figure(NAME, name, [milliseconds(ask) for _ in range(rounds)], target)
                 for name, (ask, target) in timed.items()
             ),
         ]
@@ -91,16 +90,3 @@ def _save_facts(door: GovernedMetrics) -> None:
                     details={"fact": Erasable(fact), "rests_on": erasable(rests_on)},
                 )
             )
-
-
-def _figure(name: str, times: list[float], target: float | None) -> Figure:
-    median = statistics.median(times)
-    return Figure(
-        benchmark=NAME,
-        name=name,
-        value=median,
-        unit="ms",
-        target=None if target is None else f"<= {target:g}",
-        reached=None if target is None else median <= target,
-        details={"rounds": len(times), "most_ms": round(max(times), 2)},
-    )

@@ -1,12 +1,11 @@
 """Lineage, impact, recall and the access report over a long history: how long each question takes on the embedded store."""
 
 import shutil
-import statistics
 from collections.abc import Callable
 from datetime import date, timedelta
 
 from benchmarks.data_sets.many_metrics import parse_many_metrics
-from benchmarks.figure import Figure
+from benchmarks.figure import Figure, timed_figure
 from benchmarks.history import DAYS, FIRST, HOT, write_history
 from benchmarks.setting import Setting
 from benchmarks.table import figures_table
@@ -79,19 +78,6 @@ def _questions(ledger: Ledger, catalog: Catalog, rounds: int) -> list[Figure]:
         ),
     }
     return [
-        _figure(name, [milliseconds(ask) for _ in range(rounds)], target)
+        timed_figure(NAME, name, [milliseconds(ask) for _ in range(rounds)], target)
         for name, (ask, target) in asked.items()
     ]
-
-
-def _figure(name: str, times: list[float], target: float) -> Figure:
-    median = statistics.median(times)
-    return Figure(
-        benchmark=NAME,
-        name=name,
-        value=median,
-        unit="ms",
-        target=f"<= {target:,.0f}",
-        reached=median <= target,
-        details={"rounds": len(times), "most_ms": round(max(times), 1)},
-    )

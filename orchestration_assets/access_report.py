@@ -9,7 +9,6 @@ from agent_resources.metrics_resource import GovernedMetricsResource
 from orchestration_assets.access_map import access_map, as_markdown
 from orchestration_assets.errors import told_to_dagster
 from orchestration_assets.governed_snapshot import SNAPSHOT_KEY
-from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger.budgets import MICROS
 from semantic.lineage.access import (
     AccessReport,
@@ -17,7 +16,7 @@ from semantic.lineage.access import (
     refused_as_stale,
     refused_by_reason,
 )
-from semantic.policy import Reader
+from semantic.lineage.granted import granted_metrics
 
 ACCESS_REPORT = dg.AssetKey("access_report")
 DAYS = 30
@@ -57,7 +56,7 @@ def build_access_report(
             made = access_report(
                 metrics.ledger,
                 metrics.catalog.metrics,
-                _granted(metrics),
+                granted_metrics(metrics.ledger, metrics.policy, metrics.catalog.metrics),
                 until=metrics.now(),
                 days=config.days,
             )
@@ -71,20 +70,6 @@ def build_access_report(
         default_status=default_status,
     )
     return dg.Definitions(assets=[report], schedules=[schedule])
-
-
-def _granted(metrics: GovernedMetrics) -> dict[str, list[str]]:
-    """By registered agent, the metrics that it asks for and may read."""
-    catalog, found = metrics.catalog.metrics, {}
-    for name, written in metrics.ledger.registered_agents().items():
-        asks = frozenset(written["metrics"])
-        reader = Reader(name=name, asks=asks)
-        found[name] = [
-            it
-            for it in sorted(asks)
-            if it in catalog and metrics.policy.is_readable(reader, catalog[it])
-        ]
-    return found
 
 
 def _told(report: AccessReport) -> Mapping[str, Any]:

@@ -5,11 +5,10 @@ from typing import Annotated
 
 import typer
 
-from orchestration_assets.cli.names import meant
 from orchestration_assets.cli.output import say
 from orchestration_assets.cli.place import Place
+from semantic.errors import QuestionError, did_you_mean
 from semantic.ledger.acknowledgements import record_acknowledgement
-from semantic.ledger.recorded_names import Named
 
 
 def acknowledge(
@@ -27,13 +26,20 @@ def acknowledge(
     from orchestration_assets.definitions_check import report_definitions
 
     place = Place.of(context)
-    [name] = meant(place, Named.AGENT, [agent])
+    registered = place.ledger.registered_agents()
+    if agent not in registered:
+        raise QuestionError(
+            f"There is no agent {agent!r}",
+            hint=did_you_mean(agent, registered) or f"known: {', '.join(list(registered)[:20])}",
+        )
     if not reason.strip():
         raise typer.BadParameter("say why: --reason TEXT")
     record = place.snapshots.current()
+    asks = registered[agent]["metrics"]
+    meanings = {name: record.meanings[name] for name in asks if name in record.meanings}
     acknowledged = record_acknowledgement(
-        place.ledger, name, record.meanings, by=by or getpass.getuser(), reason=reason
+        place.ledger, agent, meanings, by=by or getpass.getuser(), reason=reason
     )
     with DagsterInstance.from_config(str(place.home)) as instance:
-        report_definitions(instance, AssetKey(["agents", name]), (), record)
+        report_definitions(instance, AssetKey(["agents", agent]), (), record)
     say(f"On record as {acknowledged}.")

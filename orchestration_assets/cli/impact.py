@@ -9,7 +9,6 @@ from typing import Annotated, Any
 
 import typer
 
-from orchestration_assets.cli.granted import granted_metrics
 from orchestration_assets.cli.output import plain, print_json, print_text, say
 from orchestration_assets.cli.place import Place
 from orchestration_assets.dbt_revision import parsed_project, parsed_revision
@@ -18,6 +17,7 @@ from semantic.dbt_manifest import load_catalog
 from semantic.errors import LedgerUnavailable
 from semantic.lineage.change import Change, ChangedMetric, Step
 from semantic.lineage.changed import changed_metrics
+from semantic.lineage.granted import granted_metrics
 from semantic.lineage.impact import Impact, impacts
 
 FELT = 3
@@ -92,7 +92,7 @@ def _impacts(
     except LedgerUnavailable as error:
         say(f"Who rests on it is not known here: {error.message}")
         return [Impact(metric=item, facts={}) for item in changed]
-    granted = granted_metrics(place, {**place.catalog.metrics, **after.metrics})
+    granted = granted_metrics(ledger, place.policy, {**place.catalog.metrics, **after.metrics})
     return impacts(ledger, changed, granted, since=datetime.now(UTC) - timedelta(days=days))
 
 

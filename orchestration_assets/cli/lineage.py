@@ -12,7 +12,6 @@ from rich.console import Console
 
 from orchestration_assets.cli.days import parse_span_within
 from orchestration_assets.cli.deleted import say_deleted
-from orchestration_assets.cli.granted import granted_metrics
 from orchestration_assets.cli.output import print_text, say, write_file
 from orchestration_assets.cli.place import Place
 from orchestration_assets.lineage_views.lineage_json import traced_to_json
@@ -21,6 +20,7 @@ from orchestration_assets.lineage_views.page import traced_to_page
 from orchestration_assets.lineage_views.tree import traced_to_tree
 from semantic.catalog import Catalog
 from semantic.errors import QuestionError
+from semantic.lineage.granted import granted_metrics
 from semantic.lineage.graph import Kind
 from semantic.lineage.names import meant_place
 from semantic.lineage.trace import Traced, Tracer
@@ -93,7 +93,7 @@ def tracer(place: Place) -> Tracer:
     return Tracer(
         catalog=place.catalog,
         ledger=place.ledger,
-        granted=granted_metrics(place, place.catalog.metrics),
+        granted=granted_metrics(place.ledger, place.policy, place.catalog.metrics),
         catalog_with=lambda metric, definition: _catalog_with(place, metric, definition),
     )
 
