@@ -26,6 +26,10 @@ from orchestration_assets.metric_assets import (
     metric_keys,
     publish_metrics,
 )
+from orchestration_assets.openlineage_settings import (
+    OpenLineageSettings,
+    openlineage_definitions,
+)
 from orchestration_assets.refresh import build_refresh_sensor
 from orchestration_assets.translator import MetricTranslator
 from semantic.catalog import Catalog
@@ -104,9 +108,14 @@ def load_metrics_project(
 
 
 def build_metrics_definitions(
-    project: MetricsProject, *, default_sensor_status: dg.DefaultSensorStatus
+    project: MetricsProject,
+    *,
+    default_sensor_status: dg.DefaultSensorStatus,
+    openlineage: OpenLineageSettings | None = None,
 ) -> dg.Definitions:
-    """The snapshot, one asset per metric, the sensor that refreshes both, the report of who uses them, and the door as a resource."""
+    """The snapshot, one asset per metric, the sensor that refreshes both, the report of who uses them, and the door as a resource; with `openlineage` the
+    sensor that sends events.
+    """
     snapshot = build_governed_snapshot(
         project.catalog, project.dbt, project.warehouse, resource_key=METRICS_RESOURCE
     )
@@ -134,6 +143,9 @@ def build_metrics_definitions(
         build_access_report(
             resource_key=METRICS_RESOURCE,
             default_status=dg.DefaultScheduleStatus(default_sensor_status.value),
+        ),
+        openlineage_definitions(
+            openlineage, resource_key=METRICS_RESOURCE, default_status=default_sensor_status
         ),
     )
 

@@ -20,6 +20,7 @@ from orchestration_assets.cli import (
     keys,
     ledger,
     lineage,
+    openlineage,
     outcomes,
     policy,
     reads,
@@ -63,6 +64,7 @@ app.add_typer(archive.app, name="archive")
 app.add_typer(keys.app, name="keys")
 app.add_typer(policy.app, name="policy")
 app.add_typer(ledger.app, name="ledger")
+app.add_typer(openlineage.app, name="openlineage")
 
 
 def main() -> None:

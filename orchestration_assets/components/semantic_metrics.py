@@ -23,6 +23,7 @@ from orchestration_assets.metrics_project import (
     build_metrics_definitions,
     load_metrics_project,
 )
+from orchestration_assets.openlineage_settings import OpenLineageSettings
 
 POLICY_TEMPLATE = """\
 # Who may read which metric. Nothing is allowed unless a rule permits it; a forbid beats every permit.
@@ -145,6 +146,13 @@ class SemanticMetricsComponent(dg.Component, dg.Resolvable):
             examples=[{"records": 1000, "seconds": 60}],
         ),
     ] = None
+    openlineage: Annotated[
+        OpenLineageSettings | None,
+        dg.Resolver.default(
+            description="Where OpenLineage events of what agents read and decided are sent; by default nowhere.",
+            examples=[{"to": "configured", "tables": "duckdb:///data/shop.duckdb"}],
+        ),
+    ] = None
     sensor_is_running: Annotated[
         bool,
         dg.Resolver.default(
@@ -158,7 +166,15 @@ class SemanticMetricsComponent(dg.Component, dg.Resolvable):
             return build_metrics_definitions(
                 self.load_project(context, folder_of(context)),
                 default_sensor_status=sensor_status(is_running=self.sensor_is_running),
+                openlineage=self._openlineage(folder_of(context)),
             )
+
+    def _openlineage(self, folder: Path) -> OpenLineageSettings | None:
+        """A file counts from the file that this is written in, too."""
+        found = self.openlineage
+        if found is None or found.to == "configured" or "://" in found.to:
+            return found
+        return found.model_copy(update={"to": str(folder / found.to)})
 
     def load_project(self, context: dg.ComponentLoadContext, folder: Path) -> MetricsProject:
         """What the agents of another component build on; read once. `folder` is the one that this component's file lies in.

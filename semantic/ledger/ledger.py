@@ -246,6 +246,10 @@ class Ledger:
             ).all()
         return {row.name: json.loads(row.body) for row in rows}
 
+    def holding(self, name: str) -> AbstractContextManager[bool]:
+        """Whether nobody else, in any process, holds this name while the block runs. Waits for nobody."""
+        return self._store.holding(name)
+
     def seal(self) -> str | None:
         """Covers everything on record by a signed checkpoint. Returns the newest one as a note, None where nothing is on record."""
         return self._sealer.seal()
@@ -255,6 +259,12 @@ class Ledger:
         with self.reading() as connection:
             found = last_seal(connection)
         return found.size if found else 0
+
+    def covered_through(self) -> int:
+        """The number of the last record that the newest checkpoint covers."""
+        with self.reading() as connection:
+            found = last_seal(connection)
+        return found.through if found else 0
 
     def change_signing_key(self, *, is_lost: bool = False) -> str:
         """Signs with a new key from here on, for which the one before vouches, unless that is lost. Returns the new public key.

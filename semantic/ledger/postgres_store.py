@@ -26,6 +26,7 @@ _NUMBERS = "SELECT nextval('record_numbers') FROM generate_series(1, %s)"
 _TOGETHER = sa.text("SELECT pg_advisory_xact_lock_shared(:key)")
 _ALONE = sa.text("SELECT pg_advisory_xact_lock(:key)")
 # In one order, so that two transactions cannot wait for each other.
+_TRY_TO_HOLD = sa.text("SELECT pg_try_advisory_lock(:key)")
 _CLAIM = sa.text(
     "SELECT pg_advisory_xact_lock(key) FROM (SELECT unnest(CAST(:keys AS bigint[])) AS key ORDER BY 1) AS claimed"
 )
@@ -74,6 +75,21 @@ class PostgresStore:
         """Until this transaction ends, no other one gets past its own claim to one of these names."""
         if names:
             connection.execute(_CLAIM, {"keys": [self._key(name) for name in names]})
+
+    @contextmanager
+    def holding(self, name: str) -> Iterator[bool]:
+        """Whether nobody else, in any process, holds this name while the block runs. Waits for nobody. The lock ends with its connection."""
+        key = {"key": self._key(f"holding {name}")}
+        with translated(self.name):
+            connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        try:
+            with translated(self.name):
+                is_held = bool(connection.execute(_TRY_TO_HOLD, key).scalar_one())
+            yield is_held
+        finally:
+            # Not handed to anybody else with the lock still on it.
+            connection.invalidate()
+            connection.close()
 
     def now(self, connection: sa.Connection) -> str:
         """The time of the database, in UTC to the millisecond."""

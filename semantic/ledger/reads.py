@@ -24,10 +24,12 @@ _Rows = Sequence[Mapping[Any, Any]]
 
 @dataclass(frozen=True, kw_only=True)
 class Read:
-    """One metric of one read. `at` and `ended_at` are UTC. `outcome` is that of a `ReadOutcome`: where it is open, the read
-    began and how it ended was never written, so nothing was released. `why` is for those who look into a refusal.
+    """One metric of one read, and the number of its record. `at` and `ended_at` are UTC. `outcome` is that of a `ReadOutcome`: where it is open, the read
+    began and how it ended was never written, so nothing was released. `query` is what was asked, as it stands on record, and `restricted_to` are the values to
+    which the policy restricted the rows, by element; `relations` are the tables that it scanned. `why` is for those who look into a refusal.
     """
 
+    seq: int
     read_id: str
     at: str
     agent: str | None
@@ -44,12 +46,20 @@ class Read:
     covers_from: str | None
     covers_to: str | None
     snapshot: str | None
-    group_by: tuple[str, ...]
+    policy_hash: str | None
+    query: Mapping[str, Any] | None
+    restricted_to: tuple[tuple[str, tuple[str, ...]], ...]
+    relations: tuple[str, ...]
     rows: int | None
     notices: tuple[str, ...]
     purpose: str | None
     why: str | None
     ended_at: str | None
+
+    @property
+    def group_by(self) -> tuple[str, ...]:
+        """The dimensions that it was grouped by, as the query names them."""
+        return tuple((self.query or {}).get("group_by") or ())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,6 +181,7 @@ def _ended(
 def _read(row: Mapping[Any, Any], said: Mapping[str, Any], outcome: Mapping[str, Any]) -> Read:
     details, ended = said["details"], outcome.get("details", {})
     return Read(
+        seq=row["seq"],
         read_id=row["read_id"],
         at=row["at"],
         agent=row["reader"],
@@ -187,7 +198,10 @@ def _read(row: Mapping[Any, Any], said: Mapping[str, Any], outcome: Mapping[str,
         covers_from=row["covers_from"],
         covers_to=row["covers_to"],
         snapshot=details.get("snapshot"),
-        group_by=tuple((details.get("query") or {}).get("group_by") or ()),
+        policy_hash=details.get("policy_hash"),
+        query=details.get("query"),
+        restricted_to=tuple((name, tuple(values)) for name, values in details.get("rows") or ()),
+        relations=tuple((said.get("touches") or {}).get("relation") or ()),
         rows=row["rows"],
         notices=tuple(ended.get("notices", ())),
         purpose=said.get("purpose"),

@@ -30,6 +30,7 @@ class RecordKind(StrEnum):
     APPROVAL = "approval"
     RECALL = "recall"
     ACKNOWLEDGEMENT = "acknowledgement"
+    EXPORT = "export"
     POLICY = "policy"
     DEFINITION = "definition"
     ERASURE = "erasure"

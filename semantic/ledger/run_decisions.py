@@ -16,10 +16,11 @@ _AT_ONCE = 500
 
 @dataclass(frozen=True, kw_only=True)
 class RunDecision:
-    """That a run came to a decision, or with a reason to none. `reads` are the ids of those that it made, `remembered` of those of earlier runs that its
+    """That a run came to a decision, or with a reason to none. `seq` is the number of its record. `reads` are the ids of those that it made, `remembered` of those of earlier runs that its
     agent's memory told it of, and `told` of the decisions that it was told of.
     """
 
+    seq: int
     decision_id: str
     agent: str
     run_id: str | None
@@ -98,6 +99,7 @@ def decision_of(row: Any) -> RunDecision:
     """A row of `records` that tells a decision, without the texts of it."""
     details = content_of(row.body)["details"]
     return RunDecision(
+        seq=row.seq,
         decision_id=row.record_id,
         agent=row.reader,
         run_id=row.run_id,

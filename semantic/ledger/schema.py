@@ -232,12 +232,13 @@ STAYS = (
     RecordKind.APPROVAL,
     RecordKind.RECALL,
     RecordKind.ACKNOWLEDGEMENT,
+    RecordKind.EXPORT,
     RecordKind.ERASURE,
     RecordKind.CHECKPOINT,
     RecordKind.ARCHIVE,
     RecordKind.TOMBSTONE,
 )
-# What was decided, how it turned out, what was remembered and approved: it goes when its month is deleted.
+# What was decided, how it turned out, what was remembered, approved and sent elsewhere: it goes when its month is deleted.
 _GOES_WITH_ITS_MONTH = (
     RecordKind.DECISION,
     RecordKind.VERDICT,
@@ -245,6 +246,7 @@ _GOES_WITH_ITS_MONTH = (
     RecordKind.APPROVAL,
     RecordKind.RECALL,
     RecordKind.ACKNOWLEDGEMENT,
+    RecordKind.EXPORT,
 )
 STAYS_FOREVER = tuple(kind for kind in STAYS if kind not in _GOES_WITH_ITS_MONTH)
 

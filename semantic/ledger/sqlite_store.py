@@ -9,6 +9,7 @@ acknowledged until the file is opened again.
 """
 
 import fcntl
+import hashlib
 import os
 import random
 import stat
@@ -51,6 +52,7 @@ class SqliteStore:
     def __init__(self, path: Path | None, *, engine: sa.Engine | None = None) -> None:
         self.path = path
         self._writing = threading.Lock()
+        self._held: set[str] = set()
         self._is_given = engine is not None
         self._lock_file: IO[str] | None = None
         with translated(self.name):
@@ -99,6 +101,36 @@ class SqliteStore:
 
     def claim(self, connection: sa.Connection, names: Collection[str]) -> None:
         """Nothing: nobody else writes until the transaction ends."""
+
+    @contextmanager
+    def holding(self, name: str) -> Iterator[bool]:
+        """Whether nobody else, in any process, holds this name while the block runs. Waits for nobody. Of a ledger in memory there is no other process."""
+        if self.path is None:
+            with self._held_in_memory(name) as is_held:
+                yield is_held
+            return
+        digest = hashlib.sha256(name.encode()).hexdigest()[:12]
+        file = self.path.parent / f"{self.path.name}.{digest}.lock"
+        with translated(self.name):
+            opened = file.open("a+")
+        with opened:
+            try:
+                fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+            else:
+                yield True
+
+    @contextmanager
+    def _held_in_memory(self, name: str) -> Iterator[bool]:
+        with self._writing:
+            is_free = name not in self._held
+            self._held.add(name)
+        try:
+            yield is_free
+        finally:
+            if is_free:
+                self._held.discard(name)
 
     def now(self, connection: sa.Connection) -> str:
         """The time of the database, in UTC to the millisecond."""

@@ -37,6 +37,10 @@ class Store(Protocol):
         """Until this transaction ends, no other one gets past its own claim to one of these names."""
         ...
 
+    def holding(self, name: str) -> AbstractContextManager[bool]:
+        """Whether nobody else, in any process, holds this name while the block runs. Waits for nobody."""
+        ...
+
     def now(self, connection: sa.Connection) -> str:
         """The time of the database, in UTC to the millisecond."""
         ...

@@ -1,0 +1,1 @@
+"""What the record says, told to other lineage tools as OpenLineage events: https://openlineage.io."""
