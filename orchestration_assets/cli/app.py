@@ -15,6 +15,7 @@ from orchestration_assets.cli import (
     catalog,
     decisions,
     erasure,
+    evidence,
     impact,
     integrity,
     keys,
@@ -56,6 +57,7 @@ app.command("recording")(recording.recording)
 app.command("verify")(integrity.verify)
 app.command("prove")(integrity.prove)
 app.command("checkpoint")(integrity.checkpoint)
+app.command("evidence")(evidence.evidence)
 app.command("backup")(backup.backup)
 app.command("erase")(erasure.erase)
 app.command("sweep")(erasure.sweep)

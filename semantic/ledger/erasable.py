@@ -94,6 +94,20 @@ def restored(connection: sa.Connection, bodies: Sequence[bytes]) -> list[dict[st
     ]
 
 
+def kept_values(connection: sa.Connection, bodies: Sequence[bytes]) -> list[list[KeptValue]]:
+    """Of each record with one of these bodies, the erasable values that are still there, with the keys of their digests."""
+    digests = [set(_digests(body)) for body in bodies]
+    wanted = sorted(set().union(*digests))
+    kept: dict[str, KeptValue] = {}
+    for start in range(0, len(wanted), _AT_ONCE):
+        found = sa.select(erasable_values).where(
+            erasable_values.c.digest.in_(wanted[start : start + _AT_ONCE])
+        )
+        for row in connection.execute(found):
+            kept[row.digest] = KeptValue(row.digest, row.record_id, row.key, row.value)
+    return [[kept[it] for it in sorted(of_body) if it in kept] for of_body in digests]
+
+
 def is_erased(value: Any) -> bool:
     """Whether anything in what was restored is no more."""
     if isinstance(value, Mapping):

@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from semantic.ledger.ledger import Ledger
+from semantic.ledger.parts import in_parts
 from semantic.ledger.read_question import ReadQuestion
 from semantic.ledger.reads import Read, find_reads
 from semantic.ledger.record import RecordKind
-from semantic.ledger.run_decisions import RunDecision, decisions_in, decisions_with, in_parts
+from semantic.ledger.run_decisions import RunDecision, decisions_in, decisions_with
 from semantic.ledger.schema import reads, records
 
 

@@ -1,6 +1,6 @@
 """What runs decided, and on what that rests, without its texts. Bounded questions: decisions stay in the database."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,10 +8,9 @@ import sqlalchemy as sa
 
 from semantic.ledger.chain import content_of
 from semantic.ledger.ledger import Ledger
+from semantic.ledger.parts import in_parts
 from semantic.ledger.record import RecordKind
 from semantic.ledger.schema import records
-
-_AT_ONCE = 500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,8 +108,3 @@ def decision_of(row: Any) -> RunDecision:
         remembered=tuple(details.get("remembered", ())),
         told=tuple(details.get("told", ())),
     )
-
-
-def in_parts(names: Sequence[str]) -> Iterable[Sequence[str]]:
-    """Names in parts that a database takes at once."""
-    return (names[start : start + _AT_ONCE] for start in range(0, len(names), _AT_ONCE))

@@ -1,6 +1,6 @@
 """Seals a ledger with the keys that are here, and shows by them that the record is whole, and that a read is in it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import BrokenExecutor, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -166,11 +166,11 @@ class Sealer:
         with self._store.reading() as connection:
             return self._archive.months(connection)
 
-    def prove(self, record_id: str) -> dict[str, str]:
-        """By kind of record, a proof that the record with this id is there. Seals what no checkpoint covers yet."""
+    def prove(self, record_ids: Collection[str]) -> dict[str, dict[str, str]]:
+        """By id and kind of record, a proof that the records with these ids are there. Seals what no checkpoint covers yet."""
         self.seal()
         with self._store.reading() as connection:
-            return prove(self._archive, connection, record_id)
+            return prove(self._archive, connection, record_ids)
 
     def sign(self, connection: sa.Connection, what: Signable[SignedT]) -> SignedT:
         """This, signed with the key that was signed with last."""

@@ -7,9 +7,9 @@ from datetime import date
 import sqlalchemy as sa
 
 from semantic.ledger.ledger import Ledger
+from semantic.ledger.parts import in_parts
 from semantic.ledger.read_index import ReadOutcome
 from semantic.ledger.read_question import ReadQuestion, conditions
-from semantic.ledger.run_decisions import in_parts
 from semantic.ledger.schema import reads
 
 

@@ -18,7 +18,7 @@ from semantic.errors import GovernedMetricsError
 from semantic.keys import load_mask_key, mask_key_id
 from semantic.ledger import STATE_FOLDER, Erasable, Ledger, MetricRead, Record, RecordKind
 
-VERIFIER = Path(__file__).parents[2] / "examples" / "verify_proof.py"
+VERIFIER = Path(__file__).parents[2] / "semantic" / "evidence" / "offline" / "verify_proof.py"
 Command = Callable[..., int]
 
 

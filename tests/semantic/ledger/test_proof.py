@@ -9,7 +9,7 @@ import pytest
 
 from semantic.ledger import Ledger, NoteError, Record, RecordKind, open_note
 
-VERIFIER = Path(__file__).parents[3] / "examples" / "verify_proof.py"
+VERIFIER = Path(__file__).parents[3] / "semantic" / "evidence" / "offline" / "verify_proof.py"
 COUNT = 600
 
 

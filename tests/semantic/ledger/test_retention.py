@@ -47,7 +47,7 @@ from tests.semantic.ledger.months import (
     records_of,
 )
 
-VERIFIER = Path(__file__).parents[3] / "examples" / "verify_proof.py"
+VERIFIER = Path(__file__).parents[3] / "semantic" / "evidence" / "offline" / "verify_proof.py"
 
 
 def test_what_was_moved_is_found_as_before(on_each_store: Kept, folder: Path) -> None:

@@ -1,0 +1,258 @@
+"""Evidence as a folder: tables that people and programs read, a proof for every record in them, and the script that checks all of it offline."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from semantic.durable import write_whole
+from semantic.errors import GovernedMetricsError
+from semantic.evidence.collected import Evidence, OnRecord
+from semantic.ledger import Ledger, Read, ReadOutcome
+from semantic.ledger.uses import is_released
+
+INDEX = "evidence.json"
+_OFFLINE = files("semantic.evidence") / "offline"
+_SCRIPTS = ("verify_evidence.py", "verify_proof.py")
+_SHORT = 8
+_MOST_LISTED = 500
+
+
+def write_evidence(ledger: Ledger, evidence: Evidence, folder: Path) -> Mapping[str, int]:
+    """Writes the folder, which must not be there or be empty, and says how many records of which kind are in it.
+
+    The newest checkpoint covers all of it: what none covered is sealed first. Raises `GovernedMetricsError`.
+    """
+    _refuse_used(folder)
+    proofs = ledger.prove_all(evidence.record_ids)
+    note = next((_note_of(it) for kinds in proofs.values() for it in kinds.values()), "")
+    counts = {
+        "reads": len({it.read_id for it in evidence.reads}),
+        "decisions": len(evidence.decisions),
+        "policies": len(evidence.policies),
+        "definitions": len(evidence.definitions),
+        "people": len(evidence.people),
+    }
+    found: dict[str, str] = {
+        "reads.jsonl": _lines(map(_read, evidence.reads)),
+        "decisions.jsonl": _lines(map(_record, evidence.decisions)),
+        "policies.jsonl": _lines(map(_record, evidence.policies)),
+        "definitions.jsonl": _lines(map(_record, evidence.definitions)),
+        "people.jsonl": _lines(map(_record, evidence.people)),
+        "checkpoint": note or ledger.seal() or "",
+        **{name: (_OFFLINE / name).read_text() for name in _SCRIPTS},
+        **{
+            f"proofs/{record_id}-{kind}.tlog-proof": text
+            for record_id, kinds in sorted(proofs.items())
+            for kind, text in kinds.items()
+        },
+    }
+    found["README.md"] = _readme(evidence, found, ledger.public_key)
+    index = {
+        "agent": evidence.agent,
+        "since": evidence.since.isoformat(),
+        "until": evidence.until.isoformat(),
+        "public_key": ledger.public_key,
+        "records": counts,
+        "files": {name: _digest(text) for name, text in sorted(found.items())},
+    }
+    try:
+        for name, text in found.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        # Last: a folder without it is not whole, and says so.
+        write_whole(folder / INDEX, json.dumps(index, indent=1) + "\n")
+    except OSError as error:
+        raise GovernedMetricsError(f"Cannot write {folder}: {error.strerror}") from error
+    return counts
+
+
+def _refuse_used(folder: Path) -> None:
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise GovernedMetricsError(
+            f"{folder} is there already", hint="name a folder that is new, or empty"
+        )
+
+
+def _note_of(proof: str) -> str:
+    """The checkpoint that a proof is against."""
+    return proof.partition("\n\n")[2]
+
+
+def _lines(rows: Iterable[Mapping[str, Any]]) -> str:
+    return "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _read(read: Read) -> dict[str, Any]:
+    return {
+        "read_id": read.read_id,
+        "metric": read.metric,
+        "at": read.at,
+        "agent": read.agent,
+        "acting_for": read.acting_for,
+        "run_id": read.run_id,
+        "outcome": read.outcome,
+        "reason": read.reason,
+        "rows": read.rows,
+        "data_version": read.data_version,
+        "definition_hash": read.definition_hash,
+        "covers_from": read.covers_from,
+        "covers_to": read.covers_to,
+        "snapshot": read.snapshot,
+        "policy_hash": read.policy_hash,
+        "group_by": list(read.group_by),
+    }
+
+
+def _record(item: OnRecord) -> dict[str, Any]:
+    return {
+        "record_id": item.record_id,
+        "kind": item.kind.value,
+        "at": item.at,
+        "by": item.by,
+        "run_id": item.run_id,
+        "reason": item.reason,
+        "details": item.details,
+        "erasable": [
+            {"digest": it.digest, "key": it.key.hex(), "value": it.value} for it in item.kept
+        ],
+    }
+
+
+def _readme(evidence: Evidence, files_of: Mapping[str, str], public_key: str) -> str:
+    return "\n".join(
+        [
+            f"# What is on record of {evidence.agent}",
+            "",
+            f"From {_day(evidence.since)} until before {_day(evidence.until)}, UTC.",
+            "",
+            *_use(evidence),
+            "",
+            "## What is in this folder",
+            "",
+            "| file | what it holds |",
+            "| --- | --- |",
+            "| `reads.jsonl` | each metric of each read: when, in which run, at which data version, by which definition and policy, from which snapshot, for which days; released or refused, and why |",
+            "| `decisions.jsonl` | what was decided, or that a run ended at a limit; which reads it rests on, what it took |",
+            "| `policies.jsonl` | the policies that these reads went by, and those published meanwhile, in full |",
+            "| `definitions.jsonl` | the agent's definition and the metrics' definition hashes: those that stood when the time began, and each change |",
+            "| `people.jsonl` | who approved, judged, acknowledged or took back, when and why |",
+            f"| `proofs/` | {sum(name.startswith('proofs/') for name in files_of):,} proofs of inclusion: one for each record above |",
+            "| `checkpoint` | the signed state of the whole record that all proofs are against |",
+            "| `evidence.json` | the digest of each file |",
+            "",
+            *_runs(evidence),
+            *_refusals(evidence),
+            *_people(evidence),
+            "## How to check it",
+            "",
+            "```console",
+            f"$ python verify_evidence.py . {public_key}",
+            "```",
+            "",
+            "It needs Python and `cryptography`, no network and nothing of the system that wrote this. Get the public key in another way than with this folder.",
+            "",
+            "## What this does not show",
+            "",
+            "- That nothing was left out: a proof shows that a record is there. Whether these are all is seen in the whole record: `governed-agents verify --against` a checkpoint that you kept, and `governed-agents reads`.",
+            "- Texts that were erased: the records hold keyed digests of them. Filters stand in the proofs, those by personal dimensions as digests too.",
+            "- That any law or standard is complied with.",
+            "",
+        ]
+    )
+
+
+def _day(moment: Any) -> str:
+    return str(moment.isoformat(sep=" ", timespec="minutes"))
+
+
+def _use(evidence: Evidence) -> Iterator[str]:
+    moments = [*(it.at for it in evidence.reads), *(it.at for it in evidence.decisions)]
+    if not moments:
+        yield "It read nothing and decided nothing in this time."
+        return
+    outcomes = Counter(it.outcome for it in evidence.reads)
+    metrics = {it.metric for it in evidence.reads if is_released(it.outcome)}
+    limited = sum(it.reason is not None for it in evidence.decisions)
+    yield f"- In use from {_moment(min(moments))} to {_moment(max(moments))}, in {len(_by_run(evidence)):,} runs."
+    yield f"- {outcomes[ReadOutcome.ALLOWED]:,} reads of {len(metrics):,} metrics were released, {outcomes[ReadOutcome.REFUSED]:,} refused, {outcomes[ReadOutcome.OPEN] + outcomes[ReadOutcome.INDETERMINATE]:,} ended without an outcome."
+    yield f"- {len(evidence.decisions) - limited:,} decisions; {limited:,} runs ended at a limit."
+    yield f"- {len({it.reason for it in evidence.policies}):,} policies, {len(evidence.definitions):,} definitions, {len(evidence.people):,} records of people."
+
+
+def _by_run(evidence: Evidence) -> dict[str, list[Read]]:
+    found: dict[str, list[Read]] = {it.run_id: [] for it in evidence.decisions if it.run_id}
+    for read in evidence.reads:
+        if read.run_id is not None:
+            found.setdefault(read.run_id, []).append(read)
+    return found
+
+
+def _runs(evidence: Evidence) -> Iterator[str]:
+    decided = {it.run_id: it for it in evidence.decisions}
+    runs = list(_by_run(evidence).items())
+    if not runs:
+        return
+    yield from (
+        "## Runs",
+        "",
+        "| run | first read | reads | refused | came to |",
+        "| --- | --- | --- | --- | --- |",
+    )
+    for run_id, reads in runs[-_MOST_LISTED:]:
+        first = _moment(min(it.at for it in reads)) if reads else ""
+        refused = sum(it.outcome == ReadOutcome.REFUSED for it in reads)
+        yield f"| {run_id[:_SHORT]} | {first} | {len(reads)} | {refused} | {_came_to(decided.get(run_id))} |"
+    if len(runs) > _MOST_LISTED:
+        yield from ("", f"The last {_MOST_LISTED} of {len(runs):,} runs.")
+    yield ""
+
+
+def _came_to(decision: OnRecord | None) -> str:
+    if decision is None:
+        return "no decision on record"
+    if decision.reason is not None:
+        return f"{decision.reason}, no decision"
+    text = decision.text("decision")
+    answer = "erased" if text is None else str(json.loads(text).get("answer") or "")
+    return f"`{decision.record_id[:_SHORT]}` {_cell(answer)}"
+
+
+def _refusals(evidence: Evidence) -> Iterator[str]:
+    counts = Counter(
+        (it.metric, it.reason or "") for it in evidence.reads if it.outcome == ReadOutcome.REFUSED
+    )
+    if counts:
+        yield from ("## Refused", "", "| metric | reason | reads |", "| --- | --- | --- |")
+        for (metric, reason), count in sorted(counts.items()):
+            yield f"| {_cell(metric)} | {reason} | {count} |"
+        yield ""
+
+
+def _people(evidence: Evidence) -> Iterator[str]:
+    yield from ("## People", "")
+    if not evidence.people:
+        yield from ("No approval, verdict, acknowledgement or recall is on record.", "")
+        return
+    yield from ("| at | what | by | record |", "| --- | --- | --- | --- |")
+    for item in evidence.people:
+        yield f"| {_moment(item.at)} | {item.kind.value} | {_cell(item.by or '')} | {item.record_id[:_SHORT]} |"
+    yield ""
+
+
+def _moment(at: str) -> str:
+    return at[:16].replace("T", " ")
+
+
+def _cell(text: str) -> str:
+    """What people or models wrote, as text in a table of Markdown: on one line, and nothing in it is markup."""
+    line = " ".join("".join(it if it.isprintable() else " " for it in text).split())
+    return "".join(f"\\{it}" if it in r"\`*_[]<>|&" else it for it in line)
