@@ -10,6 +10,7 @@ from orchestration_assets.cli.days import parse_span
 from orchestration_assets.cli.names import meant
 from orchestration_assets.cli.output import say
 from orchestration_assets.cli.place import Place
+from orchestration_assets.cli.wholeness import say_where_broken
 from semantic.errors import QuestionError
 from semantic.evidence.collected import collect_evidence
 from semantic.evidence.folder import write_evidence
@@ -40,6 +41,7 @@ def evidence(
         raise QuestionError(f"{first} is still to come: nothing is on record of it")
     if agent not in place.ledger.registered_agents():
         [agent] = meant(place, Named.AGENT, [agent])
+    say_where_broken(place.ledger)
     found = collect_evidence(place.ledger, agent, since=since, until=end or _LAST)
     counts = write_evidence(place.ledger, found, folder.expanduser())
     said = ", ".join(f"{count:,} {what}" for what, count in counts.items())

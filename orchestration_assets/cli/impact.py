@@ -11,6 +11,7 @@ import typer
 
 from orchestration_assets.cli.output import plain, print_json, print_text, say
 from orchestration_assets.cli.place import Place
+from orchestration_assets.cli.wholeness import say_where_broken
 from orchestration_assets.dbt_revision import parsed_project, parsed_revision
 from semantic.catalog import Catalog
 from semantic.dbt_manifest import load_catalog
@@ -92,6 +93,7 @@ def _impacts(
     except LedgerUnavailable as error:
         say(f"Who rests on it is not known here: {error.message}")
         return [Impact(metric=item, facts={}) for item in changed]
+    say_where_broken(ledger)
     granted = granted_metrics(ledger, place.policy, {**place.catalog.metrics, **after.metrics})
     return impacts(ledger, changed, granted, since=datetime.now(UTC) - timedelta(days=days))
 

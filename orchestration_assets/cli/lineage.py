@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -14,6 +15,7 @@ from orchestration_assets.cli.days import parse_span_within
 from orchestration_assets.cli.deleted import say_deleted
 from orchestration_assets.cli.output import print_text, say, write_file
 from orchestration_assets.cli.place import Place
+from orchestration_assets.cli.wholeness import say_where_broken
 from orchestration_assets.lineage_views.lineage_json import traced_to_json
 from orchestration_assets.lineage_views.mermaid import traced_to_mermaid
 from orchestration_assets.lineage_views.page import traced_to_page
@@ -77,13 +79,15 @@ def lineage(
     begin, end = parse_span_within(on, since, until)
     if begin is not None and begin > datetime.now(UTC).replace(tzinfo=None):
         raise QuestionError(f"{begin:%Y-%m-%d %H:%M} is still to come: nothing was used then")
+    broken = say_where_broken(place.ledger)
     traced = tracer(place).trace(start, since=begin, until=end, runs=runs)
+    traced = replace(traced, notices=(*broken, *traced.notices))
     chosen = Form.JSON if as_json else form or _FORM_OF.get(to.suffix if to else "", Form.TREE)
     if to is None:
         _show(traced, chosen)
     else:
         _write(traced, chosen, to)
-    for notice in traced.notices:
+    for notice in traced.notices[len(broken) :]:
         say(notice)
     say_deleted(place.ledger, since=begin, until=end)
 

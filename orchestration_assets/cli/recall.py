@@ -10,6 +10,7 @@ from orchestration_assets.cli.days import parse_day
 from orchestration_assets.cli.names import known_version, meant
 from orchestration_assets.cli.output import print_json, print_table, say
 from orchestration_assets.cli.place import Place
+from orchestration_assets.cli.wholeness import say_where_broken
 from semantic.errors import QuestionError
 from semantic.ledger.recalls import recalls, record_recall
 from semantic.ledger.recorded_names import Named
@@ -54,6 +55,7 @@ def recall(
         raise typer.BadParameter("say why: --reason TEXT")
     if by is not None and not by.strip():
         raise typer.BadParameter("say who: --by NAME")
+    say_where_broken(place.ledger)
     known = known_version(place, version) if version else None
     kept = (place.snapshots.catalog(version) for version in place.snapshots.versions())
     wrong = what_is_wrong([place.catalog, *kept], name, begin, end, known)

@@ -17,6 +17,7 @@ from semantic.ledger.budgets import Budget, spent
 from semantic.ledger.erasable import erase_all_with, restored
 from semantic.ledger.exposure import MostExposed
 from semantic.ledger.exposure_bound import ExposureBound
+from semantic.ledger.finding import Finding
 from semantic.ledger.journal import (
     JournalEntry,
     JournalPlace,
@@ -341,6 +342,10 @@ class Ledger:
         return self._sealer.verify(
             against=against, also=also, processes=processes, with_files=with_files
         )
+
+    def glance(self) -> tuple[Finding, ...]:
+        """What is wrong with the record as far as can be told at once, for who is told something from it; `verify` looks at all of it."""
+        return self._sealer.glance()
 
     def prove(self, record_id: str) -> dict[str, str]:
         """By kind of record, a proof that the record with this id is there, in the form of https://c2sp.org/tlog-proof.

@@ -14,6 +14,7 @@ from semantic.keys import GivenKey, SigningKeys, hex_of, public_hex
 from semantic.ledger.archive import Archive, ArchivedMonth
 from semantic.ledger.exposure import Exposure, MostExposed, find_exposure
 from semantic.ledger.finding import Finding, Harm
+from semantic.ledger.glance import FEW, count_records, glance
 from semantic.ledger.note import Checkpoint
 from semantic.ledger.proof import prove
 from semantic.ledger.schema import records
@@ -128,6 +129,13 @@ class Sealer:
             damage = looked.result()
         of_files = [Finding(harm=Harm.DAMAGED, seq=0, text=text) for text in damage]
         return replace(found, findings=(*of_files, *found.findings)) if of_files else found
+
+    def glance(self) -> tuple[Finding, ...]:
+        """What is wrong with the record as far as can be told at once: all of it, where there are few records."""
+        with self._store.reading() as connection:
+            if count_records(connection) > FEW:
+                return glance(connection, self._known_keys(connection))
+        return self._walked(None, ()).findings
 
     def _walked_by(
         self, processes: int, against: Checkpoint | None, also: Sequence[Ed25519PublicKey]

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -316,3 +317,58 @@ def upstream_metrics(name: str) -> set[str]:
             found.add(one)
             waiting += inputs.get(one, ())
     return found
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("lineage", METRIC),
+        (
+            "recall",
+            METRIC,
+            "--from",
+            "2013-02-08",
+            "--to",
+            "2013-02-08",
+            "--reason",
+            "late",
+            "--dry-run",
+        ),
+        (
+            "evidence",
+            "--agent",
+            "operations_watch",
+            "--from",
+            "today",
+            "--to",
+            "today",
+            "--folder",
+            "new",
+        ),
+    ],
+)
+def test_of_a_record_that_is_not_whole_that_is_said_first(
+    command: Command,
+    told: Told,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(told.home, home)
+    monkeypatch.chdir(tmp_path)
+    connection = sqlite3.connect(home / "governed_agents" / "ledger.db")
+    for [name] in connection.execute(
+        "SELECT name FROM sqlite_master WHERE type = 'trigger'"
+    ).fetchall():
+        connection.execute(f'DROP TRIGGER "{name}"')
+    connection.execute("DELETE FROM records WHERE seq = 12")
+    connection.commit()
+    connection.close()
+    said = command(*arguments, home=home)
+    assert said.code == 0, said.err
+    assert said.err.startswith("THE RECORD IS NOT WHOLE: ")
+    assert "`governed-agents verify` tells all" in said.err
+    if arguments[0] == "lineage":
+        found = command(*arguments, "--json", home=home)
+        assert json.loads(found.out)["notices"][0].startswith("THE RECORD IS NOT WHOLE")

@@ -350,3 +350,44 @@ def test_months_that_began_without_a_partition_stay_where_they_are(
     assert again.append(intent("b"))
     assert outcomes(again) == [("b", "open"), ("a", "open")]
     again.close()
+
+
+@pytest.mark.parametrize("few", [10_000, 10])
+def test_a_glance_at_a_whole_record_finds_nothing(
+    open_ledger: OpenLedger, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    monkeypatch.setattr("semantic.ledger.sealer.FEW", few)
+    ledger = open_ledger()
+    assert ledger.glance() == ()
+    for number in range(20):
+        ledger.append(intent(f"r-{number}"))
+    ledger.seal()
+    ledger.append(intent("after the checkpoint"))
+    assert ledger.glance() == ()
+
+
+@pytest.mark.parametrize("few", [10_000, 10])
+@pytest.mark.parametrize(
+    ("change", "harm"),
+    [
+        ("DELETE FROM records WHERE record_id = 'r-7'", Harm.DELETED),
+        ("UPDATE records SET body = replace(CAST(body AS TEXT), 'ana', 'bob')", Harm.EDITED),
+        ("UPDATE records SET reader = 'bob' WHERE record_id = 'r-7'", Harm.EDITED),
+        ("DELETE FROM reads WHERE read_id = 'r-7'", Harm.EDITED),
+    ],
+)
+def test_a_glance_finds_what_is_missing_and_what_was_changed_of_late(
+    open_ledger: OpenLedger,
+    place: Path | str,
+    monkeypatch: pytest.MonkeyPatch,
+    few: int,
+    change: str,
+    harm: Harm,
+) -> None:
+    monkeypatch.setattr("semantic.ledger.sealer.FEW", few)
+    ledger = open_ledger()
+    for number in range(20):
+        ledger.append(intent(f"r-{number}"))
+    ledger.seal()
+    without_guards(place, change)
+    assert harm in {item.harm for item in ledger.glance()}
