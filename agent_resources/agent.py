@@ -155,11 +155,13 @@ class Grounding(_Written):
 class MemoryOf(_Written):
     """What an agent knows of before. `facts` lets it keep facts for later runs, for `days` where that is given, and `past_runs` look at what it
     answered; both as long as it may still have what they rest on. Of the run that it is in, its model is sent `conversation_tokens` at
-    most, older results in a sentence each.
+    most, older results in a sentence each. `decisions_of` names other agents of which it may look at what they decided, as far as it may itself read
+    just what that rests on.
     """
 
     facts: bool = False
     past_runs: bool = False
+    decisions_of: tuple[Identifier, ...] = Field(default=(), max_length=20)
     days: int | None = Field(default=None, ge=1, le=3_660)
     conversation_tokens: int | None = Field(default=None, ge=1_000, le=10_000_000)
 

@@ -25,6 +25,7 @@ _OF_EVERY_AGENT = (
     "remember_fact",
     "recall_facts",
     "recall_past_runs",
+    "recall_decisions",
     "final_result",
     "final_answer",
 )

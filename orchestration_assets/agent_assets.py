@@ -80,6 +80,11 @@ class AgentHistory:
     limited_run_id: str | None = None
 
 
+def agent_asset_key(name: str) -> dg.AssetKey:
+    """The key of an agent's asset."""
+    return dg.AssetKey(["agents", name])
+
+
 class AgentConfig(dg.Config):
     """What a person may give a run: a question in place of the agent's own task."""
 
@@ -183,11 +188,14 @@ def build_agent_asset(
     metadata of its materialization. A run that answered a person's question, or ended at a limit, has not done the agent's own task, and hands
     on the basis of the run before it.
     """
-    agent_key = key or dg.AssetKey(["agents", definition.name])
+    agent_key = key or agent_asset_key(definition.name)
 
     @dg.asset(
         key=agent_key,
-        deps=[metric_keys[name] for name in readable if name in metric_keys] or [SNAPSHOT_KEY],
+        deps=[
+            *([metric_keys[name] for name in readable if name in metric_keys] or [SNAPSHOT_KEY]),
+            *(agent_asset_key(name) for name in definition.memory.decisions_of),
+        ],
         group_name=group_name,
         kinds={"agent", "report"},
         description=definition.description,

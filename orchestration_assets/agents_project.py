@@ -1,7 +1,7 @@
 """The agents of a folder over one metrics project: their assets, resources and sensor."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from agent_resources.errors import AgentDefinitionError
 from agent_resources.import_path import imported
 from agent_resources.model_names import missing_for, wrong_model
 from agent_resources.prices import PRICES_FILE
-from orchestration_assets.agent_assets import build_agent_asset, readable_names
+from orchestration_assets.agent_assets import agent_asset_key, build_agent_asset, readable_names
 from orchestration_assets.metrics_project import METRICS_RESOURCE, MetricsProject
 from orchestration_assets.outcome_check import build_outcome_check
 from orchestration_assets.sensors import WatchedAgent, build_agent_sensor
@@ -57,10 +57,12 @@ def build_agents_definitions(
     _refuse_same_names(definitions, paths)
     _refuse_unknown_metrics(definitions, paths, project.catalog)
     _refuse_unknown_models(definitions, paths, settings)
+    _refuse_unknown_agents(definitions, paths)
+    _refuse_circles(definitions, paths)
     watched = [
         WatchedAgent(
             definition=definition,
-            key=dg.AssetKey(["agents", definition.name]),
+            key=agent_asset_key(definition.name),
             readable=readable_names(definition, project.policy, project.catalog),
         )
         for definition in definitions
@@ -181,3 +183,49 @@ def _refuse_unknown_metrics(
                     hint=did_you_mean(name, catalog.metrics)
                     or f"known: {', '.join(list(catalog.metrics)[:20])}",
                 )
+
+
+def _refuse_unknown_agents(definitions: Sequence[AgentDefinition], paths: Sequence[Path]) -> None:
+    """Another code location may have an agent of which this one reads the decisions; one that is called almost as one of these is a slip of the pen."""
+    known = [definition.name for definition in definitions]
+    for definition, path in zip(definitions, paths, strict=True):
+        others = definition.memory.decisions_of
+        for position, name in enumerate(others):
+            wrong = None
+            if name == definition.name:
+                wrong = "names itself", "ask for past_runs: that is what it decided itself"
+            elif name in others[:position]:
+                wrong = f"names '{name}' twice", "name it once"
+            elif name not in known and (hint := did_you_mean(name, known)):
+                wrong = f"names an unknown agent '{name}'", hint
+            if wrong is not None:
+                file = load_yaml(path, AgentDefinitionError)
+                where = file.where("memory", "decisions_of", position)
+                raise AgentDefinitionError(f"{where}: {wrong[0]}", hint=wrong[1])
+
+
+def _refuse_circles(definitions: Sequence[AgentDefinition], paths: Sequence[Path]) -> None:
+    """Agents that read each other's decisions in a circle have no order in the asset graph."""
+    others = {it.name: it.memory.decisions_of for it in definitions}
+    for definition, path in zip(definitions, paths, strict=True):
+        way = _way_back(definition.name, others)
+        if way:
+            where = load_yaml(path, AgentDefinitionError).where("memory", "decisions_of")
+            raise AgentDefinitionError(
+                f"{where}: these agents read each other's decisions in a circle: {' <- '.join(way)}",
+                hint="take one of them out of it: an agent runs after those whose decisions it reads",
+            )
+
+
+def _way_back(name: str, others: Mapping[str, Sequence[str]]) -> list[str]:
+    """A way from an agent along those that it reads back to itself, nothing where there is none."""
+    ways, seen = [[name]], {name}
+    while ways:
+        way = ways.pop(0)
+        for other in others.get(way[-1], ()):
+            if other == name:
+                return [*way, name]
+            if other not in seen:
+                seen.add(other)
+                ways.append([*way, other])
+    return []

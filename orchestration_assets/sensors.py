@@ -28,10 +28,12 @@ from orchestration_assets.agent_assets import (
 from orchestration_assets.definitions_check import changed_meanings, report_changed_meanings
 from orchestration_assets.in_progress import assets_in_progress, unfinished_runs
 from orchestration_assets.read_events import AGENT_TAG, ran_tag
+from orchestration_assets.runs_again import asked_again
 from semantic.errors import GovernedMetricsError, SnapshotUnavailable
 from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import Ledger
 from semantic.ledger.acknowledgements import acknowledged_meanings
+from semantic.ledger.recalls import Recall
 from semantic.snapshot_record import SnapshotRecord
 
 DEFAULT_INTERVAL_SECONDS = 30
@@ -128,7 +130,13 @@ def evaluate(
         return dg.SensorResult(skip_reason="The snapshot or its metrics are being refreshed")
     histories = read_histories(instance, keys)
     _tell_changed_meanings(instance, metrics.ledger, record, agents, histories)
-    considered = [_consider(metrics, record, agent, histories.get(agent.key)) for agent in agents]
+    again = asked_again(metrics.ledger, record)
+    considered = [
+        _consider(
+            metrics, record, agent, histories.get(agent.key), again.get(agent.definition.name)
+        )
+        for agent in agents
+    ]
     runs = _read_runs(instance, [item for item in considered if isinstance(item, _Due)])
     moment = now or metrics.now()
     outcomes = [
@@ -178,16 +186,24 @@ def _consider(
     record: SnapshotRecord,
     agent: WatchedAgent,
     history: AgentHistory | None,
+    again: Recall | None,
 ) -> _Due | str:
-    """Whether the values that this agent may read call for a run, or why not."""
+    """Whether the values that this agent may read call for a run, or a recall does, or why not."""
     definition = agent.definition
-    if definition.trigger.on == "never":
+    if definition.trigger.on == "never" and again is None:
         return "has no trigger"
     if not agent.readable:
         return "is granted nothing that it asks for"
     closed = closed_gate(agent.readable, metrics, record)
     if closed is not None:
         return closed
+    if again is not None:
+        return _Due(
+            agent=agent,
+            changed=again.wrong.metrics,
+            run_key=f"{definition.name}-again-{again.recall_id}",
+            history=history or AgentHistory(handled=None, last_run_id=None),
+        )
     handled = history.handled if history else None
     if handled and _is_of(record, agent.readable, handled):
         return _UNCHANGED

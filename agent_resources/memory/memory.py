@@ -18,20 +18,25 @@ from agent_resources.metric_tools import MetricReader
 from agent_resources.run_journal import RunJournal
 from agent_resources.tool_calls import ToolCalls
 from semantic.answer import MetricAnswer
+from semantic.errors import did_you_mean
 from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import Erasable, Ledger, RecordKind
+from semantic.ledger.recalls import recalls
 from semantic.ledger.verdicts import turned_out
 from semantic.read_session import ReadSession
 
 _MOST_TOLD = 10
-_PAST_RUNS = "past_runs"
+_PAST_RUNS, _DECISIONS = "past_runs", "decisions"
+_LONGEST_NAME = 64
 _LONGEST_FACT = 1_000
 _recollections: dict[tuple[str, str], Recollection] = {}
 _making = threading.Lock()
 
 
 class Memory:
-    """The memory of one agent in one run. `days` is how long a fact is kept in mind; None for as long as it stands."""
+    """The memory of one agent in one run. `days` is how long a fact is kept in mind; None for as long as it stands. `others` are the agents whose
+    decisions it may be told of.
+    """
 
     def __init__(
         self,
@@ -42,6 +47,7 @@ class Memory:
         standings: Standings,
         calls: ToolCalls,
         days: int | None,
+        others: Sequence[str] = (),
     ) -> None:
         self._session = session
         self._ledger = ledger
@@ -49,10 +55,14 @@ class Memory:
         self._standings = standings
         self._calls = calls
         self._days = days
+        self._others = tuple(others)
         self._recollection = _recollection(ledger, session.reader.name)
         self._recollection.refresh(ledger)
         self._recalled: dict[tuple[str, bytes], RestsOn] = {}
         self._told_decisions: dict[str, None] = {}
+        self._taken_back = {
+            name for it in recalls(ledger) for names in (it.reads, it.decisions) for name in names
+        }
 
     def remember(
         self, fact: str, read_ids: Sequence[str], reader: MetricReader, call: str
@@ -116,13 +126,32 @@ class Memory:
         """What the agent answered in its past runs, likewise. Raises `LedgerUnavailable`."""
         return self._told(_PAST_RUNS, self._recollection.runs().best(about), call)
 
-    def _told(self, what: str, found: Sequence[Remembered], call: str) -> dict[str, Any]:
-        """What may be told, once it is on record. What earlier tries of the same run said is of this run, and not of before."""
+    def decisions(self, agent: str, about: str, call: str) -> dict[str, Any]:
+        """What another agent decided, as far as this one may read just what that rests on. Raises `LedgerUnavailable`."""
+        if agent not in self._others:
+            return _refused(
+                "not_available",
+                f"The decisions of {agent[:_LONGEST_NAME]!r} are not available",
+                did_you_mean(agent, self._others) or f"available: {', '.join(self._others)}",
+            )
+        found = _recollection(self._ledger, agent)
+        found.refresh(self._ledger)
+        return self._told(_DECISIONS, found.runs().best(about), call, is_own=False)
+
+    def _told(
+        self, what: str, found: Sequence[Remembered], call: str, *, is_own: bool = True
+    ) -> dict[str, Any]:
+        """What may be told, once it is on record. What earlier tries of the same run said is of this run, and not of before; another agent may have decided
+        in it.
+        """
         root_run = self._session.context.root_run_id
-        found = [it for it in found if root_run is None or it.root_run_id != root_run]
+        if is_own and root_run is not None:
+            found = [it for it in found if it.root_run_id != root_run]
         kept = self._journal.found(f"recall {call}", what)
         if kept is not None:
             found = [item for item in found if item.id in kept]
+        kept_back = [item for item in found if self._is_taken_back(item)]
+        found = [item for item in found if item not in kept_back]
         standing = [item for item in found if self._standings.hold(item.rests_on)]
         told = _each_once(standing)[:_MOST_TOLD]
         turned = kept or dict.fromkeys((item.id for item in told), "") | {
@@ -130,18 +159,27 @@ class Memory:
             for decision, how in turned_out(self._ledger, [item.id for item in told]).items()
         }
         ids = [item.id for item in told]
-        if what == _PAST_RUNS:
+        if what in (_PAST_RUNS, _DECISIONS):
             self._told_decisions |= dict.fromkeys(ids)
         self._recalled |= {(it.read_id, it.written): it for item in told for it in item.rests_on}
         self._session.record(
             RecordKind.MEMORY,
-            {"told": ids, "not_permitted_any_more": len(found) - len(standing)},
+            {
+                "told": ids,
+                "not_permitted_any_more": len(found) - len(standing),
+                **({"taken_back": len(kept_back)} if kept_back else {}),
+            },
             record_id=self._journal.record_id("recall", call, *ids),
             reason=RECALLED,
         )
         if kept is None:
             self._journal.keep(f"recall {call}", what, turned)
         return {what: [_as_told(item, turned[item.id]) for item in told]}
+
+    def _is_taken_back(self, item: Remembered) -> bool:
+        """Whether it, or a read that it rests on, was taken back."""
+        names = {item.id, *(it.read_id for it in item.rests_on)}
+        return not names.isdisjoint(self._taken_back)
 
 
 def memory_of(
@@ -153,7 +191,8 @@ def memory_of(
     calls: ToolCalls,
 ) -> Memory | None:
     """What the agent knows of before, None where its file asks for nothing of it."""
-    if not (definition.memory.facts or definition.memory.past_runs):
+    asked = definition.memory
+    if not (asked.facts or asked.past_runs or asked.decisions_of):
         return None
     return Memory(
         session,
@@ -161,7 +200,8 @@ def memory_of(
         journal=journal,
         standings=standings,
         calls=calls,
-        days=definition.memory.days,
+        days=asked.days,
+        others=asked.decisions_of,
     )
 
 

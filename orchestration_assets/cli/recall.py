@@ -31,6 +31,13 @@ def recall(
     version: Annotated[
         str | None, typer.Option(help="Only what was read at this data version.")
     ] = None,
+    again: Annotated[
+        bool,
+        typer.Option(
+            "--again",
+            help="Have the agents run again when the data is repaired, whatever their trigger says.",
+        ),
+    ] = False,
     by: Annotated[str | None, typer.Option(help="Who says so; by default your user name.")] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what would be taken back.")
@@ -61,7 +68,9 @@ def recall(
     wrong = what_is_wrong([place.catalog, *kept], name, begin, end, known)
     scope = recall_scope(place.ledger, wrong)
     recall_id, marked = (
-        (None, []) if dry_run else _take_back(place, scope, reason, by or getpass.getuser())
+        (None, [])
+        if dry_run
+        else _take_back(place, scope, reason, by or getpass.getuser(), again=again)
     )
     if as_json:
         print_json([_plain(place, scope, recall_id, marked)])
@@ -70,7 +79,7 @@ def recall(
 
 
 def _take_back(
-    place: Place, scope: RecallScope, reason: str, by: str
+    place: Place, scope: RecallScope, reason: str, by: str, *, again: bool
 ) -> tuple[str, "list[Recalled]"]:
     from dagster import DagsterInstance
 
@@ -83,6 +92,8 @@ def _take_back(
         reason=reason,
         reads=scope.read_ids,
         decisions=[item.decision.decision_id for item in scope.decisions],
+        versions=scope.versions,
+        run_again=again,
     )
     [recorded] = [item for item in recalls(place.ledger) if item.recall_id == recall_id]
     with DagsterInstance.from_config(str(place.home)) as instance:

@@ -1,8 +1,9 @@
 """Reads of some days by agent, metric and day, with what was refused, what was stale and what runs took."""
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, timedelta
+from itertools import chain
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,10 +13,12 @@ from semantic.ledger.ledger import Ledger
 from semantic.ledger.read_index import ReadOutcome
 from semantic.ledger.record import RecordKind
 from semantic.ledger.schema import reads, records
-from semantic.ledger.uses import is_released
+
+_AT_ONCE = 2_000
+_ALLOWED = ReadOutcome.ALLOWED.value
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class PairOfReads:
     """What one agent read of one metric: how often it was given it and how often not, by reason."""
 
@@ -28,6 +31,15 @@ class PairOfReads:
     @property
     def refused(self) -> int:
         return sum(self.reasons.values())
+
+
+@dataclass
+class _Pair:
+    """Of one agent and one metric, as it is added up."""
+
+    allowed: int = 0
+    reasons: dict[str, int] = field(default_factory=dict)
+    last_at: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,21 +83,21 @@ def pairs_of_reads(
         )
         .group_by(reads.c.reader, reads.c.metric, reads.c.outcome, reads.c.reason)
     )
-    found: dict[tuple[str, str], list[Any]] = {}
+    pairs: dict[tuple[str, str], _Pair] = {}
     with ledger.reading() as connection:
-        for row in connection.execute(asked):
-            found.setdefault((row.reader, row.metric), []).append(row)
+        rows: Iterable[Any] = chain.from_iterable(connection.execute(asked).partitions(_AT_ONCE))
+        for agent, metric, outcome, reason, count, last_at in rows:
+            pair = pairs.get((agent, metric))
+            if pair is None:
+                pair = pairs[agent, metric] = _Pair()
+            pair.last_at = max(pair.last_at, last_at)
+            if outcome == _ALLOWED:
+                pair.allowed += count
+            else:
+                pair.reasons[reason or outcome] = count
     return [
-        PairOfReads(
-            agent=agent,
-            metric=metric,
-            allowed=sum(row.reads for row in rows if is_released(row.outcome)),
-            reasons={
-                row.reason or row.outcome: row.reads for row in rows if not is_released(row.outcome)
-            },
-            last_at=max(row.last_at for row in rows),
-        )
-        for (agent, metric), rows in found.items()
+        PairOfReads(agent, metric, pair.allowed, pair.reasons, pair.last_at)
+        for (agent, metric), pair in pairs.items()
     ]
 
 
@@ -95,7 +107,7 @@ def daily_reads(
     """The reads of these pairs of an agent and a metric, day by day; days without any are left out."""
     day = sa.func.substr(reads.c.at, sa.literal_column("1"), sa.literal_column("10"))
     allowed = sa.case(
-        (reads.c.outcome == ReadOutcome.ALLOWED.value, sa.literal_column("1")),
+        (reads.c.outcome == _ALLOWED, sa.literal_column("1")),
         else_=sa.literal_column("0"),
     )
     found = []

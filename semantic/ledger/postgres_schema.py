@@ -32,7 +32,7 @@ _PARTITIONED = {records.name: "recorded_at", reads.name: "at"}
 _VERSION = "schema_version"
 _NUMBERS = "record_numbers"
 _VIEW = "agent_reads"
-# By version, the tables that it has and the one before has not.
+# By version, the tables that it has and the one before has not. Before 5 no table had an index but its primary key.
 _ADDED = {4: (journal.name,)}
 
 
@@ -98,18 +98,28 @@ def _create(connection: sa.Connection) -> None:
 
 
 def _take_over(connection: sa.Connection, version: int) -> None:
-    """Makes the tables that came after a version. Who may use them is granted anew, by name."""
+    """Makes the tables that came after a version and every index that is missing, and tells the guards what may be deleted now. Who may use what is new
+    is granted by name.
+    """
     added = {name for after, names in _ADDED.items() if after > version for name in names}
     for table in _tables():
         if table.name in added:
             _make(connection, table)
+        else:
+            _make_indexes(connection, table)
+    for statement in _guards_of_deletion():
+        connection.exec_driver_sql(statement)
     connection.exec_driver_sql(f"UPDATE {_VERSION} SET version = {SCHEMA_VERSION}")
 
 
 def _make(connection: sa.Connection, table: sa.Table) -> None:
     connection.execute(CreateTable(table))
+    _make_indexes(connection, table)
+
+
+def _make_indexes(connection: sa.Connection, table: sa.Table) -> None:
     for index in sorted(table.indexes, key=lambda item: str(item.name)):
-        connection.execute(CreateIndex(index))
+        connection.execute(CreateIndex(index, if_not_exists=True))
 
 
 def _tables() -> Iterator[sa.Table]:
@@ -121,14 +131,12 @@ def _tables() -> Iterator[sa.Table]:
     for table in metadata.sorted_tables:
         by = _PARTITIONED.get(table.name)
         keys = [*table.primary_key.columns.keys(), *([by] if by else [])]
-        yield (
-            new := sa.Table(
-                table.name,
-                made,
-                *(_column(column) for column in table.columns),
-                sa.PrimaryKeyConstraint(*keys),
-                postgresql_partition_by=f"RANGE ({by})" if by else None,
-            )
+        new = sa.Table(
+            table.name,
+            made,
+            *(_column(column) for column in table.columns),
+            sa.PrimaryKeyConstraint(*keys),
+            postgresql_partition_by=f"RANGE ({by})" if by else None,
         )
         for name, columns, is_unique, kept in _indexes(table):
             sa.Index(
@@ -137,6 +145,7 @@ def _tables() -> Iterator[sa.Table]:
                 unique=is_unique and not by,
                 postgresql_where=kept,
             )
+        yield new
 
 
 def _indexes(table: sa.Table) -> Iterator[tuple[str, list[str], bool, Any]]:
@@ -167,11 +176,8 @@ def _guards() -> Iterator[str]:
         "CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS "
         "$$ BEGIN RAISE EXCEPTION 'the ledger is append-only'; END $$"
     )
-    for table, until in DELETABLE.items():
-        yield (
-            f"CREATE FUNCTION refuse_deletion_of_{table}() RETURNS trigger LANGUAGE plpgsql AS "
-            f"$$ BEGIN IF OLD.seq > ({until}) THEN RAISE EXCEPTION 'the ledger is append-only'; END IF; RETURN OLD; END $$"
-        )
+    yield from _guards_of_deletion()
+    for table in DELETABLE:
         yield (
             f"CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table} FOR EACH ROW "
             f"EXECUTE FUNCTION refuse_deletion_of_{table}()"
@@ -192,6 +198,15 @@ def _guards() -> Iterator[str]:
     )
     yield _guard("reads_no_update", f"UPDATE OF {', '.join(BEGIN_OF_READ)} ON reads FOR EACH ROW")
     yield _guard("reads_end_once", "UPDATE ON reads FOR EACH ROW WHEN (OLD.outcome <> 'open')")
+
+
+def _guards_of_deletion() -> Iterator[str]:
+    """What says of each row whether it may be deleted."""
+    for table, until in DELETABLE.items():
+        yield (
+            f"CREATE OR REPLACE FUNCTION refuse_deletion_of_{table}() RETURNS trigger LANGUAGE plpgsql AS "
+            f"$$ BEGIN IF OLD.seq > ({until}) THEN RAISE EXCEPTION 'the ledger is append-only'; END IF; RETURN OLD; END $$"
+        )
 
 
 def _guard(name: str, what: str) -> str:

@@ -1,7 +1,7 @@
 """What was taken back: metrics that were wrong for a period, the reads that touched it, and the decisions that rest on these."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
@@ -25,7 +25,11 @@ class Wrong:
 
 @dataclass(frozen=True, kw_only=True)
 class Recall:
-    """A recall on record: what was wrong and why, who said so and when, the reads that touched it and the decisions that it takes back."""
+    """A recall on record: what was wrong and why, who said so and when, the reads that touched it and the decisions that it takes back.
+
+    `versions` are by metric those data versions that were read. `is_run_again` says that agents of which the decision that stands is taken back are to run
+    again when the data is repaired.
+    """
 
     recall_id: str
     at: str
@@ -34,6 +38,12 @@ class Recall:
     reason: str
     reads: tuple[str, ...]
     decisions: tuple[str, ...]
+    versions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    is_run_again: bool = False
+
+    def is_repaired(self, now: Mapping[str, str]) -> bool:
+        """Whether none of the metrics has a data version any more that was read while it was wrong. `now` are the versions that stand."""
+        return all(now.get(metric) not in versions for metric, versions in self.versions.items())
 
 
 def record_recall(
@@ -44,6 +54,8 @@ def record_recall(
     reason: str,
     reads: Collection[str],
     decisions: Collection[str],
+    versions: Mapping[str, Collection[str]] | None = None,
+    run_again: bool = False,
 ) -> str:
     """Puts a recall on record. Returns its id. Raises `LedgerUnavailable`."""
     record = Record(
@@ -58,6 +70,8 @@ def record_recall(
             "reason": Erasable(reason),
             "reads": sorted(reads),
             "decisions": sorted(decisions),
+            "versions": {name: sorted(some) for name, some in (versions or {}).items()},
+            "run_again": run_again,
         },
     )
     ledger.append(record)
@@ -104,4 +118,6 @@ def _recall(recall_id: str, at: str, by: str, details: Mapping[str, Any]) -> Rec
         reason=str(details["reason"]),
         reads=tuple(details["reads"]),
         decisions=tuple(details["decisions"]),
+        versions={name: tuple(some) for name, some in details.get("versions", {}).items()},
+        is_run_again=bool(details.get("run_again")),
     )

@@ -13,7 +13,7 @@ from semantic.ledger.read_question import ReadQuestion
 from semantic.ledger.reads import Read, find_reads
 from semantic.ledger.record import RecordKind
 from semantic.ledger.run_decisions import RunDecision, decisions_in, decisions_with
-from semantic.ledger.schema import reads, records
+from semantic.ledger.schema import IS_DECISION, reads, records
 
 
 class ReaderRun(NamedTuple):
@@ -138,7 +138,7 @@ def _beginnings(
         for some in in_parts(sorted(runs)):
             of_reads = _first_of(reads, reads.c.at).where(reads.c.run_id.in_(some))
             of_decisions = _first_of(records, records.c.recorded_at).where(
-                records.c.kind == RecordKind.DECISION.value, records.c.run_id.in_(some)
+                IS_DECISION, records.c.run_id.in_(some)
             )
             for row in connection.execute(sa.union_all(of_reads, of_decisions)):
                 run, first = ReaderRun(row.reader, row.run_id), (row.first, row.began_at)

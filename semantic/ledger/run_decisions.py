@@ -1,7 +1,8 @@
 """What runs decided, and on what that rests, without its texts. Bounded questions: decisions stay in the database."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,7 +11,11 @@ from semantic.ledger.chain import content_of
 from semantic.ledger.ledger import Ledger
 from semantic.ledger.parts import in_parts
 from semantic.ledger.record import RecordKind
-from semantic.ledger.schema import records
+from semantic.ledger.schema import IS_DECISION, records
+
+_AT_ONCE = 2_000
+# As canonical JSON writes it.
+_RESTS_ON_NOTHING_ELSE = (b'"remembered":[]', b'"told":[]')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,15 +45,33 @@ def decisions_with(ledger: Ledger, ids: Collection[str]) -> list[RunDecision]:
     return _decisions(ledger, records.c.record_id, ids)
 
 
-def every_decision(ledger: Ledger) -> list[RunDecision]:
-    """Every decision, in the order in which they were made."""
+def decisions_resting_on(ledger: Ledger, runs: Collection[str] | None) -> list[RunDecision]:
+    """Every decision that may rest on reads of these runs, in the order in which they were made: those of these runs and of their retries, and those that
+    remember anything or were told of anything. Of all runs where these are None.
+    """
     asked = (
-        sa.select(records)
+        sa.select(
+            records.c.seq,
+            records.c.record_id,
+            records.c.reader,
+            records.c.run_id,
+            records.c.root_run_id,
+            records.c.recorded_at,
+            records.c.body,
+        )
         .where(records.c.kind == RecordKind.DECISION.value, records.c.reason.is_(None))
         .order_by(records.c.seq)
     )
+    wanted = None if runs is None else frozenset(runs)
+    found = []
     with ledger.reading() as connection:
-        return [decision_of(row) for row in connection.execute(asked)]
+        rows: Iterable[Any] = chain.from_iterable(connection.execute(asked).partitions(_AT_ONCE))
+        for seq, record_id, reader, run_id, root_run_id, at, body in rows:
+            # Most decisions rest on nothing else than the reads of their run: their bodies need not be parsed.
+            is_of_run = wanted is None or run_id in wanted or root_run_id in wanted
+            if is_of_run or not all(part in body for part in _RESTS_ON_NOTHING_ELSE):
+                found.append(_decision(seq, record_id, reader, run_id, at, None, body))
+    return found
 
 
 def standing_decisions(ledger: Ledger) -> list[RunDecision]:
@@ -85,25 +108,35 @@ def _decisions(
     found: list[RunDecision] = []
     with ledger.reading() as connection:
         for some in in_parts(sorted(names)):
-            asked = (
-                sa.select(records)
-                .where(records.c.kind == RecordKind.DECISION.value, column.in_(some))
-                .order_by(records.c.seq)
-            )
+            asked = sa.select(records).where(IS_DECISION, column.in_(some)).order_by(records.c.seq)
             found.extend(map(decision_of, connection.execute(asked).all()))
     return found
 
 
 def decision_of(row: Any) -> RunDecision:
     """A row of `records` that tells a decision, without the texts of it."""
-    details = content_of(row.body)["details"]
+    return _decision(
+        row.seq, row.record_id, row.reader, row.run_id, row.recorded_at, row.reason, row.body
+    )
+
+
+def _decision(
+    seq: int,
+    decision_id: str,
+    agent: str,
+    run_id: str | None,
+    at: str,
+    reason: str | None,
+    body: bytes,
+) -> RunDecision:
+    details = content_of(body)["details"]
     return RunDecision(
-        seq=row.seq,
-        decision_id=row.record_id,
-        agent=row.reader,
-        run_id=row.run_id,
-        at=row.recorded_at,
-        reason=row.reason,
+        seq=seq,
+        decision_id=decision_id,
+        agent=agent,
+        run_id=run_id,
+        at=at,
+        reason=reason,
         reads=tuple(details.get("reads", ())),
         remembered=tuple(details.get("remembered", ())),
         told=tuple(details.get("told", ())),

@@ -11,7 +11,7 @@ from semantic.ledger.erasable import restored
 from semantic.ledger.ledger import Ledger
 from semantic.ledger.read_question import starts_with
 from semantic.ledger.record import RecordKind
-from semantic.ledger.schema import reads, records
+from semantic.ledger.schema import IS_DECISION, reads, records
 
 _TAKES_AWAY = (RecordKind.ERASURE, RecordKind.TOMBSTONE)
 
@@ -110,7 +110,7 @@ def decided_in(ledger: Ledger, run: str) -> list[Decided]:
     asked = (
         sa.select(records)
         .where(
-            records.c.kind == RecordKind.DECISION.value,
+            IS_DECISION,
             records.c.reason.is_(None),
             starts_with(records.c.run_id, run),
         )
@@ -136,7 +136,7 @@ def decided_in(ledger: Ledger, run: str) -> list[Decided]:
 def run_ended_undecided(ledger: Ledger, run: str) -> bool:
     """Whether a run whose id begins so ended at a limit."""
     asked = sa.select(records.c.seq).where(
-        records.c.kind == RecordKind.DECISION.value,
+        IS_DECISION,
         records.c.reason.is_not(None),
         starts_with(records.c.run_id, run),
     )

@@ -28,7 +28,7 @@ from sqlalchemy import (
 
 from semantic.ledger.record import RecordKind
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 metadata = MetaData()
 
@@ -54,6 +54,15 @@ records = Table(
     Index("records_by_kind", "kind", "seq"),
     Index("records_by_place", "stream", "position", unique=True),
     sqlite_autoincrement=True,
+)
+
+# Written out, like `IS_NOT_ALLOWED` below.
+IS_DECISION = records.c.kind == literal_column("'decision'")
+Index(
+    "decisions_by_run",
+    records.c.run_id,
+    sqlite_where=IS_DECISION,
+    postgresql_where=IS_DECISION,
 )
 
 # One row for each metric of a read or a refusal. `seq` is that of its intent or refusal.

@@ -140,5 +140,6 @@ _STATEMENTS: dict[int, list[str]] = {
         "CREATE UNIQUE INDEX records_by_place ON records (stream, position)",
     ],
     3: ["DROP TABLE read_metrics", "DROP INDEX records_by_reader", "DROP INDEX records_by_run"],
+    5: ["CREATE INDEX decisions_by_run ON records (run_id) WHERE records.kind = 'decision'"],
 }
 _FILLINGS: dict[int, Callable[[sa.Connection], None]] = {3: _take_over}

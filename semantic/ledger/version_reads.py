@@ -1,8 +1,9 @@
 """Who was given which version of the data, and data of which days."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -13,8 +14,7 @@ from semantic.ledger.read_question import ReadQuestion, conditions
 from semantic.ledger.schema import reads
 
 
-@dataclass(frozen=True, kw_only=True)
-class TouchingRead:
+class TouchingRead(NamedTuple):
     """A read that was released, and the days that its data covered, None where nobody knows."""
 
     read_id: str
@@ -22,6 +22,7 @@ class TouchingRead:
     agent: str | None
     acting_for: str | None
     run_id: str | None
+    root_run_id: str | None
     at: str
     data_version: str | None
     covers_from: str | None
@@ -65,6 +66,7 @@ def touching_reads(
                 reads.c.reader.label("agent"),
                 reads.c.acting_for,
                 reads.c.run_id,
+                reads.c.root_run_id,
                 reads.c.at,
                 reads.c.data_version,
                 begins,
@@ -77,7 +79,8 @@ def touching_reads(
             )
             .order_by(reads.c.seq)
         )
-        return [TouchingRead(**row) for row in connection.execute(asked).mappings()]
+        rows: Sequence[Any] = connection.execute(asked).all()
+        return [TouchingRead(*row) for row in rows]
 
 
 def version_readers(

@@ -96,12 +96,16 @@ def _read_by(ledger: Ledger, names: Collection[str], since: datetime) -> dict[st
 
 def _standing(ledger: Ledger, names: Collection[str]) -> dict[str, list[RunDecision]]:
     """By metric, the newest decision of each agent that rests on a read of it."""
+    decisions = standing_decisions(ledger) if names else []
+    resting_on = {read_id for decision in decisions for read_id in decision.reads}
+    if not resting_on:
+        return {}
+    metrics: dict[str, set[str]] = {}
+    for read in find_reads(ledger, ReadQuestion(read=sorted(resting_on), metric=list(names))):
+        metrics.setdefault(read.read_id, set()).add(read.metric)
     found: dict[str, list[RunDecision]] = {}
-    for decision in standing_decisions(ledger):
-        if not decision.reads or not names:
-            continue
-        question = ReadQuestion(read=decision.reads, metric=list(names))
-        for name in sorted({read.metric for read in find_reads(ledger, question)}):
+    for decision in decisions:
+        for name in sorted(set().union(*(metrics.get(it, ()) for it in decision.reads))):
             found.setdefault(name, []).append(decision)
     return found
 

@@ -7,7 +7,7 @@ from datetime import date
 from semantic.catalog import Catalog
 from semantic.ledger import Ledger
 from semantic.ledger.recalls import Wrong
-from semantic.ledger.run_decisions import RunDecision, every_decision
+from semantic.ledger.run_decisions import RunDecision, decisions_resting_on
 from semantic.ledger.version_reads import TouchingRead, touching_reads
 from semantic.lineage.declared import declared_graph, metric_place
 from semantic.policy import REFRESH
@@ -36,6 +36,15 @@ class RecallScope:
     @property
     def read_ids(self) -> frozenset[str]:
         return frozenset(read.read_id for read in self.reads)
+
+    @property
+    def versions(self) -> dict[str, set[str]]:
+        """By metric, the versions of the data at which it was read."""
+        found: dict[str, set[str]] = {}
+        for read in self.reads:
+            if read.data_version is not None:
+                found.setdefault(read.metric, set()).add(read.data_version)
+        return found
 
     @property
     def agents(self) -> tuple[str, ...]:
@@ -74,7 +83,9 @@ def recall_scope(ledger: Ledger, wrong: Wrong) -> RecallScope:
         without_agent=REFRESH,
     )
     touched = frozenset(read.read_id for read in reads)
-    decisions = tuple(_taken_back(every_decision(ledger), touched))
+    runs = {run for read in reads for run in (read.run_id, read.root_run_id or read.run_id)}
+    in_runs = None if None in runs else {run for run in runs if run is not None}
+    decisions = tuple(_taken_back(decisions_resting_on(ledger, in_runs), touched))
     return RecallScope(wrong=wrong, reads=tuple(reads), decisions=decisions)
 
 

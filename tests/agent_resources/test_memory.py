@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Generator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -32,6 +32,8 @@ from agent_resources.tool import Effect, Tool
 from semantic.catalog import Catalog
 from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import ReadContext, RecordKind
+from semantic.ledger.recalls import Wrong, record_recall
+from semantic.lineage.recall import recall_scope
 from tests.agent_resources.deciding import IMPATIENT, decide
 from tests.agent_resources.test_resume import Flaky
 from tests.agent_resources.test_runner import ANALYST, written
@@ -405,3 +407,76 @@ def test_a_model_is_sent_a_short_conversation_and_decides_all_the_same(
     sizes.clear()
     decide(ANALYST, FunctionModel(respond), door, nth(2))
     assert long[-1] < sizes[-1]
+
+
+LISTENER = ANALYST.model_copy(
+    update={"name": "analyst_li", "memory": MemoryOf(decisions_of=("analyst_mo",))}
+)
+
+
+def listen(agent: str = "analyst_mo") -> Callable[[], Steps]:
+    def steps() -> Steps:
+        told = yield ToolStep(tool="recall_decisions", arguments={"agent": agent})
+        return Decision(answer=f"heard: {told.content}", confidence=1)
+
+    return steps
+
+
+def test_another_agent_is_told_of_a_decision_in_the_same_run(door: GovernedMetrics) -> None:
+    """Both agents in one run of Dagster: what the first decided is of before for the second."""
+    said(door, remember(FACT), 1)
+    beside = replace(nth(1), step_key="agents__analyst_li")
+    heard = decide(LISTENER, ScriptedModel(listen()), door, beside).decision.answer
+    assert "kept: " in heard
+    first, second = written(door, RecordKind.DECISION)
+    assert second["details"]["told"] == [first["id"]]
+    assert set(first["details"]["reads"]) == set(second["details"]["remembered"])
+
+
+@pytest.mark.parametrize("policy", [NARROWED, MASKED, NO_ORDERS])
+def test_a_decision_is_not_told_to_an_agent_that_may_not_read_what_it_rests_on(
+    open_door: OpenDoor, policy: str
+) -> None:
+    said(open_door(), remember(FACT), 1)
+    narrowed = policy.replace("analyst_*", "analyst_li")
+    if policy == NO_ORDERS:
+        narrowed = (
+            POLICY + "  - forbid: not orders\n    readers: [analyst_li]\n    metrics: [orders]\n"
+        )
+    heard = said(open_door(policy=narrowed), listen(), 2, definition=LISTENER)
+    assert "kept: " not in heard
+    assert "kept: " in said(open_door(), listen(), 3, definition=LISTENER)
+
+
+def test_only_agents_that_are_named_are_listened_to(door: GovernedMetrics) -> None:
+    said(door, remember(FACT), 1)
+    heard = said(door, listen("analyst_m"), 2, definition=LISTENER)
+    assert "not available" in heard
+    assert "analyst_mo" in heard
+    assert "kept: " not in heard
+
+
+def test_what_is_taken_back_is_so_for_who_was_told_of_it(door: GovernedMetrics) -> None:
+    said(door, remember(FACT), 1)
+    said(door, listen(), 2, definition=LISTENER)
+    [first, second] = written(door, RecordKind.DECISION)
+    wrong = Wrong(metrics=("orders",), first=date(2000, 1, 1), last=date(2100, 1, 1))
+    taken = {it.decision.decision_id: it for it in recall_scope(door.ledger, wrong).decisions}
+    assert set(taken) == {first["id"], second["id"]}
+    assert taken[second["id"]].told == (first["id"],)
+
+
+def test_what_was_taken_back_is_told_to_nobody(door: GovernedMetrics) -> None:
+    """Neither as a fact, nor as a past run, nor to another agent."""
+    said(door, remember(FACT), 1)
+    assert FACT in said(door, recall(), 2)
+    [read] = written(door, RecordKind.INTENT)
+    wrong = Wrong(metrics=("orders",), first=date(2000, 1, 1), last=date(2100, 1, 1))
+    decisions = [it.decision.decision_id for it in recall_scope(door.ledger, wrong).decisions]
+    record_recall(
+        door.ledger, wrong, by="ops", reason="late", reads=[read["id"]], decisions=decisions
+    )
+    assert FACT not in said(door, recall(), 3)
+    assert "kept: " not in said(door, recall("recall_past_runs"), 4)
+    assert "kept: " not in said(door, listen(), 5, definition=LISTENER)
+    assert written(door, RecordKind.MEMORY)[-1]["details"]["taken_back"] > 0

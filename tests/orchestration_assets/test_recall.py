@@ -12,6 +12,7 @@ import pytest
 from orchestration_assets.cli.app import main
 from tests.orchestration_assets.corner_shop import build_definitions, warehouse_of
 from tests.orchestration_assets.location import Location, agent_key, fork, metric_key
+from tests.orchestration_assets.test_sensors import ORDERS
 
 BOSS, NORTH = agent_key("boss"), agent_key("north")
 SUMMARY, SLIDES = dg.AssetKey("summary"), dg.AssetKey("slides")
@@ -140,6 +141,40 @@ def test_days_and_versions_that_were_not_read_take_nothing_back(
     assert version
     assert recall(command, version=version[:8]).told["decisions"]
     assert recall(command, version="ffffffff").code == 1
+
+
+def test_agents_run_again_once_when_the_data_is_repaired(
+    built_on: Location, command: Command
+) -> None:
+    """Also one of which the trigger would not ask for a run: it has none here."""
+    said = command(
+        "recall",
+        "orders",
+        "--from",
+        "2000-01-01",
+        "--to",
+        "2026-01-01",
+        "--reason",
+        "late",
+        "--again",
+        "--json",
+    )
+    assert said.code == 0, said.err
+    recall_id = said.told["recall_id"]
+    keys = {f"{item['agent']}-again-{recall_id}" for item in said.told["decisions"]}
+    assert "boss-again-" + recall_id in keys
+    asked = {request.run_key for request in built_on.tick().requests}
+    assert not keys & asked, "the data is the same as before"
+    built_on.change(f"DELETE FROM {ORDERS} WHERE order_id = 5")
+    built_on.publish()
+    tick = built_on.tick()
+    assert {request.run_key for request in tick.requests} >= keys
+    built_on.run_all(tick)
+    told = state(built_on, BOSS)
+    assert told is not None
+    assert told[0] is True
+    again = {request.run_key for request in built_on.tick().requests}
+    assert not keys & again
 
 
 def test_a_dry_run_takes_nothing_back(built_on: Location, command: Command) -> None:

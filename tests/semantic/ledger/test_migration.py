@@ -21,7 +21,7 @@ from semantic.ledger import (
 )
 from semantic.ledger.postgres_schema import SCHEMA
 from semantic.ledger.postgres_store import DRIVER, PostgresStore
-from semantic.ledger.schema import SCHEMA_VERSION
+from semantic.ledger.schema import SCHEMA_VERSION, metadata
 from semantic.ledger.sqlite_schema import append_only_triggers
 from tests.postgres import PostgresServer
 
@@ -93,7 +93,10 @@ def test_what_was_edited_before_it_was_taken_over_stays_findable(tmp_path: Path)
 
 
 # What brings a ledger in Postgres from a version back to the one before it.
-BACK = {4: ("DROP TABLE journal",)}
+BACK = {
+    4: ("DROP TABLE journal",),
+    5: ("DROP INDEX decisions_by_run, reads_by_metric, records_by_record_id_kind",),
+}
 
 
 def in_version(version: int, url: str) -> None:
@@ -106,6 +109,30 @@ def in_version(version: int, url: str) -> None:
                 connection.exec_driver_sql(statement)
         connection.exec_driver_sql(f"UPDATE schema_version SET version = {version}")
     engine.dispose()
+
+
+def indexes(url: str) -> set[str]:
+    """Those of a ledger in Postgres, without those of its partitions."""
+    engine = sa.create_engine(sa.make_url(url).set(drivername=DRIVER))
+    with engine.begin() as connection:
+        found = connection.exec_driver_sql(
+            f"SELECT indexname FROM pg_indexes WHERE schemaname = '{SCHEMA}' AND tablename !~ '_([0-9]|other)'"
+        )
+        names = {name for (name,) in found}
+    engine.dispose()
+    return names
+
+
+def test_in_postgres_every_index_of_the_schema_is_made(postgres: PostgresServer) -> None:
+    """What is unique over all on SQLite has an index here too."""
+    url = postgres.new_ledger()
+    Ledger.open(url, key=KEY).close()
+    wanted = {str(index.name) for table in metadata.sorted_tables for index in table.indexes}
+    assert wanted | {"records_by_record_id_kind"} <= indexes(url)
+    in_version(3, url)
+    assert "decisions_by_run" not in indexes(url)
+    Ledger.open(url, key=KEY).close()
+    assert wanted | {"records_by_record_id_kind"} <= indexes(url)
 
 
 def make_for(role: str, url: str) -> None:
