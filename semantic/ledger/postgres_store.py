@@ -27,6 +27,7 @@ _TOGETHER = sa.text("SELECT pg_advisory_xact_lock_shared(:key)")
 _ALONE = sa.text("SELECT pg_advisory_xact_lock(:key)")
 # In one order, so that two transactions cannot wait for each other.
 _TRY_TO_HOLD = sa.text("SELECT pg_try_advisory_lock(:key)")
+_LET_GO = sa.text("SELECT pg_advisory_unlock(:key)")
 _CLAIM = sa.text(
     "SELECT pg_advisory_xact_lock(key) FROM (SELECT unnest(CAST(:keys AS bigint[])) AS key ORDER BY 1) AS claimed"
 )
@@ -86,9 +87,13 @@ class PostgresStore:
             with translated(self.name):
                 is_held = bool(connection.execute(_TRY_TO_HOLD, key).scalar_one())
             yield is_held
-        finally:
-            # Not handed to anybody else with the lock still on it.
+            if is_held:
+                connection.execute(_LET_GO, key)
+        except BaseException:
+            # It is not handed to anybody else with the lock still on it.
             connection.invalidate()
+            raise
+        finally:
             connection.close()
 
     def now(self, connection: sa.Connection) -> str:
