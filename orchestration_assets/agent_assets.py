@@ -12,6 +12,7 @@ from agent_resources.agent import AgentDefinition
 from agent_resources.agent_resource import AgentResource
 from agent_resources.agent_run import AgentRun, ReadOfRun, Run
 from agent_resources.errors import GateClosed
+from orchestration_assets.agent_key import agent_asset_key
 from orchestration_assets.agent_materialization import (
     BASIS,
     LIMITED,
@@ -78,11 +79,6 @@ class AgentHistory:
     handled: Mapping[str, Any] | None
     last_run_id: str | None
     limited_run_id: str | None = None
-
-
-def agent_asset_key(name: str) -> dg.AssetKey:
-    """The key of an agent's asset."""
-    return dg.AssetKey(["agents", name])
 
 
 class AgentConfig(dg.Config):

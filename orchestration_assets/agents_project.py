@@ -15,7 +15,8 @@ from agent_resources.errors import AgentDefinitionError
 from agent_resources.import_path import imported
 from agent_resources.model_names import missing_for, wrong_model
 from agent_resources.prices import PRICES_FILE
-from orchestration_assets.agent_assets import agent_asset_key, build_agent_asset, readable_names
+from orchestration_assets.agent_assets import build_agent_asset, readable_names
+from orchestration_assets.agent_key import agent_asset_key
 from orchestration_assets.metrics_project import METRICS_RESOURCE, MetricsProject
 from orchestration_assets.outcome_check import build_outcome_check
 from orchestration_assets.sensors import WatchedAgent, build_agent_sensor

@@ -4,12 +4,13 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 import dagster as dg
-from dagster import DagsterEventType, DagsterInstance
+from dagster import DagsterInstance
 from dagster._core.definitions.asset_checks.asset_check_evaluation import (
     AssetCheckEvaluationTargetMaterializationData,
 )
 
 from agent_resources.agent_run import Run
+from orchestration_assets.agent_key import agent_asset_key
 from semantic.ledger.recalls import Recall
 from semantic.ledger.run_decisions import RunDecision
 
@@ -77,8 +78,7 @@ def _materialized(
 ) -> Iterator[Recalled]:
     """The materializations that tell these decisions, of those that Dagster still has."""
     wanted = {item.decision_id for item in decisions}
-    runs = {item.run_id for item in decisions if item.run_id}
-    for key in _agents_of(instance, runs):
+    for key in sorted(_agents(instance, decisions)):
         asked = dg.AssetRecordsFilter(asset_key=key)
         cursor, has_more = None, True
         while has_more:
@@ -91,15 +91,16 @@ def _materialized(
                     yield _recalled(key, record, str(told.value))
 
 
-def _agents_of(instance: DagsterInstance, runs: Collection[str]) -> list[dg.AssetKey]:
-    """The assets of which a run has told a decision. Runs keep their events apart, under other numbers than assets do."""
-    found = set()
-    for run_id in runs:
-        for entry in instance.all_logs(run_id, of_type=DagsterEventType.ASSET_MATERIALIZATION):
-            materialization = entry.asset_materialization
-            if materialization is not None and _DECISION in materialization.metadata:
-                found.add(materialization.asset_key)
-    return sorted(found)
+def _agents(instance: DagsterInstance, decisions: Collection[RunDecision]) -> set[dg.AssetKey]:
+    """The assets that tell decisions: those of these agents by their usual keys, and every one of which the newest materialization tells one."""
+    told = {
+        materialization.asset_key
+        for record in instance.get_asset_records()
+        if (entry := record.asset_entry.last_materialization_record) is not None
+        and (materialization := entry.asset_materialization) is not None
+        and _DECISION in materialization.metadata
+    }
+    return told | {agent_asset_key(item.agent) for item in decisions}
 
 
 def _recalled(key: dg.AssetKey, record: dg.EventLogRecord, decision_id: str) -> Recalled:

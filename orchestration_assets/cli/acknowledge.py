@@ -21,8 +21,9 @@ def acknowledge(
 
     Example: governed-agents acknowledge operations_watch --reason "on time by a minute less, which it does not speak of"
     """
-    from dagster import AssetKey, DagsterInstance
+    from dagster import DagsterInstance
 
+    from orchestration_assets.agent_key import agent_asset_key
     from orchestration_assets.definitions_check import report_definitions
 
     place = Place.of(context)
@@ -41,5 +42,5 @@ def acknowledge(
         place.ledger, agent, meanings, by=by or getpass.getuser(), reason=reason
     )
     with DagsterInstance.from_config(str(place.home)) as instance:
-        report_definitions(instance, AssetKey(["agents", agent]), (), record)
+        report_definitions(instance, agent_asset_key(agent), (), record)
     say(f"On record as {acknowledged}.")
