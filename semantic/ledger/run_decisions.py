@@ -1,5 +1,6 @@
 """What runs decided, and on what that rests, without its texts. Bounded questions: decisions stay in the database."""
 
+import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from itertools import chain
@@ -14,8 +15,12 @@ from semantic.ledger.record import RecordKind
 from semantic.ledger.schema import IS_DECISION, records
 
 _AT_ONCE = 2_000
-# As canonical JSON writes it.
-_RESTS_ON_NOTHING_ELSE = (b'"remembered":[]', b'"told":[]')
+# On more reads than these so many decisions rest that looking before parsing takes longer.
+_FEW = 5_000
+# As canonical JSON writes them: ids are texts without brackets and quotes.
+_TOLD_OF_NONE = b'"told":[]'
+_READS = re.compile(rb'"(?:reads|remembered)":\[([^\]]*)\]')
+_ID = re.compile(rb'"([^"]*)"')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,9 +50,9 @@ def decisions_with(ledger: Ledger, ids: Collection[str]) -> list[RunDecision]:
     return _decisions(ledger, records.c.record_id, ids)
 
 
-def decisions_resting_on(ledger: Ledger, runs: Collection[str] | None) -> list[RunDecision]:
-    """Every decision that may rest on reads of these runs, in the order in which they were made: those of these runs and of their retries, and those that
-    remember anything or were told of anything. Of all runs where these are None.
+def decisions_resting_on(ledger: Ledger, read_ids: Collection[str] | None) -> list[RunDecision]:
+    """Every decision that may rest on one of these reads, and perhaps others, in the order in which they were made. Every decision at all where these are
+    None.
     """
     asked = (
         sa.select(
@@ -55,23 +60,28 @@ def decisions_resting_on(ledger: Ledger, runs: Collection[str] | None) -> list[R
             records.c.record_id,
             records.c.reader,
             records.c.run_id,
-            records.c.root_run_id,
             records.c.recorded_at,
             records.c.body,
         )
         .where(records.c.kind == RecordKind.DECISION.value, records.c.reason.is_(None))
         .order_by(records.c.seq)
     )
-    wanted = None if runs is None else frozenset(runs)
+    is_rare = read_ids is not None and len(read_ids) <= _FEW
+    wanted = frozenset(it.encode() for it in read_ids or ()) if is_rare else None
     found = []
     with ledger.reading() as connection:
         rows: Iterable[Any] = chain.from_iterable(connection.execute(asked).partitions(_AT_ONCE))
-        for seq, record_id, reader, run_id, root_run_id, at, body in rows:
-            # Most decisions rest on nothing else than the reads of their run: their bodies need not be parsed.
-            is_of_run = wanted is None or run_id in wanted or root_run_id in wanted
-            if is_of_run or not all(part in body for part in _RESTS_ON_NOTHING_ELSE):
+        for seq, record_id, reader, run_id, at, body in rows:
+            if wanted is None or _may_rest_on(wanted, body):
                 found.append(_decision(seq, record_id, reader, run_id, at, None, body))
     return found
+
+
+def _may_rest_on(wanted: frozenset[bytes], body: bytes) -> bool:
+    """Whether a body may name one of these, without parsing it: of thousands of decisions few do."""
+    if _TOLD_OF_NONE not in body:
+        return True
+    return any(not wanted.isdisjoint(_ID.findall(part)) for part in _READS.findall(body))
 
 
 def standing_decisions(ledger: Ledger) -> list[RunDecision]:

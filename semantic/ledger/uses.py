@@ -1,5 +1,7 @@
 """Who was given what of some reads, and in which runs: bounded questions, however long the record is."""
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,21 +49,23 @@ def newest_run_reads(ledger: Ledger, question: ReadQuestion, *, most: int) -> li
             .order_by(reads.c.at.desc(), reads.c.seq.desc())
             .limit(most)
         )
-        rows = connection.execute(newest).all()
-    found: dict[tuple[Any, ...], list[Any]] = {}
-    for row in rows:
-        found.setdefault((row.run_id, row.reader, row.metric, row.outcome), []).append(row)
+        rows: Sequence[Any] = connection.execute(newest).all()
+    counts: Counter[tuple[str, ...]] = Counter()
+    first: dict[tuple[str, ...], tuple[str, str | None]] = {}
+    for *of_run, at, version in rows:
+        counts[tuple(of_run)] += 1
+        first.setdefault(tuple(of_run), (at, version))
     return [
         RunRead(
-            run_id=run,
-            agent=agent,
-            metric=metric,
-            outcome=outcome,
-            reads=len(same),
-            last_at=same[0].at,
-            data_version=same[0].data_version,
+            run_id=of_run[0],
+            agent=of_run[1],
+            metric=of_run[2],
+            outcome=of_run[3],
+            reads=count,
+            last_at=first[of_run][0],
+            data_version=first[of_run][1],
         )
-        for (run, agent, metric, outcome), same in found.items()
+        for of_run, count in counts.items()
     ]
 
 

@@ -22,7 +22,6 @@ class TouchingRead(NamedTuple):
     agent: str | None
     acting_for: str | None
     run_id: str | None
-    root_run_id: str | None
     at: str
     data_version: str | None
     covers_from: str | None
@@ -66,7 +65,6 @@ def touching_reads(
                 reads.c.reader.label("agent"),
                 reads.c.acting_for,
                 reads.c.run_id,
-                reads.c.root_run_id,
                 reads.c.at,
                 reads.c.data_version,
                 begins,

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
+from typing import NamedTuple
 
 Fact = str | int | float | None
 
@@ -39,8 +40,7 @@ class How(StrEnum):
     TOLD = "was told to"
 
 
-@dataclass(frozen=True, order=True)
-class Place:
+class Place(NamedTuple):
     """A thing by its kind and its name, which is unique among its kind."""
 
     kind: Kind
@@ -101,12 +101,14 @@ class LineageGraph:
         """What leads to some things and what they lead to, however far, and nothing else."""
         asked = [place for place in places if place in self.nodes]
         behind, ahead = self.upstream_of(asked), self.downstream_of(asked)
+        either = behind | ahead
         return LineageGraph(
-            (node for place, node in self.nodes.items() if place in behind | ahead),
+            (node for place, node in self.nodes.items() if place in either),
             (
                 edge
                 for edge in self.edges
-                if {edge.start, edge.end} <= behind or {edge.start, edge.end} <= ahead
+                if (edge.start in behind and edge.end in behind)
+                or (edge.start in ahead and edge.end in ahead)
             ),
         )
 

@@ -83,9 +83,7 @@ def recall_scope(ledger: Ledger, wrong: Wrong) -> RecallScope:
         without_agent=REFRESH,
     )
     touched = frozenset(read.read_id for read in reads)
-    runs = {run for read in reads for run in (read.run_id, read.root_run_id or read.run_id)}
-    in_runs = None if None in runs else {run for run in runs if run is not None}
-    decisions = tuple(_taken_back(decisions_resting_on(ledger, in_runs), touched))
+    decisions = tuple(_taken_back(decisions_resting_on(ledger, touched), touched))
     return RecallScope(wrong=wrong, reads=tuple(reads), decisions=decisions)
 
 
