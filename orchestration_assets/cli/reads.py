@@ -71,6 +71,9 @@ COLUMNS = {
     "purpose": Holds.TEXT,
     "why": Holds.TEXT,
     "ended_at": Holds.MOMENT,
+    "seq": Holds.NUMBER,
+    "policy_hash": Holds.TEXT,
+    "relations": Holds.TEXTS,
 }
 Several = list[str] | None
 

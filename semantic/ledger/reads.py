@@ -1,7 +1,7 @@
 """Who read what, when, at which version, allowed or refused: the reads that a question means, in pages."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
@@ -24,12 +24,11 @@ _Rows = Sequence[Mapping[Any, Any]]
 
 @dataclass(frozen=True, kw_only=True)
 class Read:
-    """One metric of one read, and the number of its record. `at` and `ended_at` are UTC. `outcome` is that of a `ReadOutcome`: where it is open, the read
+    """One metric of one read. `seq` is the number of its record, `at` and `ended_at` are UTC. `outcome` is that of a `ReadOutcome`: where it is open, the read
     began and how it ended was never written, so nothing was released. `query` is what was asked, as it stands on record, and `restricted_to` are the values to
-    which the policy restricted the rows, by element; `relations` are the tables that it scanned. `why` is for those who look into a refusal.
+    which the policy restricted the rows, by element: values that may be personal, and are no column of a table. `relations` are the tables that it scanned. `why` is for those who look into a refusal.
     """
 
-    seq: int
     read_id: str
     at: str
     agent: str | None
@@ -46,20 +45,17 @@ class Read:
     covers_from: str | None
     covers_to: str | None
     snapshot: str | None
-    policy_hash: str | None
-    query: Mapping[str, Any] | None
-    restricted_to: tuple[tuple[str, tuple[str, ...]], ...]
-    relations: tuple[str, ...]
+    group_by: tuple[str, ...]
     rows: int | None
     notices: tuple[str, ...]
     purpose: str | None
     why: str | None
     ended_at: str | None
-
-    @property
-    def group_by(self) -> tuple[str, ...]:
-        """The dimensions that it was grouped by, as the query names them."""
-        return tuple((self.query or {}).get("group_by") or ())
+    seq: int
+    policy_hash: str | None
+    relations: tuple[str, ...]
+    query: Mapping[str, Any] | None = field(repr=False)
+    restricted_to: tuple[tuple[str, tuple[str, ...]], ...] = field(repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,7 +177,6 @@ def _ended(
 def _read(row: Mapping[Any, Any], said: Mapping[str, Any], outcome: Mapping[str, Any]) -> Read:
     details, ended = said["details"], outcome.get("details", {})
     return Read(
-        seq=row["seq"],
         read_id=row["read_id"],
         at=row["at"],
         agent=row["reader"],
@@ -198,6 +193,8 @@ def _read(row: Mapping[Any, Any], said: Mapping[str, Any], outcome: Mapping[str,
         covers_from=row["covers_from"],
         covers_to=row["covers_to"],
         snapshot=details.get("snapshot"),
+        group_by=tuple((details.get("query") or {}).get("group_by") or ()),
+        seq=row["seq"],
         policy_hash=details.get("policy_hash"),
         query=details.get("query"),
         restricted_to=tuple((name, tuple(values)) for name, values in details.get("rows") or ()),

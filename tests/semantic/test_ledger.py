@@ -340,7 +340,14 @@ def test_a_read_is_told_with_all_that_is_known_of_it(history: Ledger) -> None:
         purpose="answer",
         why=None,
         ended_at=orders.ended_at,
+        seq=orders.seq,
+        policy_hash=orders.policy_hash,
+        relations=orders.relations,
+        query=orders.query,
+        restricted_to=(),
     )
+    assert orders.query is not None
+    assert orders.query["group_by"] == ["order__status"]
     assert (revenue.metric, revenue.version_as_read) == ("revenue", None)
     at = datetime.fromisoformat(orders.at)
     assert abs(datetime.now(UTC) - at) < timedelta(minutes=1)

@@ -139,7 +139,7 @@ def test_it_proves_itself_without_this_package(folder: Path) -> None:
         ("reads", "at", "2020-01-01T00:00:00.000Z"),
         ("reads", "agent", "somebody"),
         ("reads", "rows", 7),
-        ("reads", "outcome", "refused"),
+        ("reads", "outcome", "indeterminate"),
         ("reads", "covers_to", "2013-02-07"),
         ("reads", "policy_hash", "0" * 32),
         ("decisions", "at", "2020-01-01T00:00:00.000Z"),
