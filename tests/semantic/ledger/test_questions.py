@@ -261,34 +261,29 @@ def test_paging_meets_every_read_once_while_others_are_recorded(open_ledger: Ope
 
     for number in range(30):
         refuse(f"before {number}")
-    stop = threading.Event()
 
-    def go_on() -> None:
-        number = 0
-        while not stop.is_set():
-            refuse(f"meanwhile {number}")
-            number += 1
+    def go_on(order: str) -> None:
+        for number in range(120):
+            refuse(f"meanwhile {order} {number}")
 
-    writing = threading.Thread(target=go_on)
-    writing.start()
-    try:
-        for text in ("-at", "at", "metric", "-run_id"):
+    for text in ("-at", "at", "metric", "-run_id"):
+        writing = threading.Thread(target=go_on, args=(text,))
+        writing.start()
+        try:
             order, found, after = ReadOrder.of(text), [], None
-            while len(found) < 2_000:
+            while True:
                 page = read_page(ledger, ReadQuestion(), order=order, limit=7, after=after)
                 found += [(read.read_id, read.metric) for read in page.reads]
                 if (after := page.after) is None:
                     break
-            assert len(found) == len(set(found))
-            before = [item for item in found if item[0].startswith("before")]
-            assert len(before) == 60 or text == "at"
-            if text == "at":
-                assert set(found[:60]) == {
-                    (f"before {number}", item.metric) for number in range(30) for item in metrics
-                }
-    finally:
-        stop.set()
-        writing.join()
+        finally:
+            writing.join()
+        assert len(found) == len(set(found))
+        assert len([item for item in found if item[0].startswith("before")]) == 60
+        if text == "at":
+            assert set(found[:60]) == {
+                (f"before {number}", item.metric) for number in range(30) for item in metrics
+            }
 
 
 @pytest.mark.parametrize("period", Period)
