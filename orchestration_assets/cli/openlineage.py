@@ -12,6 +12,7 @@ from semantic.errors import GovernedMetricsError, QuestionError, listed
 from semantic.ledger import ReadQuestion, find_reads
 from semantic.ledger.run_activity import ReaderRun, run_activities
 from semantic.ledger.run_decisions import decisions_in
+from semantic.policy import REFRESH
 
 app = typer.Typer(
     help="What agents read and decided, as OpenLineage events.",
@@ -142,6 +143,7 @@ def _runs(place: Place, named: str) -> list[ReaderRun]:
         )
     readers = {read.agent for read in reads}
     readers |= {decision.agent for decision in decisions_in(place.ledger, ids)}
+    readers.discard(REFRESH)
     return [ReaderRun(reader, ids[0]) for reader in sorted(filter(None, readers))]
 
 

@@ -88,7 +88,8 @@ class PostgresStore:
                 is_held = bool(connection.execute(_TRY_TO_HOLD, key).scalar_one())
             yield is_held
             if is_held:
-                connection.execute(_LET_GO, key)
+                with translated(self.name):
+                    connection.execute(_LET_GO, key)
         except BaseException:
             # It is not handed to anybody else with the lock still on it.
             connection.invalidate()

@@ -28,7 +28,7 @@ class ReaderRun(NamedTuple):
 class RunActivity:
     """All that is on record of a run of a reader: its reads in the order in which they began, and what was decided, or that it ended at a limit.
 
-    `told` are the decisions that it was told of. `earlier` are reads of earlier tries of the same run that a decision rests on. `first` is the number of its first record, and `began_at` its moment.
+    `told` are the decisions that it was told of; `is_decided_later` says that there is a decision in a record that is not looked at. `earlier` are reads of earlier tries of the same run that a decision rests on. `first` is the number of its first record, and `began_at` its moment.
     """
 
     run: ReaderRun
@@ -38,6 +38,7 @@ class RunActivity:
     earlier: tuple[Read, ...]
     decisions: tuple[RunDecision, ...]
     told: tuple[RunDecision, ...]
+    is_decided_later: bool = False
 
 
 def active_runs(
@@ -88,10 +89,13 @@ def run_activities(
                 if upto is None or read.seq <= upto:
                     own[_run_of_read(read)].append(read)
     decided: dict[ReaderRun, list[RunDecision]] = defaultdict(list)
+    later: set[ReaderRun] = set()
     for decision in decisions_in(ledger, in_runs):
+        run = ReaderRun(decision.agent, decision.run_id)
         if upto is not None and decision.seq > upto:
-            continue
-        decided[ReaderRun(decision.agent, decision.run_id)].append(decision)
+            later.add(run)
+        else:
+            decided[run].append(decision)
     found = [
         RunActivity(
             run=run,
@@ -101,6 +105,7 @@ def run_activities(
             earlier=_earlier(ledger, own[run], decided[run]),
             decisions=tuple(decided[run]),
             told=tuple(decisions_with(ledger, {it for own in decided[run] for it in own.told})),
+            is_decided_later=run in later,
         )
         for run, (number, at) in _beginnings(ledger, in_runs, alone).items()
         if run in runs

@@ -112,14 +112,19 @@ class SqliteStore:
         digest = hashlib.sha256(name.encode()).hexdigest()[:12]
         file = self.path.parent / f"{self.path.name}.{digest}.lock"
         with translated(self.name):
-            opened = file.open("a+")
-        with opened:
-            try:
-                fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                yield False
-            else:
-                yield True
+            opened = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(opened)
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            # Also where a process that was forked meanwhile has the file open.
+            fcntl.flock(opened, fcntl.LOCK_UN)
+            os.close(opened)
 
     @contextmanager
     def _held_in_memory(self, name: str) -> Iterator[bool]:

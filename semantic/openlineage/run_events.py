@@ -75,22 +75,29 @@ class RunEvents:
         return self._event(EventType.START, activity.began_at, activity, elsewhere)
 
     def reading(self, activity: RunActivity, elsewhere: RunElsewhere | None) -> RunEvent | None:
-        """What a run that goes on was given so far; None where that is nothing and nothing was refused."""
+        """What a run that goes on was given so far, or after it had decided; None where that is nothing and nothing was refused."""
         if not activity.reads:
             return None
         at = max(read.ended_at or read.at for read in activity.reads)
-        return self._event(EventType.RUNNING, at, activity, elsewhere, with_data=True)
+        # OpenLineage's kind for what comes after the end.
+        kind = EventType.OTHER if activity.decisions else EventType.RUNNING
+        return self._event(kind, at, activity, elsewhere, with_data=True)
 
-    def ended(self, activity: RunActivity, elsewhere: RunElsewhere | None) -> tuple[RunEvent, ...]:
-        """How a run ended, with all that it was given: with a decision, at a limit, or as who ran it says. Nothing where it goes on.
+    def ended(
+        self, activity: RunActivity, elsewhere: RunElsewhere | None, *, after: int = 0
+    ) -> tuple[RunEvent, ...]:
+        """How a run ended, with all that it was given: with a decision in a record `after` one, at a limit, or as who ran it says. Nothing where it goes on.
 
-        A run that came to several decisions has an event for each.
+        A run that came to several decisions has an event for each. Who ran it is not believed where a decision is still to come.
         """
         if activity.decisions:
-            return tuple(self._decided(activity, it, elsewhere) for it in activity.decisions)
+            new = (it for it in activity.decisions if it.seq > after)
+            return tuple(self._decided(activity, it, elsewhere) for it in new)
         if activity.run.run_id is None:
             return self._read_alone(activity)
-        if elsewhere is None or elsewhere.ending is None or elsewhere.ended_at is None:
+        if activity.is_decided_later or elsewhere is None:
+            return ()
+        if elsewhere.ending is None or elsewhere.ended_at is None:
             return ()
         facets: dict[str, RunFacet] = {}
         if elsewhere.ending in _FAILED:

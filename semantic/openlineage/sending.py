@@ -62,16 +62,6 @@ class Sender:
                 total = total + sent
             return total + self._send_endings(position)
 
-    def waiting(self) -> int:
-        """How many runs did something that the destination was not told of. Raises `LedgerUnavailable`."""
-        position, found = exported(self.ledger, self.destination.name), 0
-        newest = self.ledger.covered_through()
-        while position.through < newest:
-            runs, through = self._active(position, newest)
-            found += len(runs)
-            position = Exported(through=through)
-        return found
-
     def _active(self, position: Exported, newest: int) -> tuple[tuple[ReaderRun, ...], int]:
         return active_runs(
             self.ledger,
@@ -92,7 +82,7 @@ class Sender:
                 if has_ended:
                     unended.pop(activity.run, None)
                 sending.send(events)
-        except SendingFailed:
+        except BaseException:  # also where a person ends it
             told = position.told.union(sending.identities)
             self._note(replace(position, upto=through, told=told), sending)
             raise
@@ -103,22 +93,29 @@ class Sender:
     def _events(
         self, activity: RunActivity, elsewhere: RunElsewhere | None, position: Exported
     ) -> tuple[list[RunEvent], bool]:
-        """What there is to tell of a run, and whether it has ended."""
+        """What there is to tell of a run since a position, and whether it has ended."""
         is_new = activity.first > position.through
         started = [self.events.started(activity, elsewhere)] if is_new else []
-        ended = self.events.ended(activity, elsewhere)
+        ended = self.events.ended(activity, elsewhere, after=position.through)
         if ended:
             return [*started, *ended], True
         reading = self.events.reading(activity, elsewhere)
-        return [*started, *([reading] if reading else [])], False
+        return [*started, *([reading] if reading else [])], bool(activity.decisions)
 
     def _send_endings(self, position: Exported) -> Sent:
         """Of the runs that were told of as going on, those that have ended since without a word in the record."""
         left = dict.fromkeys(position.unended)
+        known = self._known(position.unended)
+        ended = [
+            run
+            for run in position.unended
+            if run.run_id is None or ((it := known.get(run.run_id)) and it.ending)
+        ]
         sending = _Sending(self.destination)
         try:
-            for activity, elsewhere in self._looked_up(position.unended, position.through):
-                if events := self.events.ended(activity, elsewhere):
+            for activity in run_activities(self.ledger, ended, upto=position.through):
+                elsewhere = known.get(activity.run.run_id or "")
+                if events := self.events.ended(activity, elsewhere, after=position.through):
                     sending.send(events)
                     left.pop(activity.run, None)
         finally:
@@ -128,9 +125,13 @@ class Sender:
     def _looked_up(
         self, runs: Collection[ReaderRun], upto: int
     ) -> Iterator[tuple[RunActivity, RunElsewhere | None]]:
-        known = self.runs_elsewhere({run.run_id for run in runs if run.run_id is not None})
+        """Who ran them is asked first: of a run that has ended by then, all is on record that there will be."""
+        known = self._known(runs)
         for activity in run_activities(self.ledger, runs, upto=upto):
             yield activity, known.get(activity.run.run_id or "")
+
+    def _known(self, runs: Collection[ReaderRun]) -> Mapping[str, RunElsewhere]:
+        return self.runs_elsewhere({run.run_id for run in runs if run.run_id is not None})
 
     def _note(self, position: Exported, sending: "_Sending") -> None:
         """Nothing is written of a look at the record by which nothing was sent."""

@@ -48,7 +48,7 @@ def _of_read(read: Read, catalog: Catalog) -> _Condition | None:
     query = read.query or {}
     restricted = [
         _one_of(element, values)
-        for element, values in read.restricted_to
+        for element, values in (read.restricted_to if _is_of_one_metric(query) else ())
         if _may_be_told(element, catalog)
     ]
     found = [
@@ -57,6 +57,18 @@ def _of_read(read: Read, catalog: Catalog) -> _Condition | None:
         *restricted,
     ]
     return _all_of(found)
+
+
+def _is_of_one_metric(query: Mapping[str, Any]) -> bool:
+    """Of a query of several metrics it is not on record to which of them a restriction of the policy belongs."""
+    return len(query.get("metrics") or ()) == 1 and not _has_metric(query.get("filters") or ())
+
+
+def _has_metric(filters: Iterable[Mapping[str, Any]]) -> bool:
+    return any(
+        "metric" in item or _has_metric((*item.get("all_of", ()), *item.get("any_of", ())))
+        for item in filters
+    )
 
 
 def _days(read: Read) -> list[_Condition]:

@@ -39,7 +39,7 @@ def test_what_nobody_takes_waits_and_is_sent_once(folder: Path, tmp_path: Path) 
         nobody = f"http://127.0.0.1:{taken.getsockname()[1]}"
         with Location(folder, sensing(folder, nobody), warehouse_of(folder)) as location:
             assert location.run([agent_key("north")]).success
-            assert "could not be sent to address http://127.0.0.1" in said(location)
+            assert "could not be sent to http://127.0.0.1" in said(location)
             assert "nothing is lost" in said(location)
     file = tmp_path / "events.jsonl"
     with Location(folder, sensing(folder, str(file)), warehouse_of(folder)) as location:

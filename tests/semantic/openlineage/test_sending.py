@@ -297,7 +297,8 @@ def test_each_destination_is_told_everything(
     [
         ("", "no place to go"),
         ("ftp://host/events", "ftp:// is no address"),
-        ("http://user:secret@127.0.0.1", "a password would stand on record"),
+        ("http://user:secret@127.0.0.1", "a password or a key in it would stand on record"),
+        ("http://127.0.0.1/?api_key=secret", "a password or a key in it would stand on record"),
         (".", "is a folder"),
     ],
 )
@@ -320,6 +321,23 @@ def test_a_place_that_is_none_is_refused(place: str, said: str) -> None:
             },
             "does not tell whether an event arrived",
         ),
+        (
+            {
+                "OPENLINEAGE__TRANSPORT__TYPE": "composite",
+                "OPENLINEAGE__TRANSPORT__TRANSPORTS__ONE__TYPE": "http",
+                "OPENLINEAGE__TRANSPORT__TRANSPORTS__ONE__URL": "http://127.0.0.1:1",
+            },
+            "send to each by itself",
+        ),
+        (
+            {
+                "OPENLINEAGE__TRANSPORT__TYPE": "transform",
+                "OPENLINEAGE__TRANSPORT__TRANSFORMER_CLASS": "openlineage.client.transport.transform.JobNamespaceReplaceTransformer",
+                "OPENLINEAGE__TRANSPORT__TRANSFORMER_PROPERTIES": '{"new_job_namespace": "other"}',
+                "OPENLINEAGE__TRANSPORT__TRANSPORT__TYPE": "console",
+            },
+            "configured for nothing",
+        ),
     ],
 )
 def test_a_client_that_loses_events_is_refused(
@@ -330,6 +348,121 @@ def test_a_client_that_loses_events_is_refused(
         monkeypatch.setenv(name, value)
     with pytest.raises(DestinationError, match=said):
         destination("configured")
+
+
+def test_nothing_is_sent_to_nobody_where_openlineage_is_disabled(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("OPENLINEAGE_DISABLED", "true")
+    with pytest.raises(DestinationError, match="OPENLINEAGE_DISABLED is true"):
+        destination(str(tmp_path / "events.jsonl"))
+
+
+def test_filters_that_drop_events_are_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "openlineage.yml").write_text(
+        "transport: {type: http, url: 'http://127.0.0.1:1'}\nfilters: [{type: exact, match: watch}]\n"
+    )
+    with pytest.raises(DestinationError, match="filters"):
+        destination("configured")
+
+
+def test_each_endpoint_of_a_server_is_a_destination(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OPENLINEAGE_URL", "http://user:secret@127.0.0.1:1/")
+    one = destination("configured").name
+    monkeypatch.setenv("OPENLINEAGE_ENDPOINT", "other")
+    two = destination("configured").name
+    assert one != two
+    assert "secret" not in one + two
+    assert destination("HTTP://127.0.0.1:1/").name == destination("http://127.0.0.1:1").name
+
+
+def test_an_address_that_leads_elsewhere_got_nothing(
+    ledger: Ledger, shop_catalog: Catalog, collector: Collector
+) -> None:
+    """A redirect would be followed without the event, and answered."""
+
+    class Elsewhere(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.send_response(301)
+            self.send_header("Location", f"{collector.url}/login")
+            self.end_headers()
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    run_id = str(uuid7())
+    decide(ledger, run_id, [read(ledger, run_id)])
+    sending = sender(ledger, shop_catalog, f"http://127.0.0.1:{server.server_address[1]}")
+    with pytest.raises(SendingFailed):
+        sending.send()
+    server.shutdown()
+    server.server_close()
+    assert exported(ledger, sending.destination.name).through == 0
+
+
+def test_a_long_run_that_dagster_knows_to_have_ended_is_completed_once(
+    ledger: Ledger, shop_catalog: Catalog, collector: Collector
+) -> None:
+    """Its decision lies in a later part of the record than its first reads."""
+    run_id = str(uuid7())
+    reads = [read(ledger, run_id) for _ in range(230)]
+    decide(ledger, run_id, reads)
+    known = {run_id: RunElsewhere(job="job", ending=Ending.SUCCEEDED, ended_at=ENDED)}
+    sender(ledger, shop_catalog, collector.url, known).send()
+    kinds = [it["eventType"] for it in collector.events]
+    assert (kinds.count("START"), kinds.count("COMPLETE")) == (1, 1)
+    assert kinds[-1] == "COMPLETE"
+    assert collector.events[-1]["outputs"]
+
+
+def test_what_comes_after_a_decision_sends_nothing_again(
+    ledger: Ledger, shop_catalog: Catalog, collector: Collector
+) -> None:
+    run_id = str(uuid7())
+    sending = sender(ledger, shop_catalog, collector.url)
+    decide(ledger, run_id, [read(ledger, run_id)])
+    sending.send()
+    later = read(ledger, run_id)
+    sending.send()
+    decide(ledger, run_id, [later])
+    sending.send()
+    assert max(collector.counted().values()) == 1
+    kinds = [it["eventType"] for it in collector.events]
+    assert kinds == ["START", "COMPLETE", "OTHER", "COMPLETE"]
+
+
+def test_who_ends_a_sender_has_nothing_sent_again(
+    ledger: Ledger, shop_catalog: Catalog, collector: Collector
+) -> None:
+    for _ in range(3):
+        run_id = str(uuid7())
+        decide(ledger, run_id, [read(ledger, run_id)])
+    stopped = []
+
+    def stop() -> bool:
+        if len(collector.events) == 3 and not stopped:
+            stopped.append(True)
+            sending.destination.client.transport.emit = interrupted  # type: ignore[method-assign]
+        return False
+
+    def interrupted(event: object) -> None:
+        raise KeyboardInterrupt
+
+    collector.refuse = stop
+    sending = sender(ledger, shop_catalog, collector.url)
+    with pytest.raises(KeyboardInterrupt):
+        sending.send()
+    before = len(collector.events)
+    assert sender(ledger, shop_catalog, collector.url).send().events == 6 - before
+    assert max(collector.counted().values()) == 1
 
 
 def test_the_clients_own_configuration_is_used(
