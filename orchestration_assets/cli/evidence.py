@@ -41,9 +41,9 @@ def evidence(
         raise QuestionError(f"{first} is still to come: nothing is on record of it")
     if agent not in place.ledger.registered_agents():
         [agent] = meant(place, Named.AGENT, [agent])
-    say_where_broken(place.ledger)
+    broken = say_where_broken(place.ledger)
     found = collect_evidence(place.ledger, agent, since=since, until=end or _LAST)
-    counts = write_evidence(place.ledger, found, folder.expanduser())
+    counts = write_evidence(place.ledger, found, folder.expanduser(), notices=broken)
     said = ", ".join(f"{count:,} {what}" for what, count in counts.items())
     say(f"Written to {folder}: {said}.")
     say(f"Check it with: python {folder}/verify_evidence.py {folder} {place.ledger.public_key}")

@@ -1,9 +1,10 @@
 """Evidence as a folder: tables that people and programs read, a proof for every record in them, and the script that checks all of it offline."""
 
+import base64
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ from typing import Any
 from semantic.durable import write_whole
 from semantic.errors import GovernedMetricsError
 from semantic.evidence.collected import Evidence, OnRecord
-from semantic.ledger import Ledger, Read, ReadOutcome
+from semantic.ledger import Ledger, Read, ReadOutcome, RecordKind
+from semantic.ledger.chain import content_of
+from semantic.ledger.moment import as_recorded
 from semantic.ledger.uses import is_released
 
 INDEX = "evidence.json"
@@ -21,8 +24,10 @@ _SHORT = 8
 _MOST_LISTED = 500
 
 
-def write_evidence(ledger: Ledger, evidence: Evidence, folder: Path) -> Mapping[str, int]:
-    """Writes the folder, which must not be there or be empty, and says how many records of which kind are in it.
+def write_evidence(
+    ledger: Ledger, evidence: Evidence, folder: Path, *, notices: Sequence[str] = ()
+) -> Mapping[str, int]:
+    """Writes the folder, which must not be there or be empty, and says how many records of which kind are in it. `notices` come first in its README.
 
     The newest checkpoint covers all of it: what none covered is sealed first. Raises `GovernedMetricsError`.
     """
@@ -37,24 +42,26 @@ def write_evidence(ledger: Ledger, evidence: Evidence, folder: Path) -> Mapping[
         "people": len(evidence.people),
     }
     found: dict[str, str] = {
-        "reads.jsonl": _lines(map(_read, evidence.reads)),
+        "reads.jsonl": _lines(
+            _read(it, _names_in(proofs.get(it.read_id, {}))) for it in evidence.reads
+        ),
         "decisions.jsonl": _lines(map(_record, evidence.decisions)),
         "policies.jsonl": _lines(map(_record, evidence.policies)),
         "definitions.jsonl": _lines(map(_record, evidence.definitions)),
         "people.jsonl": _lines(map(_record, evidence.people)),
         "checkpoint": note or ledger.seal() or "",
-        **{name: (_OFFLINE / name).read_text() for name in _SCRIPTS},
+        **{name: (_OFFLINE / name).read_text(encoding="utf-8") for name in _SCRIPTS},
         **{
             f"proofs/{record_id}-{kind}.tlog-proof": text
             for record_id, kinds in sorted(proofs.items())
             for kind, text in kinds.items()
         },
     }
-    found["README.md"] = _readme(evidence, found, ledger.public_key)
+    found["README.md"] = _readme(evidence, found, ledger.public_key, notices)
     index = {
         "agent": evidence.agent,
-        "since": evidence.since.isoformat(),
-        "until": evidence.until.isoformat(),
+        "since": as_recorded(evidence.since),
+        "until": as_recorded(evidence.until),
         "public_key": ledger.public_key,
         "records": counts,
         "files": {name: _digest(text) for name, text in sorted(found.items())},
@@ -63,7 +70,7 @@ def write_evidence(ledger: Ledger, evidence: Evidence, folder: Path) -> Mapping[
         for name, text in found.items():
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
+            path.write_bytes(text.encode())
         # Last: a folder without it is not whole, and says so.
         write_whole(folder / INDEX, json.dumps(index, indent=1) + "\n")
     except OSError as error:
@@ -91,7 +98,18 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _read(read: Read) -> dict[str, Any]:
+def _names_in(proofs: Mapping[str, str]) -> frozenset[str]:
+    """The dimensions that the record of a read names as they are."""
+    found: set[str] = set()
+    for kind, proof in proofs.items():
+        if kind in (RecordKind.INTENT, RecordKind.REFUSAL):
+            extra = proof.split("\n")[1].removeprefix("extra ")
+            query = content_of(base64.b64decode(extra))["details"].get("query") or {}
+            found |= {it for it in query.get("group_by") or () if isinstance(it, str)}
+    return frozenset(found)
+
+
+def _read(read: Read, known: Collection[str]) -> dict[str, Any]:
     return {
         "read_id": read.read_id,
         "metric": read.metric,
@@ -108,7 +126,8 @@ def _read(read: Read) -> dict[str, Any]:
         "covers_to": read.covers_to,
         "snapshot": read.snapshot,
         "policy_hash": read.policy_hash,
-        "group_by": list(read.group_by),
+        # What no dimension was called stands in the record as a digest.
+        "group_by": [name for name in read.group_by if name in known],
     }
 
 
@@ -127,11 +146,14 @@ def _record(item: OnRecord) -> dict[str, Any]:
     }
 
 
-def _readme(evidence: Evidence, files_of: Mapping[str, str], public_key: str) -> str:
+def _readme(
+    evidence: Evidence, files_of: Mapping[str, str], public_key: str, notices: Sequence[str]
+) -> str:
     return "\n".join(
         [
             f"# What is on record of {evidence.agent}",
             "",
+            *(line for notice in notices for line in (f"**{_cell(notice)}**", "")),
             f"From {_day(evidence.since)} until before {_day(evidence.until)}, UTC.",
             "",
             *_use(evidence),
@@ -158,11 +180,11 @@ def _readme(evidence: Evidence, files_of: Mapping[str, str], public_key: str) ->
             f"$ python verify_evidence.py . {public_key}",
             "```",
             "",
-            "It needs Python and `cryptography`, no network and nothing of the system that wrote this. Get the public key in another way than with this folder.",
+            "It needs Python and `cryptography`, no network and nothing of the system that wrote this. It holds every row of the tables against the record that its proof has; this page is a summary of them, and proves nothing. Get the public key and the two scripts in another way than with this folder: who forges it forges them.",
             "",
             "## What this does not show",
             "",
-            "- That nothing was left out: a proof shows that a record is there. Whether these are all is seen in the whole record: `governed-agents verify --against` a checkpoint that you kept, and `governed-agents reads`.",
+            "- That nothing was left out, the end of a read or a text among it: a proof shows that a record is there. Whether these are all is seen in the whole record: `governed-agents verify --against` a checkpoint that you kept, and `governed-agents reads`.",
             "- Texts that were erased: the records hold keyed digests of them. Filters stand in the proofs, those by personal dimensions as digests too.",
             "- That any law or standard is complied with.",
             "",
@@ -179,7 +201,7 @@ def _use(evidence: Evidence) -> Iterator[str]:
     if not moments:
         yield "It read nothing and decided nothing in this time."
         return
-    outcomes = Counter(it.outcome for it in evidence.reads)
+    outcomes = Counter({it.read_id: it.outcome for it in evidence.reads}.values())
     metrics = {it.metric for it in evidence.reads if is_released(it.outcome)}
     limited = sum(it.reason is not None for it in evidence.decisions)
     yield f"- In use from {_moment(min(moments))} to {_moment(max(moments))}, in {len(_by_run(evidence)):,} runs."

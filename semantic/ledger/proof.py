@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Collection, Iterable
+from functools import cached_property
 
 import sqlalchemy as sa
 
@@ -24,10 +25,10 @@ def prove(
     if seal is None:
         return {}
     tree = TiledTree(connection, seal.size)
-    months = archive.months(connection)
+    archived = [_ArchivedLeaves(connection, month) for month in archive.months(connection)]
     return {
         record_id: {
-            kind: _written(body, _index_of(connection, months, seq, body), tree, seal)
+            kind: _written(body, _index_of(connection, archived, seq, body), tree, seal)
             for kind, (seq, body) in sorted(found.items(), key=lambda item: item[1])
         }
         for record_id, found in _bodies(archive, connection, record_ids, seal.through).items()
@@ -54,13 +55,27 @@ def _bodies(
     return found
 
 
+class _ArchivedLeaves:
+    """Where the records of a month that was moved stand in the tree, looked up once for all of them."""
+
+    def __init__(self, connection: sa.Connection, month: ArchivedMonth) -> None:
+        self._connection = connection
+        self.month = month
+
+    @cached_property
+    def places(self) -> dict[bytes, int]:
+        """By the hash of each leaf, its place."""
+        before = self.month.before
+        leaves = stored_leaves(self._connection, before, self.month.records)
+        return {leaf: before + place for place, leaf in enumerate(leaves)}
+
+
 def _index_of(
-    connection: sa.Connection, months: Iterable[ArchivedMonth], seq: int, body: bytes
+    connection: sa.Connection, archived: Iterable[_ArchivedLeaves], seq: int, body: bytes
 ) -> int:
-    for month in months:
-        if month.first <= seq <= month.through:
-            leaves = stored_leaves(connection, month.before, month.records)
-            return month.before + list(leaves).index(leaf_hash(body))
+    for item in archived:
+        if item.month.first <= seq <= item.month.through:
+            return item.places[leaf_hash(body)]
     return index_of(connection, seq)
 
 

@@ -147,11 +147,15 @@ def test_it_proves_itself_without_this_package(folder: Path) -> None:
         ("decisions", "details", {}),
         ("policies", "reason", "0" * 32),
         ("definitions", "details", {"definition": "another"}),
+        ("reads", "group_by", ["carrier"]),
+        ("reads", "approved_by", "the chief"),
+        ("decisions", "answer", "Nothing stood out."),
+        ("decisions", "kind", "recall"),
     ],
 )
 def test_a_changed_row_is_found(folder: Path, name: str, field: str, value: object) -> None:
     found = table(folder, name)
-    assert found[-1][field] != value
+    assert found[-1].get(field) != value
     found[-1][field] = value
     write(folder, f"{name}.jsonl", "".join(f"{json.dumps(row)}\n" for row in found))
     said = checked(folder)
@@ -183,6 +187,82 @@ def test_a_missing_row_a_missing_proof_and_another_file_are_found(folder: Path) 
     proof.write_text(proof.read_text().replace("index ", "index 1"))
     assert "was changed" in checked(folder).err
     write(folder, f"proofs/{proof.name}", proof.read_text())
+    assert checked(folder).code == 1
+
+
+def test_what_a_forger_adds_or_leaves_out_is_found(folder: Path) -> None:
+    reads = (folder / "reads.jsonl").read_text().splitlines(keepends=True)
+    write(folder, "reads.jsonl", "".join([*reads, reads[0]]))
+    assert "a row twice" in checked(folder).err
+    write(folder, "reads.jsonl", "".join(reads[1:]))
+    assert "has no row of" in checked(folder).err
+    twice = reads[0].replace('"metric": ', '"metric": "x", "metric": ', 1)
+    write(folder, "reads.jsonl", "".join([twice, *reads[1:]]))
+    assert "a name stands twice" in checked(folder).err
+    write(folder, "reads.jsonl", "".join(reads))
+    decisions = (folder / "decisions.jsonl").read_text()
+    write(folder, "decisions.jsonl", decisions * 2)
+    assert "a record twice" in checked(folder).err
+    write(folder, "decisions.jsonl", "")
+    write(folder, "people.jsonl", (folder / "people.jsonl").read_text() + decisions)
+    assert "stands in people.jsonl" in checked(folder).err
+
+
+def test_a_text_that_is_left_out_is_counted(folder: Path) -> None:
+    found = table(folder, "decisions")
+    hidden = len(found[-1]["erasable"])
+    found[-1]["erasable"] = []
+    write(folder, "decisions.jsonl", "".join(f"{json.dumps(row)}\n" for row in found))
+    said = checked(folder)
+    assert said.code == 0
+    assert f"{hidden} texts are not shown: they were erased, or left out" in said.out
+
+
+def test_an_end_that_is_left_out_is_said_to_be_unproven(folder: Path) -> None:
+    found = table(folder, "reads")
+    read_id = found[0]["read_id"]
+    for row in found:
+        if row["read_id"] == read_id:
+            row |= {"outcome": "open", "reason": None, "rows": None}
+    write(folder, "reads.jsonl", "".join(f"{json.dumps(row)}\n" for row in found))
+    name = f"proofs/{read_id}-outcome.tlog-proof"
+    (folder / name).unlink()
+    index = json.loads((folder / "evidence.json").read_text())
+    del index["files"][name]
+    (folder / "evidence.json").write_text(json.dumps(index))
+    assert "that they had none is not proven" in checked(folder).out
+
+
+def test_a_folder_of_somebody_else_and_of_another_time_is_found(folder: Path) -> None:
+    index = json.loads((folder / "evidence.json").read_text())
+    for change in ({"agent": "analyst_dl"}, {"since": "2030-01-01T00:00:00.000Z"}):
+        (folder / "evidence.json").write_text(json.dumps(index | change))
+        assert checked(folder).code == 1
+
+
+def test_without_proofs_the_checkpoint_must_be_signed(folder: Path) -> None:
+    for name in ("reads", "decisions", "policies", "definitions", "people"):
+        write(folder, f"{name}.jsonl", "")
+    index = json.loads((folder / "evidence.json").read_text())
+    for path in (folder / "proofs").iterdir():
+        path.unlink()
+        del index["files"][f"proofs/{path.name}"]
+    for name in ("reads", "decisions", "policies", "definitions", "people"):
+        index["files"][f"{name}.jsonl"] = hashlib.sha256(b"").hexdigest()
+    (folder / "evidence.json").write_text(json.dumps(index))
+    assert "PROVEN: 0 records" in checked(folder).out
+    checkpoint = (folder / "checkpoint").read_text().split("\n")
+    checkpoint[1] = "999999999"
+    write(folder, "checkpoint", "\n".join(checkpoint))
+    assert "not signed with this key" in checked(folder).err
+
+
+def test_a_proof_with_another_end_is_found(folder: Path) -> None:
+    """Whatever comes after the signed part is no checkpoint."""
+    checkpoint = "x\n7777777\n"
+    for path in (folder / "proofs").iterdir():
+        write(folder, f"proofs/{path.name}", path.read_text() + checkpoint)
+    write(folder, "checkpoint", checkpoint)
     assert checked(folder).code == 1
 
 
