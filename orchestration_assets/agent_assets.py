@@ -42,7 +42,8 @@ from semantic.catalog import Catalog
 from semantic.errors import LedgerUnavailable
 from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import ReadContext
-from semantic.ledger.recalls import recalled_reads
+from semantic.ledger.recalls import recalls
+from semantic.ledger.run_decisions import decisions_with
 from semantic.policy import Permit, Policy, Reader
 from semantic.snapshot_record import SnapshotRecord
 
@@ -245,7 +246,9 @@ def build_agent_asset(
                 record = metrics.snapshots.record(run.snapshot)
             basis = read_basis(definition.reader, readable, metrics, record)
             quality = recent_quality(metrics.ledger, definition.name)
-            recalled = recalled_reads(metrics.ledger)
+            decided = [run.decision_id] if isinstance(run, AgentRun) else []
+            decision = next(iter(decisions_with(metrics.ledger, decided)), None)
+            recalled = recalls(metrics.ledger)
             metrics.ledger.sweep()
             checkpoint = metrics.ledger.seal()
         history = read_histories(context.instance, [agent_key]).get(agent_key)
@@ -260,7 +263,7 @@ def build_agent_asset(
             quality=quality,
             checks=[
                 check_grounded(definition, run, agent_key),
-                check_not_recalled(run, recalled, agent_key),
+                check_not_recalled(run, decision, recalled, agent_key),
                 check_definitions_current(agent_key),
             ],
         )

@@ -1,6 +1,6 @@
 """What a recall does in Dagster: the check `not_recalled` fails on the agents whose decisions it takes back, and on what was built on them."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import dagster as dg
@@ -41,15 +41,30 @@ def not_recalled_spec(key: dg.AssetKey) -> dg.AssetCheckSpec:
 
 
 def check_not_recalled(
-    run: Run, recalled: Mapping[str, Recall], key: dg.AssetKey
+    run: Run, decision: RunDecision | None, known: Sequence[Recall], key: dg.AssetKey
 ) -> dg.AssetCheckResult:
-    """The result for a run that has just ended: fails where something that it read was taken back meanwhile. `recalled` are the recalls by read."""
-    found = [it for answer in run.answers() if (it := recalled.get(answer.read_id)) is not None]
+    """The result for a run that has just ended: fails where something that it read or was told of is taken back, or is of data that was and stands as it was.
+    `known` are the recalls on record.
+    """
+    found = [
+        recall
+        for recall in known
+        if (decision is not None and recall.concerns(decision)) or _was_read(run, recall)
+    ]
     return dg.AssetCheckResult(
         asset_key=key,
         check_name=NOT_RECALLED,
         passed=not found,
         description="; ".join(dict.fromkeys(map(_why, found))) or None,
+    )
+
+
+def _was_read(run: Run, recall: Recall) -> bool:
+    return any(
+        answer.read_id in recall.reads
+        or recall.is_of(item.name, item.data_version, item.covers_from, item.covers_to)
+        for answer in run.answers()
+        for item in answer.provenance.metrics
     )
 
 

@@ -7,18 +7,19 @@ from semantic.snapshot_record import SnapshotRecord
 
 
 def asked_again(ledger: Ledger, record: SnapshotRecord) -> dict[str, Recall]:
-    """By agent, the newest recall that takes back the decision of it that stands and asks for another run, where this snapshot has other data than was wrong.
+    """By agent, the newest recall that asks for another run and concerns its decision that stands, where this snapshot has other data than all that was
+    wrong of what that rests on.
 
     Raises `LedgerUnavailable`.
     """
-    now = {name: state.data_version for name, state in record.metrics.items()}
-    asked = [it for it in recalls(ledger) if it.is_run_again and it.is_repaired(now)]
-    if not asked:
+    known = recalls(ledger)
+    if not any(recall.is_run_again for recall in known):
         return {}
-    standing = {it.agent: it.decision_id for it in standing_decisions(ledger)}
-    return {
-        agent: recall
-        for recall in asked
-        for agent, decision_id in standing.items()
-        if decision_id in recall.decisions
-    }
+    now = {name: state.data_version for name, state in record.metrics.items()}
+    found = {}
+    for decision in standing_decisions(ledger):
+        concerned = [recall for recall in known if recall.concerns(decision)]
+        asked = [recall for recall in concerned if recall.is_run_again]
+        if asked and all(recall.is_repaired(now) for recall in concerned):
+            found[decision.agent] = asked[-1]
+    return found

@@ -11,12 +11,14 @@ import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from semantic.errors import LedgerUnavailable
+from semantic.ledger.archive import Archive
 from semantic.ledger.finding import Finding, Harm, edited
 from semantic.ledger.note import NoteError, open_note
 from semantic.ledger.record import RecordKind
-from semantic.ledger.schema import archives, records
+from semantic.ledger.schema import archives, records, tiles
 from semantic.ledger.sealing import Seal, last_seal
 from semantic.ledger.stretch import stretch_between
+from semantic.ledger.tiles import TILE
 
 # So many are walked in some tenths of a second.
 FEW = 10_000
@@ -34,13 +36,19 @@ def count_records(connection: sa.Connection, *, after: int = 0, through: int | N
     )
 
 
-def glance(connection: sa.Connection, keys: Sequence[Ed25519PublicKey]) -> tuple[Finding, ...]:
+def glance(
+    connection: sa.Connection, keys: Sequence[Ed25519PublicKey], archive: Archive
+) -> tuple[Finding, ...]:
     """What is wrong with a large record as far as can be told at once; nothing where nothing is seen."""
     try:
         seal = last_seal(connection)
     except LedgerUnavailable as error:
         return (edited(0, error.message),)
-    found = [*(_of_seal(connection, seal, keys) if seal else ()), *_of_newest(connection)]
+    found = [
+        *_of_archive(connection, archive),
+        *(_of_seal(connection, seal, keys) if seal else ()),
+        *_of_newest(connection),
+    ]
     return tuple(found)
 
 
@@ -64,6 +72,18 @@ def _of_seal(
             seq=seal.through,
             text=f"the newest checkpoint covers {seal.size:,} records, and there are {there:,}",
         )
+    kept: int = connection.execute(sa.select(sa.func.count()).select_from(tiles)).scalar_one()
+    if kept < seal.size // TILE:
+        text = f"the hashes of {seal.size // TILE * TILE:,} records are to be kept, and are of {kept * TILE:,}"
+        yield Finding(harm=Harm.DELETED, seq=seal.through, text=text)
+
+
+def _of_archive(connection: sa.Connection, archive: Archive) -> Iterator[Finding]:
+    """Months that were moved into files, of which the file is gone."""
+    for month in archive.months(connection):
+        if month.deleted_at is None and not archive.path(month).is_file():
+            text = f"the file of {month.month} is not in the archive"
+            yield Finding(harm=Harm.DELETED, seq=month.first, text=text)
 
 
 def _of_newest(connection: sa.Connection) -> Iterator[Finding]:

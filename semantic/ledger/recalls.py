@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from semantic.ledger.erasable import Erasable, restored
 from semantic.ledger.ledger import Ledger
 from semantic.ledger.record import Record, RecordKind, uuid7
+from semantic.ledger.run_decisions import RunDecision
 from semantic.ledger.schema import records
 
 
@@ -42,8 +43,27 @@ class Recall:
     is_run_again: bool = False
 
     def is_repaired(self, now: Mapping[str, str]) -> bool:
-        """Whether none of the metrics has a data version any more that was read while it was wrong. `now` are the versions that stand."""
-        return all(now.get(metric) not in versions for metric, versions in self.versions.items())
+        """Whether each of the metrics has another data version than any that was read while it was wrong. `now` are the versions that stand."""
+        return all(
+            metric in now and now[metric] not in versions
+            for metric, versions in self.versions.items()
+        )
+
+    def is_of(self, metric: str, version: str, first: date | None, last: date | None) -> bool:
+        """Whether data of a metric at a version, covering these days, is what was wrong: it may be read again before it is repaired."""
+        return (
+            version in self.versions.get(metric, ())
+            and (first is None or first <= self.wrong.last)
+            and (last is None or last >= self.wrong.first)
+        )
+
+    def concerns(self, decision: RunDecision) -> bool:
+        """Whether a decision is taken back by it, or rests on what is: it may have been made while that was."""
+        return (
+            decision.decision_id in self.decisions
+            or not set(self.reads).isdisjoint((*decision.reads, *decision.remembered))
+            or not set(self.decisions).isdisjoint(decision.told)
+        )
 
 
 def record_recall(
@@ -92,16 +112,6 @@ def recalls(ledger: Ledger) -> list[Recall]:
         _recall(row.record_id, row.recorded_at, row.reader, content["details"])
         for row, content in zip(rows, contents, strict=True)
     ]
-
-
-def recalled_decisions(ledger: Ledger) -> dict[str, Recall]:
-    """By decision, the newest recall that takes it back."""
-    return {decision: item for item in recalls(ledger) for decision in item.decisions}
-
-
-def recalled_reads(ledger: Ledger) -> dict[str, Recall]:
-    """By read, the newest recall that it is touched by."""
-    return {read_id: item for item in recalls(ledger) for read_id in item.reads}
 
 
 def _recall(recall_id: str, at: str, by: str, details: Mapping[str, Any]) -> Recall:

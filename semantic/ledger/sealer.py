@@ -134,7 +134,7 @@ class Sealer:
         """What is wrong with the record as far as can be told at once: all of it, where there are few records."""
         with self._store.reading() as connection:
             if count_records(connection) > FEW:
-                return glance(connection, self._known_keys(connection))
+                return glance(connection, self._known_keys(connection), self._archive)
         return self._walked(None, ()).findings
 
     def _walked_by(

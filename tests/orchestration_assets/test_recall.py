@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,9 @@ import dagster as dg
 import pytest
 
 from orchestration_assets.cli.app import main
+from orchestration_assets.runs_again import asked_again
+from semantic.ledger.run_decisions import standing_decisions
+from semantic.snapshot_record import SnapshotRecord
 from tests.orchestration_assets.corner_shop import build_definitions, warehouse_of
 from tests.orchestration_assets.location import Location, agent_key, fork, metric_key
 from tests.orchestration_assets.test_sensors import ORDERS
@@ -108,8 +111,16 @@ def test_decisions_and_what_was_built_on_them_are_taken_back(
     assert state(built_on, metric_key("orders")) is None, "the metric itself is for who mends it"
 
 
-def test_a_new_run_is_not_recalled(built_on: Location, command: Command) -> None:
+def test_a_new_run_is_not_recalled_once_the_data_is_another(
+    built_on: Location, command: Command
+) -> None:
     recall(command)
+    assert built_on.run([BOSS]).success
+    told = state(built_on, BOSS)
+    assert told is not None
+    assert told[0] is False, "it read just what was wrong again"
+    built_on.change(f"DELETE FROM {ORDERS} WHERE order_id = 5")
+    built_on.publish()
     assert built_on.run([BOSS]).success
     told = state(built_on, BOSS)
     assert told is not None
@@ -175,6 +186,39 @@ def test_agents_run_again_once_when_the_data_is_repaired(
     assert told[0] is True
     again = {request.run_key for request in built_on.tick().requests}
     assert not keys & again
+
+
+def test_nobody_runs_again_while_anything_else_is_still_wrong(
+    built_on: Location, command: Command
+) -> None:
+    """Two recalls of one decision, of which one asks for no run: both must be repaired."""
+    days = ("--from", "2000-01-01", "--to", "2026-01-01", "--reason", "late", "--json")
+    assert command("recall", "orders", *days, "--again").code == 0
+    wrong = next(
+        it.metric for it in built_on.all_reads() if it.agent == "boss" and it.metric != "orders"
+    )
+    assert command("recall", wrong, *days).code == 0
+    record, ledger = built_on.current, built_on.ledger
+    with ledger() as opened:
+        standing = {it.agent for it in standing_decisions(opened)}
+        assert "boss" in standing
+        assert "boss" not in asked_again(opened, record)
+        repaired = with_versions(record, {"orders": "another"})
+        assert "boss" not in asked_again(opened, repaired)
+        both = with_versions(record, dict.fromkeys(record.metrics, "another"))
+        assert "boss" in asked_again(opened, both)
+        gone = replace(both, metrics={})
+        assert "boss" not in asked_again(opened, gone)
+
+
+def with_versions(record: SnapshotRecord, versions: dict[str, str]) -> SnapshotRecord:
+    return replace(
+        record,
+        metrics={
+            name: replace(state, data_version=versions.get(name, state.data_version))
+            for name, state in record.metrics.items()
+        },
+    )
 
 
 def test_a_dry_run_takes_nothing_back(built_on: Location, command: Command) -> None:
