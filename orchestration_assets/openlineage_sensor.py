@@ -16,6 +16,8 @@ from semantic.openlineage.run_events import Ending, RunElsewhere, RunEvents
 from semantic.openlineage.sending import Sender
 
 SENSOR = "openlineage_events"
+# Dagster gives a tick a minute.
+_SECONDS = 30
 _ENDINGS = {
     dg.DagsterRunStatus.SUCCESS: Ending.SUCCEEDED,
     dg.DagsterRunStatus.FAILURE: Ending.FAILED,
@@ -57,7 +59,7 @@ def build_openlineage_sensor(
                     context.instance,
                     namespace=namespace,
                     tables=tables,
-                ).send()
+                ).send(seconds=_SECONDS)
         except GovernedMetricsError as error:
             context.log.warning(str(error))
             return dg.SkipReason(str(error))

@@ -15,7 +15,7 @@ from orchestration_assets.cli.wholeness import say_where_broken
 from orchestration_assets.dbt_revision import parsed_project, parsed_revision
 from semantic.catalog import Catalog
 from semantic.dbt_manifest import load_catalog
-from semantic.errors import LedgerUnavailable
+from semantic.errors import LedgerUnavailable, QuestionError
 from semantic.lineage.change import Change, ChangedMetric, Step
 from semantic.lineage.changed import changed_metrics
 from semantic.lineage.granted import granted_metrics
@@ -70,6 +70,11 @@ def impact(
             load_catalog(then),
             load_catalog(target or stack.enter_context(parsed_project(project))),
         )
+        if before.project != after.project:
+            raise QuestionError(
+                f"These are two dbt projects, '{before.project}' before and '{after.project}' now",
+                hint="name two states of the same project",
+            )
         changed = changed_metrics(before, after)
     found = _impacts(context, changed, after, days)
     if as_json or form is Form.JSON:
@@ -94,6 +99,11 @@ def _impacts(
         say(f"Who rests on it is not known here: {error.message}")
         return [Impact(metric=item, facts={}) for item in changed]
     say_where_broken(ledger)
+    if place.catalog.project != after.project:
+        raise QuestionError(
+            f"The record here is of the dbt project '{place.catalog.project}', and this one is '{after.project}'",
+            hint="set DAGSTER_HOME to the instance that runs this project",
+        )
     granted = granted_metrics(ledger, place.policy, {**place.catalog.metrics, **after.metrics})
     return impacts(ledger, changed, granted, since=datetime.now(UTC) - timedelta(days=days))
 

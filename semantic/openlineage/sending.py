@@ -1,5 +1,7 @@
 """Sends what the record says of runs, each event once. What could not be sent is sent later: the record is where events wait."""
 
+import math
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -48,8 +50,11 @@ class Sender:
     destination: Destination
     runs_elsewhere: RunsElsewhere
 
-    def send(self) -> Sent:
-        """Sends everything that is on record and was not sent yet, the oldest first. Raises `SendingFailed`, and `LedgerUnavailable`."""
+    def send(self, *, seconds: float = math.inf) -> Sent:
+        """Sends what is on record and was not sent yet, the oldest first, and begins with nothing more after so many seconds. Raises `SendingFailed`, and
+        `LedgerUnavailable`.
+        """
+        until = time.monotonic() + seconds
         with self.ledger.holding(f"export {self.destination.name}") as is_held:
             if not is_held:
                 return Sent(is_elsewhere=True)
@@ -60,6 +65,8 @@ class Sender:
             while position.through < newest:
                 position, sent = self._send_part(position, newest)
                 total = total + sent
+                if time.monotonic() > until:
+                    return total
             return total + self._send_endings(position)
 
     def _active(self, position: Exported, newest: int) -> tuple[tuple[ReaderRun, ...], int]:

@@ -86,6 +86,19 @@ def test_what_cannot_be_compared_is_said(command: Command, changed: Path, tmp_pa
         said = command("impact", "--project", str(changed), *arguments)
         assert said.code == 1, said.out
         assert told in said.err
+    other = tmp_path / "other"
+    shutil.copytree(DBT_PROJECT / "target", other)
+    manifest = json.loads((other / "manifest.json").read_text())
+    manifest["metadata"]["project_name"] = "another_shop"
+    (other / "manifest.json").write_text(json.dumps(manifest))
+    mine = str(DBT_PROJECT / "target")
+    said = command("impact", "--base-target", str(other), "--target", mine)
+    assert (said.code, "These are two dbt projects, 'another_shop' before" in said.err) == (1, True)
+    said = command("impact", "--base-target", str(other), "--target", str(other))
+    assert (said.code, "The record here is of the dbt project 'nyc_flights'" in said.err) == (
+        1,
+        True,
+    )
     assert command("impact", "--project", str(changed)).code == 2
     nowhere = command("impact", "--project", str(tmp_path), "--base", "HEAD")
     assert "is in no git repository" in nowhere.err

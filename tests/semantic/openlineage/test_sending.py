@@ -281,6 +281,18 @@ def test_a_read_in_no_run_is_told_when_it_has_ended(
         check(event)
 
 
+def test_what_there_was_no_time_for_is_sent_the_next_time(
+    ledger: Ledger, shop_catalog: Catalog, collector: Collector
+) -> None:
+    for _ in range(230):
+        read(ledger, str(uuid7()))
+    sending = sender(ledger, shop_catalog, collector.url)
+    first = sending.send(seconds=0.0001)
+    assert 0 < first.events < 460
+    assert first.events + sending.send().events == 460
+    assert max(collector.counted().values()) == 1
+
+
 def test_each_destination_is_told_everything(
     ledger: Ledger, shop_catalog: Catalog, collector: Collector, tmp_path: Path
 ) -> None:
