@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 
 from agent_resources.guardrails.screen import Finding, Passage
+from semantic.ledger.tokens import PATTERN as TOKEN_PATTERN
 
 _PATTERNS = (
     r"\bsk-[\w-]{16,}",
@@ -13,6 +14,7 @@ _PATTERNS = (
     r"\bgithub_pat_\w{20,}",
     r"\bxox[abprs]-[\w-]{10,}",
     r"\bAIza[\w-]{30,}",
+    TOKEN_PATTERN,
     r"\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]+",
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----",
     r"\b[a-z][a-z0-9+.-]{1,20}://[^\s/:@]{1,100}:[^\s/@]{1,100}@",

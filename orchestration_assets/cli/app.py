@@ -28,6 +28,7 @@ from orchestration_assets.cli import (
     recall,
     recording,
     replay,
+    tokens,
     unused,
 )
 from orchestration_assets.cli.output import say
@@ -67,6 +68,7 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(policy.app, name="policy")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(openlineage.app, name="openlineage")
+app.add_typer(tokens.app, name="tokens")
 
 
 def main() -> None:

@@ -56,6 +56,11 @@ def refuse_unfit_call(**texts: str) -> None:
     _refuse((name, text, _OF_JOURNAL[name]) for name, text in texts.items())
 
 
+def fits_reader(name: str) -> bool:
+    """Whether somebody can be on record by this name."""
+    return len(name) <= _READER and _is_writable(name)
+
+
 def _texts(record: Record) -> Iterator[_Text]:
     """Each with what it is called, and how long it may be."""
     yield "record_id", record.record_id, _RECORD_ID

@@ -31,6 +31,7 @@ class RecordKind(StrEnum):
     RECALL = "recall"
     ACKNOWLEDGEMENT = "acknowledgement"
     EXPORT = "export"
+    TOKEN = "token"  # noqa: S105 - a kind, and none itself
     POLICY = "policy"
     DEFINITION = "definition"
     ERASURE = "erasure"

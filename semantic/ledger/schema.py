@@ -242,6 +242,7 @@ STAYS = (
     RecordKind.RECALL,
     RecordKind.ACKNOWLEDGEMENT,
     RecordKind.EXPORT,
+    RecordKind.TOKEN,
     RecordKind.ERASURE,
     RecordKind.CHECKPOINT,
     RecordKind.ARCHIVE,

@@ -371,3 +371,20 @@ def test_a_replay_says_what_it_cannot_do(command: Command, tmp_path: Path) -> No
     unset = command("replay", one["run_id"][:8], "--api-key-env", "KEY_OF_NOBODY")
     assert unset.code == 2
     assert "KEY_OF_NOBODY is not set" in unset.err
+
+
+def test_a_token_is_printed_once_and_listed_without_itself(command: Command) -> None:
+    made = command("tokens", "mint", "ana@example.com", "--days", "3", "--by", "ops")
+    assert made.code == 0, made.err
+    secret = made.out.strip()
+    assert secret.startswith("gat_")
+    assert secret not in made.err
+    [token] = [it for it in command("tokens", "list", "--json").rows if it["by"] == "ops"]
+    assert (token["holder"], token["state"]) == ("ana@example.com", "stands")
+    assert secret not in command("tokens", "list").out
+    gone = command("tokens", "revoke", token["token_id"], "--reason", "tried", "--by", "ops")
+    assert gone.code == 0, gone.err
+    assert "revoked by ops" in command("tokens", "list").out
+    wrong = command("tokens", "revoke", "nope", "--reason", "tried")
+    assert (wrong.code, "No tokens begin with 'nope'" in wrong.err) == (1, True)
+    assert command("tokens", "mint", "ana", "--days", "0").code == 1
