@@ -24,6 +24,7 @@ from agent_resources.metrics_resource import ReadSettings, SealingSettings
 from orchestration_assets.components import AgentComponent, SemanticMetricsComponent
 from orchestration_assets.dbt_project import load_dbt_assets, locate_warehouse
 from orchestration_assets.model_states import read_model_states
+from orchestration_assets.openlineage_settings import OpenLineageSettings
 from semantic.dbt_manifest import load_catalog
 from semantic.errors import WarehouseUnavailable
 from semantic.open_snapshot import QueryLimits
@@ -333,6 +334,23 @@ def test_what_reads_may_use_and_what_is_kept_is_set_in_yaml(running: Till) -> No
 
     assert run(running, "governed_snapshot").success
     assert running.published == ["CURRENT", "v000002"]
+
+
+def test_where_openlineage_events_go_is_set_in_yaml(till: Till) -> None:
+    """A file counts from the file that names it, as every path does."""
+    with opened(till) as tree:
+        assert not any(it.name == "openlineage_events" for it in build_defs(tree).sensors or ())
+    edit(
+        till.defs / "governed" / "defs.yaml",
+        lambda text: text + "  openlineage: {to: events.jsonl, every_seconds: 60}\n",
+    )
+    with opened(till) as tree:
+        [sensor] = [it for it in build_defs(tree).sensors or () if it.name == "openlineage_events"]
+    assert isinstance(sensor, dg.SensorDefinition)
+    assert sensor.minimum_interval_seconds == 60
+    settings = OpenLineageSettings(to="events.jsonl")
+    with pytest.raises(ValidationError, match=r"too\n.*not permitted"):
+        OpenLineageSettings(to=settings.to, too="far")  # type: ignore[call-arg]
 
 
 def test_a_setting_that_there_is_not_is_refused() -> None:

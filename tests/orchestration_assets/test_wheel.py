@@ -153,7 +153,7 @@ def test_the_wheel_holds_the_three_packages_and_nothing_else(wheel: Path) -> Non
         path.relative_to(ROOT).as_posix()
         for package in PACKAGES
         for path in (ROOT / package).rglob("*")
-        if path.suffix in (".py", ".md", ".html", ".typed")
+        if path.suffix in (".py", ".md", ".html", ".json", ".typed")
     }
     expected = {name for name in shipped if not name.startswith(NOT_SHIPPED)}
 
