@@ -26,7 +26,7 @@ from semantic.evidence.collected import collect_evidence
 from semantic.evidence.folder import write_evidence
 from semantic.ledger import Ledger
 from semantic.ledger.recalls import Recall, Wrong
-from semantic.ledger.run_decisions import decisions_resting_on, standing_decisions
+from semantic.ledger.run_decisions import decisions_resting_on
 from semantic.lineage.access import access_report
 from semantic.lineage.change import Change, ChangedMetric
 from semantic.lineage.changed import changed_metrics
@@ -113,7 +113,6 @@ def _questions(ledger: Ledger, catalog: Catalog, rounds: int, folder: Path) -> l
 
 def _in_dagster(ledger: Ledger, folder: Path, rounds: int) -> list[Figure]:
     """What asks Dagster too, and loading definitions, with a thousand runs in its instance and with none."""
-    decisions = standing_decisions(ledger)
     newest = decisions_resting_on(ledger, None)[-RUNS:]
     home = write_runs(folder / "runs", newest)
     nothing = folder / "no_runs"
@@ -129,7 +128,6 @@ def _in_dagster(ledger: Ledger, folder: Path, rounds: int) -> list[Figure]:
     )
     with DagsterInstance.local_temp(home) as instance:
         marking = [milliseconds(lambda: mark_recalled(instance, recall, newest))]
-        assert len(decisions) == AGENTS
     loading = {
         "definitions loaded, with a thousand runs": home,
         "definitions loaded, without any": str(nothing),

@@ -131,17 +131,15 @@ def schemas(
 def _runs(place: Place, named: str) -> list[ReaderRun]:
     """What each reader did in a run, of which the beginning of the id may be given."""
     begun = known_run(place, named)
-    reads = [
-        read
-        for read in find_reads(place.ledger, ReadQuestion(run=begun))
-        if read.run_id is not None and read.run_id.startswith(begun)
-    ]
-    ids = sorted({read.run_id for read in reads if read.run_id})
+    found = list(find_reads(place.ledger, ReadQuestion(run=begun)))
+    known = {read.run_id for read in found if read.run_id}
+    # What begins so may be the first of some retries that read something themselves.
+    ids = sorted(it for it in known if it.startswith(begun)) or sorted(known)
     if len(ids) > 1:
         raise QuestionError(
             f"{len(ids)} runs begin with {named!r}", hint=f"write more of it: {listed(ids)}"
         )
-    readers = {read.agent for read in reads}
+    readers = {read.agent for read in found if read.run_id == ids[0]}
     readers |= {decision.agent for decision in decisions_in(place.ledger, ids)}
     readers.discard(REFRESH)
     return [ReaderRun(reader, ids[0]) for reader in sorted(filter(None, readers))]

@@ -231,8 +231,8 @@ def _runs(evidence: Evidence) -> Iterator[str]:
     )
     for run_id, reads in runs[-_MOST_LISTED:]:
         first = _moment(min(it.at for it in reads)) if reads else ""
-        refused = sum(it.outcome == ReadOutcome.REFUSED for it in reads)
-        yield f"| {run_id[:_SHORT]} | {first} | {len(reads)} | {refused} | {_came_to(decided.get(run_id))} |"
+        refused = len({it.read_id for it in reads if it.outcome == ReadOutcome.REFUSED})
+        yield f"| {run_id[:_SHORT]} | {first} | {len({it.read_id for it in reads})} | {refused} | {_came_to(decided.get(run_id))} |"
     if len(runs) > _MOST_LISTED:
         yield from ("", f"The last {_MOST_LISTED} of {len(runs):,} runs.")
     yield ""

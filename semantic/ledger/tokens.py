@@ -22,7 +22,9 @@ from semantic.ledger.record import Record, RecordKind, uuid7
 from semantic.ledger.schema import records
 
 PREFIX = "gat_"
-PATTERN = rf"\b{PREFIX}[A-Za-z0-9_-]{{43}}"
+_WHOLE = rf"{PREFIX}[A-Za-z0-9_-]{{43}}"
+# As one stands in a text.
+PATTERN = rf"\b{_WHOLE}"
 _LONGEST_DAYS = 3_660
 _MINTED, _REVOKED = "minted", "revoked"
 
@@ -150,7 +152,7 @@ def _minted(ledger: Ledger) -> list[tuple[str, Token]]:
 
 
 def _is_one(text: str) -> bool:
-    return re.fullmatch(PATTERN.removeprefix(r"\b"), text) is not None
+    return re.fullmatch(_WHOLE, text) is not None
 
 
 def _hash(secret: str) -> str:

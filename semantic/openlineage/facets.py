@@ -2,7 +2,6 @@
 
 from importlib.metadata import version
 from importlib.resources import files
-from typing import Any
 
 import attr
 from openlineage.client.generated.base import InputDatasetFacet, RunFacet
@@ -75,10 +74,5 @@ class GovernedAgentsReadsInputDatasetFacet(InputDatasetFacet):
 
 def facet_schemas() -> dict[str, str]:
     """By the name of each facet, its JSON schema as published."""
-    return {
-        item.name.removesuffix(".json"): item.read_text() for item in sorted_files(SCHEMA_FOLDER)
-    }
-
-
-def sorted_files(folder: Any) -> list[Any]:
-    return sorted(folder.iterdir(), key=lambda item: str(item.name))
+    found = sorted(SCHEMA_FOLDER.iterdir(), key=lambda item: item.name)
+    return {item.name.removesuffix(".json"): item.read_text(encoding="utf-8") for item in found}
