@@ -116,7 +116,7 @@ class Memory:
 
     def facts(self, about: str, call: str) -> dict[str, Any]:
         """The facts that the agent saved, as far as it may still have what they rest on. Raises `LedgerUnavailable`."""
-        found = self._recollection.facts().best(about)
+        found = self._of_before(self._recollection.facts().best(about))
         if self._days is not None:
             oldest = (datetime.now(UTC) - timedelta(days=self._days)).isoformat()
             found = [item for item in found if item.at >= oldest]
@@ -124,7 +124,7 @@ class Memory:
 
     def past_runs(self, about: str, call: str) -> dict[str, Any]:
         """What the agent answered in its past runs, likewise. Raises `LedgerUnavailable`."""
-        return self._told(_PAST_RUNS, self._recollection.runs().best(about), call)
+        return self._told(_PAST_RUNS, self._of_before(self._recollection.runs().best(about)), call)
 
     def decisions(self, agent: str, about: str, call: str) -> dict[str, Any]:
         """What another agent decided, as far as this one may read just what that rests on. Raises `LedgerUnavailable`."""
@@ -136,17 +136,15 @@ class Memory:
             )
         found = _recollection(self._ledger, agent)
         found.refresh(self._ledger)
-        return self._told(_DECISIONS, found.runs().best(about), call, is_own=False)
+        return self._told(_DECISIONS, found.runs().best(about), call)
 
-    def _told(
-        self, what: str, found: Sequence[Remembered], call: str, *, is_own: bool = True
-    ) -> dict[str, Any]:
-        """What may be told, once it is on record. What earlier tries of the same run said is of this run, and not of before; another agent may have decided
-        in it.
-        """
+    def _of_before(self, found: Sequence[Remembered]) -> list[Remembered]:
+        """What earlier tries of the same run said is of this run, and not of before. Another agent may have decided in it."""
         root_run = self._session.context.root_run_id
-        if is_own and root_run is not None:
-            found = [it for it in found if it.root_run_id != root_run]
+        return [it for it in found if root_run is None or it.root_run_id != root_run]
+
+    def _told(self, what: str, found: Sequence[Remembered], call: str) -> dict[str, Any]:
+        """What may be told, once it is on record."""
         kept = self._journal.found(f"recall {call}", what)
         if kept is not None:
             found = [item for item in found if item.id in kept]
