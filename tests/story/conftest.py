@@ -5,9 +5,10 @@ import json
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,6 +83,16 @@ def _told(folder: Path, *chapters: int) -> Told:
 
     build_once(folder, tell)
     return Told(folder=folder, text=(folder / "printed.txt").read_text())
+
+
+@pytest.fixture(scope="module")
+def rows(told: Told) -> Iterator[sqlite3.Connection]:
+    """The tables of the record, read without this package."""
+    ledger = told.home / "governed_agents" / "ledger.db"
+    connection = sqlite3.connect(f"file:{ledger}?mode=ro", uri=True)
+    connection.row_factory = sqlite3.Row
+    yield connection
+    connection.close()
 
 
 @pytest.fixture(scope="session")

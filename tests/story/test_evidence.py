@@ -6,27 +6,17 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.story.conftest import Said, Told
+from tests.story.conftest import Said
 
 Command = Callable[..., Said]
 Json = dict[str, Any]
 AGENT = "operations_watch"
-
-
-@pytest.fixture(scope="module")
-def rows(told: Told) -> Iterator[sqlite3.Connection]:
-    """The tables of the record, read without this package."""
-    ledger = told.home / "governed_agents" / "ledger.db"
-    connection = sqlite3.connect(f"file:{ledger}?mode=ro", uri=True)
-    connection.row_factory = sqlite3.Row
-    yield connection
-    connection.close()
 
 
 @pytest.fixture(scope="module")

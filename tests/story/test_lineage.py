@@ -5,7 +5,7 @@ import re
 import shutil
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +17,6 @@ from tests.story.conftest import Said, Told
 
 Command = Callable[..., Said]
 Json = dict[str, Any]
-
-
-@pytest.fixture(scope="module")
-def rows(told: Told) -> Iterator[sqlite3.Connection]:
-    """The tables of the record, read without this package."""
-    ledger = told.home / "governed_agents" / "ledger.db"
-    connection = sqlite3.connect(f"file:{ledger}?mode=ro", uri=True)
-    connection.row_factory = sqlite3.Row
-    yield connection
-    connection.close()
 
 
 def traced(command: Command, *arguments: str) -> Json:

@@ -3,7 +3,7 @@
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +15,6 @@ from tests.story.conftest import Said, Told
 
 Command = Callable[..., Said]
 Json = dict[str, Any]
-
-
-@pytest.fixture(scope="module")
-def rows(told: Told) -> Iterator[sqlite3.Connection]:
-    """The tables of the record, read without this package."""
-    ledger = told.home / "governed_agents" / "ledger.db"
-    connection = sqlite3.connect(f"file:{ledger}?mode=ro", uri=True)
-    connection.row_factory = sqlite3.Row
-    yield connection
-    connection.close()
 
 
 @pytest.fixture(scope="module")
