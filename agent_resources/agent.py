@@ -19,9 +19,7 @@ from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     StringConstraints,
 )
@@ -29,20 +27,10 @@ from pydantic import (
 from agent_resources.import_path import IMPORT_PATH
 from agent_resources.output_type import OutputType
 from agent_resources.tool import Tool
+from agent_resources.trigger import Trigger
+from agent_resources.written import Identifier, Whole, Written, as_list
 from semantic.canonical import canonical_json
-from semantic.policy import REFRESH, Reader
-
-
-def _as_list(value: object) -> object:
-    return [value] if isinstance(value, str) else value
-
-
-def _not_reserved(name: str) -> str:
-    if name == REFRESH:
-        raise ValueError(
-            f"'{REFRESH}' is the reader that measures every metric; give the agent another name"
-        )
-    return name
+from semantic.policy import Reader
 
 
 def _no_blank(text: str) -> str:
@@ -92,25 +80,9 @@ _STEERING = {
 }
 # How its chat model acts: by calls of tools, or by one JSON action per turn.
 Mode = Literal["tools", "constrained"]
-Identifier = Annotated[
-    str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$"), AfterValidator(_not_reserved)
-]
 
 
-class _Written(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-def _no_truth(value: object) -> object:
-    if isinstance(value, bool):
-        raise ValueError(f"{str(value).lower()} is no number")
-    return value
-
-
-Whole = Annotated[int, BeforeValidator(_no_truth)]
-
-
-class Limits(_Written):
+class Limits(Written):
     """Where a run of the agent ends. `tokens` and `dollars` are what its requests to chat models take, with those of its retries;
     `answer_tokens` the most that the model writes at once, and `rows` the most that one read hands to it.
     """
@@ -124,14 +96,7 @@ class Limits(_Written):
     answer_tokens: Whole = Field(default=4_096, ge=1, le=1_000_000)
 
 
-class Trigger(_Written):
-    """When the agent runs by itself: `value_changed` runs it when a value that it may read has changed."""
-
-    on: Literal["value_changed", "never"] = "value_changed"
-    at_most_every_minutes: float = Field(default=15, ge=0, le=10_080)
-
-
-class Resume(_Written):
+class Resume(Written):
     """What a run that is tried again does where its definition, the policy or a metric changed since: it stops with an error, or starts
     again, which is paid again.
     """
@@ -139,7 +104,7 @@ class Resume(_Written):
     if_changed: Literal["stop", "start_again"] = "stop"
 
 
-class Grounding(_Written):
+class Grounding(Written):
     """What follows where a figure, percentage, day or ranking that the agent states cannot be traced to a cell that it read.
 
     The check `grounded` of its asset then fails: with `warn` as a warning, with `block` so that what rests on the decision does not run.
@@ -149,10 +114,10 @@ class Grounding(_Written):
 
     on_untraced: Literal["warn", "block"] = "warn"
     tolerance: float = Field(default=0.0, ge=0, le=0.1)
-    no_figures: Annotated[tuple[str, ...], BeforeValidator(_as_list)] = ()
+    no_figures: Annotated[tuple[str, ...], BeforeValidator(as_list)] = ()
 
 
-class MemoryOf(_Written):
+class MemoryOf(Written):
     """What an agent knows of before. `facts` lets it keep facts for later runs, for `days` where that is given, and `past_runs` look at what it
     answered; both as long as it may still have what they rest on. Of the run that it is in, its model is sent `conversation_tokens` at
     most, older results in a sentence each. `decisions_of` names other agents of which it may look at what they decided, as far as it may itself read
@@ -166,7 +131,7 @@ class MemoryOf(_Written):
     conversation_tokens: int | None = Field(default=None, ge=1_000, le=10_000_000)
 
 
-class OutcomeOf(_Written):
+class OutcomeOf(Written):
     """Who finds out how the agent's decisions turned out: a function by its import path, which asks metrics as `reader`. The check `outcome` of
     the agent's asset warns where less than `at_least` of those told in so many days were right.
     """
@@ -177,7 +142,7 @@ class OutcomeOf(_Written):
     days: int = Field(default=90, ge=1, le=3_660)
 
 
-class Guardrails(_Written):
+class Guardrails(Written):
     """What is done about texts that should not pass, in what a chat model is told and in what it answers.
 
     `personal_data`: what looks like an e-mail address, telephone number, bank account, payment card or social security number, and
@@ -190,7 +155,7 @@ class Guardrails(_Written):
     links: Literal["refuse", "allow"] = "refuse"
 
 
-class AgentDefinition(_Written):
+class AgentDefinition(Written):
     """An agent as its author wrote it. `instructions` is the text of the prompt; `hash` covers all that steers a run. Where its model does
     not answer, its `fallbacks` are asked in their order.
     """
@@ -200,13 +165,13 @@ class AgentDefinition(_Written):
     owner: Annotated[str, AfterValidator(_an_address)] | None = None
     team: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,63}$")] | None = None
     model: str | None = None
-    fallbacks: Annotated[tuple[str, ...], BeforeValidator(_as_list), Field(max_length=5)] = ()
+    fallbacks: Annotated[tuple[str, ...], BeforeValidator(as_list), Field(max_length=5)] = ()
     mode: Mode = "tools"
     instructions: Annotated[str, AfterValidator(_no_blank)]
     task: Annotated[str, AfterValidator(_no_blank)] = (
         "Do what your instructions say, for the data as it stands now."
     )
-    metrics: Annotated[tuple[str, ...], BeforeValidator(_as_list), Field(min_length=1)]
+    metrics: Annotated[tuple[str, ...], BeforeValidator(as_list), Field(min_length=1)]
     output: OutputType | None = None
     tools: Annotated[tuple[Tool, ...], Field(max_length=50)] = ()
     limits: Limits = Limits()
@@ -216,7 +181,7 @@ class AgentDefinition(_Written):
     guardrails: Guardrails = Guardrails()
     memory: MemoryOf = MemoryOf()
     outcome: OutcomeOf | None = None
-    tags: Annotated[dict[str, str], AfterValidator(_for_the_interface)] = {}
+    tags: Annotated[dict[str, str], AfterValidator(_for_the_interface)] = Field(default={})
 
     @property
     def hash(self) -> str:

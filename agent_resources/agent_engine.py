@@ -80,6 +80,13 @@ def screened_question(question: str, definition: AgentDefinition, findings: Find
     return str(screened.value)
 
 
+def screened_data(text: str, definition: AgentDefinition, findings: Findings) -> str:
+    """What a run is told of data before it has asked for any. What was taken out is on record."""
+    screened = screen_value(recordable(text), _screens_of_results(definition.guardrails))
+    findings.record(screened.found, Channel.RESULT, "because")
+    return str(screened.value)
+
+
 def _screens_of_questions(guardrails: Guardrails) -> Sequence[Screen]:
     """A person's own words are instructions: they are not looked through for any."""
     personal = (PersonalData(),) if guardrails.personal_data == "mask" else ()

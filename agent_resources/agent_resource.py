@@ -10,6 +10,7 @@ from pydantic import Field, TypeAdapter
 from agent_resources.agent import AgentDefinition, Mode
 from agent_resources.agent_file import load_agent
 from agent_resources.agent_run import AgentRun, LimitedRun, ReadOfRun
+from agent_resources.because import Because
 from agent_resources.metrics_resource import GovernedMetricsResource
 from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import ReadContext
@@ -44,6 +45,7 @@ class AgentResource(dg.ConfigurableResource[None]):
         context: ReadContext,
         *,
         question: str | None = None,
+        because: Because | None = None,
         snapshot: SnapshotRecord | None = None,
         partition: str = "",
         on_read: Callable[[ReadOfRun], None] = lambda _: None,
@@ -74,6 +76,7 @@ class AgentResource(dg.ConfigurableResource[None]):
                 metrics,
                 context,
                 question=question,
+                because=because,
                 snapshot=snapshot,
                 partition=partition,
                 on_read=on_read,

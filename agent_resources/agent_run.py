@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from agent_resources.because import Because
 from agent_resources.decision import Decision
 from semantic.answer import MetricAnswer, Refusal
 
@@ -33,7 +34,7 @@ class Run:
     """What every run has. `model` names the chat models that answered; `seconds` is wall-clock; `is_scripted` is True where no language model
     took part.
 
-    One that went on where an earlier run ended names that in `resumed_from`; `usage` is that of both together, each request once.
+    `because` is what called for it; None where a person asked something. One that went on where an earlier run ended names that in `resumed_from`; `usage` is that of both together, each request once.
     """
 
     agent: str
@@ -45,6 +46,7 @@ class Run:
     usage: Usage
     seconds: float
     resumed_from: str | None = None
+    because: Because | None = None
 
     def answers(self) -> tuple[MetricAnswer, ...]:
         return tuple(item.result for item in self.reads if isinstance(item.result, MetricAnswer))

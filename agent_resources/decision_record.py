@@ -22,9 +22,10 @@ def record_decision(
     rests_on: Sequence[RestsOn] = (),
     told: Sequence[str] = (),
     usage: Usage = Usage(),  # noqa: B008
+    hops: int = 0,
 ) -> str:
     """Writes what an agent decided, as a text that can be erased, the reads that it made, those of
-    earlier runs that it remembered, and the decisions that it was told of. Returns the id of the record, the same for
+    earlier runs that it remembered, the decisions that it was told of, and how many agents each ran because of the one before, up to it. Returns the id of the record, the same for
     the same decision of a step that is tried again. Raises `LedgerUnavailable`.
 
     The id comes from the place and the reads only, since who guesses a text could confirm it by a digest of it. Another decision at the same
@@ -39,6 +40,7 @@ def record_decision(
         "remembered": sorted({it.read_id for it in rests_on if it.read_id}.difference(read_ids)),
         "told": list(told),
         "usage": asdict(usage),
+        **({"hops": hops} if hops else {}),
         "cited": sorted({figure.read_id for figure in decision.figures()}),
     }
     if context.root_run_id is None:

@@ -19,6 +19,7 @@ from pydantic_ai import RunContext
 from pydantic_ai.toolsets import FunctionToolset
 
 from agent_resources.agent_run import ReadOfRun
+from agent_resources.because import Told
 from agent_resources.run_journal import RunJournal
 from semantic.answer import MetricAnswer, Reason, Refusal
 from semantic.answer_json import answer_from_json, answer_to_json
@@ -27,6 +28,7 @@ from semantic.governed_metrics import GovernedMetrics, ReadSession
 from semantic.ledger import Erasable, RecordKind
 from semantic.metric import Dimension
 from semantic.recordable import recordable
+from semantic.told_values import ToldValues
 
 LIST_METRICS = "list_metrics"
 DESCRIBE_METRIC = "describe_metric"
@@ -35,15 +37,16 @@ _LONGEST_CALL_ID = 100
 _LONGEST_NAME = 300
 
 
-# What answers a query that is made by a call.
+# What answers a query that is made by a call, and what tells values that were measured.
 Ask = Callable[[Mapping[str, Any], str], MetricAnswer | Refusal]
+Tell = Callable[[Told, str], MetricAnswer | Refusal]
 
 
 class MetricReader:
     """The reads of one agent run: what the tools act on. Safe for tools that run in parallel.
 
-    `on_read` is called with each read before the model is told of it. `ask` answers a query that an earlier try of the run has not made; the
-    session does unless another is given.
+    `on_read` is called with each read before the model is told of it. `ask` answers a query that an earlier try of the run has not made, and `tell`
+    what it is told of why it runs; the session does unless another is given.
     """
 
     def __init__(
@@ -55,8 +58,10 @@ class MetricReader:
         max_rows: int,
         on_read: Callable[[ReadOfRun], None] = lambda _: None,
         ask: Ask | None = None,
+        tell: Tell | None = None,
     ) -> None:
         self._ask = ask or self._ask_session
+        self._tell = tell or self._tell_session
         self._metrics = metrics
         self._journal = journal
         self._session = session
@@ -127,19 +132,37 @@ class MetricReader:
         limit = limited.get("limit")
         if limit is None or (isinstance(limit, int) and limit > self._max_rows):
             limited["limit"] = self._max_rows
-        fingerprint = fingerprint_of(limited)
+        return _told(self._read(limited, call, lambda: self._ask(limited, call)))
+
+    def tell(self, told: Told, call: str) -> MetricAnswer | Refusal:
+        """What a snapshot was measured to have, as a read of this run."""
+        return self._read(told.query, call, lambda: self._tell(told, call))
+
+    def _read(
+        self,
+        asked: Mapping[str, Any],
+        call: str,
+        answered: Callable[[], MetricAnswer | Refusal],
+    ) -> MetricAnswer | Refusal:
+        fingerprint = fingerprint_of(asked)
         with self._reading():
             kept = self._kept(call, fingerprint)
             result = kept
             if result is None:
-                result = self._ask(limited, call)
-            read = ReadOfRun(asked=limited, result=result)
+                result = answered()
+            read = ReadOfRun(asked=asked, result=result)
             with self._lock:
                 self._reads.append(read)
                 self._on_read(read)
             if kept is None and result.read_id is not None and not _is_cancelled(result):
                 self._journal.keep(f"read {call}", fingerprint, answer_to_json(result))
-        return _told(result)
+        return result
+
+    def _tell_session(self, told: Told, call: str) -> MetricAnswer | Refusal:
+        values = ToldValues.of_texts(
+            told.query, told.snapshot, told.published_at, told.versions, told.rows
+        )
+        return self._session.tell(values, call_id=f"{self._journal.attempt} {call}")
 
     def _ask_session(self, asked: Mapping[str, Any], call: str) -> MetricAnswer | Refusal:
         return self._session.query(asked, call_id=f"{self._journal.attempt} {call}")

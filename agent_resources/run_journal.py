@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict
 
+from agent_resources.because import Because
 from agent_resources.errors import RunChanged
 from semantic.ledger import (
     JournalEntry,
@@ -36,7 +37,9 @@ class EndState(StrEnum):
 
 
 class RunBasis(BaseModel):
-    """What a run rests on. `metrics` are those that it may read, each with the hash of its definition."""
+    """What a run rests on. `metrics` are those that it may read, each with the hash of its definition; `because` is what called for it, and another try is
+    told the same.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -45,6 +48,7 @@ class RunBasis(BaseModel):
     policy_hash: str
     snapshot: str
     metrics: dict[str, str]
+    because: Because | None = None
 
     def changed_since(self, before: "RunBasis") -> tuple[str, ...]:
         """What is another than it was, in words."""

@@ -10,8 +10,9 @@ from pydantic_ai.toolsets import AbstractToolset
 
 from agent_resources.agent import AgentDefinition
 from agent_resources.agent_end import end_of
-from agent_resources.agent_engine import build_engine, screened_question
+from agent_resources.agent_engine import build_engine
 from agent_resources.agent_run import AgentRun, LimitedRun, ReadOfRun, Run
+from agent_resources.because import Because
 from agent_resources.constrained.constrained_model import asked_for_actions
 from agent_resources.decision import Decision
 from agent_resources.decision_record import record_decision, record_limit
@@ -28,6 +29,7 @@ from agent_resources.played_model import RECORDED
 from agent_resources.recorded_model import PricedModel, recorded_models
 from agent_resources.run_journal import EndState, RunBasis, RunJournal
 from agent_resources.run_trace import RunTrace
+from agent_resources.task import task_of
 from agent_resources.tool_calls import ToolCalls
 from semantic.errors import SnapshotUnavailable
 from semantic.governed_metrics import GovernedMetrics
@@ -44,6 +46,7 @@ def run_agent(
     context: ReadContext,
     *,
     question: str | None = None,
+    because: Because | None = None,
     snapshot: SnapshotRecord | None = None,
     partition: str = "",
     on_read: Callable[[ReadOfRun], None] = lambda _: None,
@@ -53,7 +56,7 @@ def run_agent(
     """Runs an agent to its decision on one snapshot, or to the limit that it reaches first. Raises `AgentRunFailed` where it comes to no
     valid decision.
 
-    The snapshot is the current one unless another is given. `models` are asked in their order, the next one where one does not answer. `on_read`
+    The snapshot is the current one unless another is given. It is told `because` of what it runs, unless it is asked a question. `models` are asked in their order, the next one where one does not answer. `on_read`
     is told of each read as it happens, so that what a run read is known also where it comes to no decision. Every figure in the decision names a
     read of this run; a decision that cites anything else goes back to the model.
 
@@ -70,6 +73,7 @@ def run_agent(
         metrics,
         context,
         question=question,
+        because=None if question else because,
         snapshot=snapshot,
         on_read=on_read,
         patience=patience,
@@ -90,6 +94,7 @@ def _run_attempt(
     journal: RunJournal,
     *,
     question: str | None,
+    because: Because | None,
     snapshot: SnapshotRecord | None,
     on_read: Callable[[ReadOfRun], None],
     patience: Patience,
@@ -101,7 +106,8 @@ def _run_attempt(
         RunTrace.of(definition, context, session.snapshot.version) as trace,
     ):
         version = session.snapshot.version
-        journal.begin(_basis(definition, metrics, version, question))
+        because = journal.basis.because if journal.basis else because
+        journal.begin(_basis(definition, metrics, version, question, because))
         reader = MetricReader(
             metrics, session, journal=journal, max_rows=definition.limits.rows, on_read=on_read
         )
@@ -115,10 +121,8 @@ def _run_attempt(
         engine = build_engine(
             definition, model, toolsets, calls=calls, findings=findings, trace=trace
         )
-        task = definition.task
-        if question:
-            task = screened_question(question, definition, findings)
         try:
+            task = task_of(definition, question, because, reader, findings)
             ended = end_of(definition, engine, reader, task)
         except NoValidDecision:
             journal.end(EndState.FAILED)
@@ -135,6 +139,7 @@ def _run_attempt(
             usage=recorded.usage,
             seconds=0.0,
             resumed_from=journal.resumed_from,
+            because=because,
         )
         if isinstance(ended, Decision):
             decision_id = record_decision(
@@ -148,6 +153,7 @@ def _run_attempt(
                 else standings.of_run(reader, calls.called),
                 told=memory.told_decisions if memory else (),
                 usage=recorded.usage,
+                hops=because.hops if because else 0,
             )
             journal.end(EndState.DECIDED)
             run: AgentRun | LimitedRun = AgentRun(
@@ -203,7 +209,11 @@ def _snapshot_of(journal: RunJournal, metrics: GovernedMetrics) -> SnapshotRecor
 
 
 def _basis(
-    definition: AgentDefinition, metrics: GovernedMetrics, version: str, question: str | None
+    definition: AgentDefinition,
+    metrics: GovernedMetrics,
+    version: str,
+    question: str | None,
+    because: Because | None,
 ) -> RunBasis:
     return RunBasis(
         definition_hash=definition.hash,
@@ -214,4 +224,5 @@ def _basis(
             metric.name: metric.definition_hash
             for metric in metrics.readable_metrics(definition.reader)
         },
+        because=because,
     )

@@ -1,12 +1,13 @@
 """Agents as assets: one run is one materialization, below every metric that the agent may read."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import dagster as dg
-from dagster import DagsterInstance
+from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
+from dagster_shared.check import CheckError
 
 from agent_resources.agent import AgentDefinition
 from agent_resources.agent_resource import AgentResource
@@ -14,9 +15,6 @@ from agent_resources.agent_run import AgentRun, ReadOfRun, Run
 from agent_resources.errors import GateClosed
 from orchestration_assets.agent_key import agent_asset_key
 from orchestration_assets.agent_materialization import (
-    BASIS,
-    LIMITED,
-    STATE,
     materialized,
     recent_quality,
 )
@@ -27,16 +25,23 @@ from orchestration_assets.definitions_check import (
 from orchestration_assets.errors import told_to_dagster
 from orchestration_assets.governed_snapshot import SNAPSHOT_KEY
 from orchestration_assets.grounded_check import check_grounded, grounded_spec
-from orchestration_assets.metric_assets import closed_because
 from orchestration_assets.read_events import (
     AGENT_TAG,
+    BECAUSE_TAG,
     ran_tag,
     read_observations,
     read_tags,
     standing_provenance,
 )
 from orchestration_assets.recalled_assets import check_not_recalled, not_recalled_spec
+from orchestration_assets.runs_again import asked_again, recalled
 from orchestration_assets.translator import valid_owners
+from orchestration_assets.triggers.basis import NO_HISTORY, Basis, read_basis, read_histories
+from orchestration_assets.triggers.gates import NO_UPSTREAM, Upstream, first_told
+from orchestration_assets.triggers.look import Scene, WatchedAgent, look
+from orchestration_assets.triggers.reasons import called_for
+from orchestration_assets.triggers.sight import Called, Sight
+from orchestration_assets.triggers.told import because_of
 from semantic.answer import Reason
 from semantic.catalog import Catalog
 from semantic.errors import LedgerUnavailable
@@ -44,42 +49,11 @@ from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import ReadContext
 from semantic.ledger.recalls import recalls
 from semantic.ledger.run_decisions import decisions_with
-from semantic.policy import Permit, Policy, Reader
+from semantic.policy import Policy
 from semantic.snapshot_record import SnapshotRecord
 
 AGENT = "governed_agents/name"
 _DONE = "SUCCESS"
-_decided: dict[Reader, tuple[tuple[str, str], dict[str, str | None]]] = {}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Basis:
-    """What an agent may read, at the versions of one snapshot: by metric the data version, the version of the rows that the agent sees (None where that
-    was not measured), and the hash of its meaning down to the sources.
-    """
-
-    snapshot: str
-    versions: Mapping[str, tuple[str, str | None]]
-    since: Mapping[str, str]
-    meanings: Mapping[str, str]
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "snapshot": self.snapshot,
-            "versions": {name: list(pair) for name, pair in self.versions.items()},
-            "meanings": dict(self.meanings),
-        }
-
-
-@dataclass(frozen=True, kw_only=True)
-class AgentHistory:
-    """What Dagster knows of an agent's past: the basis of its last materialization, as `Basis.to_json` writes it, the last run that made
-    it or was to make it, and the run of the last materialization where that ended at a limit.
-    """
-
-    handled: Mapping[str, Any] | None
-    last_run_id: str | None
-    limited_run_id: str | None = None
 
 
 class AgentConfig(dg.Config):
@@ -99,77 +73,6 @@ def readable_names(
     )
 
 
-def read_basis(
-    reader: Reader, names: Sequence[str], metrics: GovernedMetrics, record: SnapshotRecord
-) -> Basis:
-    """The versions of what a reader may read in a snapshot."""
-    versions: dict[str, tuple[str, str | None]] = {}
-    since: dict[str, str] = {}
-    for name, rows in _rows_seen(reader, names, metrics):
-        state = record.metrics.get(name)
-        if state is None or rows is None:
-            continue
-        if not rows:
-            versions[name] = (state.data_version, state.data_version)
-            since[name] = state.since
-            continue
-        as_read = record.as_read.get(rows, {}).get(name)
-        versions[name] = (state.data_version, as_read.data_version if as_read else None)
-        since[name] = as_read.since if as_read else state.since
-    meanings = {name: record.meanings[name] for name in versions if name in record.meanings}
-    return Basis(snapshot=record.version, versions=versions, since=since, meanings=meanings)
-
-
-def _rows_seen(
-    reader: Reader, names: Sequence[str], metrics: GovernedMetrics
-) -> Iterator[tuple[str, str | None]]:
-    """By metric the `Permit.rows_key` of the reader, or None where it may not read it.
-
-    A policy decides the same as long as it is the same, and a sensor asks at every tick: what it decided last is kept.
-    """
-    ruled = (metrics.policy.hash, metrics.catalog.manifest_hash)
-    of_reader, known = _decided.get(reader, (ruled, {}))
-    if of_reader != ruled:
-        known = {}
-    for name in names:
-        if name not in known:
-            metric = metrics.catalog.metrics.get(name)
-            permit = metrics.policy.decide(reader, metric) if metric else None
-            known[name] = permit.rows_key if isinstance(permit, Permit) else None
-        yield name, known[name]
-    _decided[reader] = (ruled, known)
-
-
-def closed_gate(
-    names: Sequence[str], metrics: GovernedMetrics, record: SnapshotRecord
-) -> str | None:
-    """Why an agent that may read these metrics cannot run on a snapshot, or None where it can."""
-    for name in names:
-        reason = closed_because(metrics.catalog.metrics.get(name), record.metrics.get(name))
-        if reason is not None:
-            return f"'{name}' may not be read: {reason}"
-    return None
-
-
-def read_histories(
-    instance: DagsterInstance, keys: Sequence[dg.AssetKey]
-) -> dict[dg.AssetKey, AgentHistory]:
-    """The past of each of these agent assets that has one. One look-up for all of them."""
-    found: dict[dg.AssetKey, AgentHistory] = {}
-    for record in instance.get_asset_records(list(keys)):
-        latest = record.asset_entry.last_materialization
-        materialization = latest.asset_materialization if latest else None
-        metadata = materialization.metadata if materialization else {}
-        handled: Any = metadata[BASIS].value if BASIS in metadata else None
-        is_limited = STATE in metadata and metadata[STATE].value == LIMITED
-        found[record.asset_entry.asset_key] = AgentHistory(
-            handled=handled,
-            last_run_id=record.asset_entry.last_run_id,
-            limited_run_id=latest.run_id if latest and is_limited else None,
-        )
-    return found
-
-
 def build_agent_asset(
     definition: AgentDefinition,
     *,
@@ -178,14 +81,16 @@ def build_agent_asset(
     resource_key: str,
     key: dg.AssetKey | None = None,
     group_name: str = "agents",
+    made_of: Upstream = NO_UPSTREAM,
 ) -> dg.AssetsDefinition:
     """The asset of one agent. `readable` are the metrics that it asks for and is granted: its dependencies.
 
-    `resource_key` names its `AgentResource`. The asset has no partitions and returns no value; what it decided is in the
+    `resource_key` names its `AgentResource`, and `made_of` what its metrics come from, of which the gates ask. The asset has no partitions and returns no value; what it decided is in the
     metadata of its materialization. A run that answered a person's question, or ended at a limit, has not done the agent's own task, and hands
     on the basis of the run before it.
     """
     agent_key = key or agent_asset_key(definition.name)
+    watched = WatchedAgent(definition=definition, key=agent_key, readable=tuple(readable))
 
     @dg.asset(
         key=agent_key,
@@ -227,14 +132,24 @@ def build_agent_asset(
         resource: AgentResource = getattr(context.resources, resource_key)
         context.instance.add_run_tags(context.run.run_id, {ran_tag(definition.name): "started"})
         reads: list[ReadOfRun] = []
-        with told_to_dagster(), resource.metrics.open(context.instance) as metrics:
+        with (
+            told_to_dagster(),
+            resource.metrics.open(context.instance) as metrics,
+            metrics.ledger.holding(f"run of {definition.name}") as is_alone,
+        ):
+            _refuse_second(definition.name, is_alone=is_alone)
             record = metrics.snapshots.current()
-            _refuse_closed_gate(definition, readable, metrics, record)
+            sight = _look(context, watched, metrics, record, made_of)
+            called = _called(sight, metrics)
+            _refuse_closed_gate(sight, called)
+            if BECAUSE_TAG in context.run.tags and not config.question:
+                _refuse_done(sight, called)
             try:
                 run = resource.run(
                     metrics,
                     _read_context(context),
                     question=config.question or None,
+                    because=because_of(sight, called),
                     snapshot=record,
                     on_read=reads.append,
                     is_done=partial(_has_done, context),
@@ -242,17 +157,15 @@ def build_agent_asset(
             finally:
                 _report_reads(context, reads, definition.name, agent_key, metric_keys)
             _refuse_unrecorded(run)
-            if run.snapshot != record.version:
-                record = metrics.snapshots.record(run.snapshot)
-            basis = read_basis(definition.reader, readable, metrics, record)
+            basis = _basis(run, sight, metrics)
             quality = recent_quality(metrics.ledger, definition.name)
             decided = [run.decision_id] if isinstance(run, AgentRun) else []
             decision = next(iter(decisions_with(metrics.ledger, decided)), None)
             recalled = recalls(metrics.ledger)
             metrics.ledger.sweep()
             checkpoint = metrics.ledger.seal()
-        history = read_histories(context.instance, [agent_key]).get(agent_key)
-        before = history.handled if history else None
+        history = read_histories(context.instance, [agent_key]).get(agent_key, NO_HISTORY)
+        before = history.handled.to_json() if history.handled else None
         has_done_its_task = isinstance(run, AgentRun) and not config.question
         return materialized(
             run,
@@ -271,27 +184,95 @@ def build_agent_asset(
     return agent
 
 
-def _refuse_closed_gate(
-    definition: AgentDefinition,
-    readable: Sequence[str],
+def _refuse_second(agent: str, *, is_alone: bool) -> None:
+    """Raises `GateClosed` where a run of the agent goes on: two would do the same, and each would be paid."""
+    if not is_alone:
+        raise GateClosed(
+            f"Agent '{agent}' does not run, because another run of it goes on",
+            hint=f"run it when that has ended; a limit on the pool agent_{agent} has Dagster keep such runs waiting: "
+            "concurrency: {pools: {default_limit: 1}} in dagster.yaml",
+        )
+
+
+def _refuse_done(sight: Sight, called: Called) -> None:
+    """Raises `GateClosed` where a sensor asked for the run, and what called for it is done: a second daemon may have asked too, or a person was first."""
+    if not called.reasons:
+        name = sight.definition.name
+        raise GateClosed(
+            f"Agent '{name}' does not run, because nothing calls for it any more",
+            hint="another run has done what this one was asked for; no chat model was asked",
+        )
+
+
+def _look(
+    context: dg.AssetExecutionContext,
+    agent: WatchedAgent,
     metrics: GovernedMetrics,
     record: SnapshotRecord,
-) -> None:
-    """Raises `GateClosed` where any metric that the agent may read may not be read now.
+    made_of: Upstream,
+) -> Sight:
+    """What the triggers of an agent look at when its run begins. Raises `GateClosed` under a policy that is not published."""
+    if metrics.ledger.current_policy_hash() != metrics.policy.hash:
+        raise GateClosed(
+            f"Agent '{agent.definition.name}' does not run, because the policy of this process is not the published one",
+            hint="the owner of the policy publishes it: materialize governed_snapshot",
+        )
+    scene = Scene(
+        instance=context.instance,
+        graph=_graph_of(context),
+        metrics=metrics,
+        record=record,
+        now=metrics.now(),
+        upstream=made_of,
+    )
+    [sight] = look(scene, [agent])
+    return sight
+
+
+def _graph_of(context: dg.AssetExecutionContext) -> BaseAssetGraph[Any]:
+    """All assets and checks of the code location; of a run in the process that asked for it, which has no location, those of its job."""
+    try:
+        return context.repository_def.asset_graph
+    except CheckError:
+        return context.job_def.asset_layer.asset_graph
+
+
+def _called(sight: Sight, metrics: GovernedMetrics) -> Called:
+    """What calls for the run, as the sensor finds it; nothing where a person presses Materialize without a reason."""
+    called = called_for(sight)
+    again = asked_again(metrics.ledger, sight.record).get(sight.definition.name)
+    return called if again is None else replace(called, reasons=(recalled(again), *called.reasons))
+
+
+def _refuse_closed_gate(sight: Sight, called: Called) -> None:
+    """Raises `GateClosed` where any metric that the agent may read may not be read now, unless that is what called for the run.
 
     Asked again in the run, and not only by the sensor, because a person can press Materialize.
     """
-    if metrics.ledger.current_policy_hash() != metrics.policy.hash:
+    reason = first_told(sight.readable, sight.closed)
+    if reason is not None and not any(it.is_of_gate for it in called.reasons):
         raise GateClosed(
-            f"Agent '{definition.name}' does not run, because the policy of this process is not the published one",
-            hint="the owner of the policy publishes it: materialize governed_snapshot",
-        )
-    reason = closed_gate(readable, metrics, record)
-    if reason is not None:
-        raise GateClosed(
-            f"Agent '{definition.name}' does not run, because {reason}",
+            f"Agent '{sight.definition.name}' does not run, because {reason}",
             hint="mend the data and materialize governed_snapshot",
         )
+
+
+def _basis(run: Run, sight: Sight, metrics: GovernedMetrics) -> Basis:
+    """What a run was based on: of one that went on where an earlier try ended, what that began with."""
+    began = run.because
+    if run.snapshot == sight.record.version and (began is None or began.at == sight.basis.at):
+        return sight.basis
+    definition = sight.definition
+    return read_basis(
+        definition.reader,
+        sight.readable,
+        metrics,
+        metrics.snapshots.record(run.snapshot),
+        at=began.at if began else sight.basis.at,
+        seq=began.seq if began else sight.basis.seq,
+        watches=definition.trigger.watches(),
+        closed=began.closed if began else sight.basis.closed,
+    )
 
 
 def _report_reads(

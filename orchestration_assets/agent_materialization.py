@@ -7,6 +7,7 @@ from typing import Any
 import dagster as dg
 
 from agent_resources.agent_run import AgentRun, LimitedRun
+from agent_resources.because import Because
 from agent_resources.decision import Decision
 from agent_resources.quality import Quality, quality_of
 from orchestration_assets.read_events import (
@@ -44,6 +45,7 @@ def materialized(
     return dg.MaterializeResult(
         metadata={
             **_ended(run),
+            **_because(run.because),
             "reads": reads_table(run.reads),
             "reads_linked": linked_reads(run.reads, metric_keys, run_id),
             "reads_allowed": len(run.answers()),
@@ -83,6 +85,14 @@ def _ended(run: AgentRun | LimitedRun) -> dict[str, Any]:
         **({"output": dg.MetadataValue.json(decision.output)} if decision.output else {}),
         "decision": dg.MetadataValue.json(decision.model_dump(mode="json")),
     }
+
+
+def _because(because: Because | None) -> dict[str, Any]:
+    """Why it ran, nothing where a person asked for that."""
+    if because is None or not because.causes:
+        return {}
+    lines = (line for cause in because.causes for line in cause.text.splitlines())
+    return {"because": dg.MetadataValue.md("\n".join(f"- {line}" for line in lines))}
 
 
 def recent_quality(ledger: Ledger, agent: str) -> Quality:

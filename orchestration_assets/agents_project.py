@@ -1,7 +1,7 @@
 """The agents of a folder over one metrics project: their assets, resources and sensor."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,12 @@ from agent_resources.model_names import missing_for, wrong_model
 from agent_resources.prices import PRICES_FILE
 from orchestration_assets.agent_assets import build_agent_asset, readable_names
 from orchestration_assets.agent_key import agent_asset_key
+from orchestration_assets.circles import way_back
 from orchestration_assets.metrics_project import METRICS_RESOURCE, MetricsProject
 from orchestration_assets.outcome_check import build_outcome_check
-from orchestration_assets.sensors import WatchedAgent, build_agent_sensor
+from orchestration_assets.sensors import build_agent_sensor
+from orchestration_assets.triggers.look import WatchedAgent
+from orchestration_assets.triggers.refused import refuse_triggers
 from semantic.catalog import Catalog
 from semantic.errors import did_you_mean
 from semantic.yaml_file import load_yaml
@@ -68,6 +71,7 @@ def build_agents_definitions(
         )
         for definition in definitions
     ]
+    refuse_triggers(definitions, paths, [agent.readable for agent in watched], project.catalog)
     return dg.Definitions(
         assets=[
             build_agent_asset(
@@ -75,6 +79,7 @@ def build_agents_definitions(
                 metric_keys=project.metric_keys,
                 readable=agent.readable,
                 resource_key=resource_key(agent.definition),
+                made_of=project.made_of,
             )
             for agent in watched
         ],
@@ -94,6 +99,7 @@ def build_agents_definitions(
                 name=sensor_name,
                 resource_key=METRICS_RESOURCE,
                 upstream=project.refreshed_keys,
+                made_of=project.made_of,
                 default_status=default_sensor_status,
                 minimum_interval_seconds=minimum_interval_seconds,
             )
@@ -209,24 +215,10 @@ def _refuse_circles(definitions: Sequence[AgentDefinition], paths: Sequence[Path
     """Agents that read each other's decisions in a circle have no order in the asset graph."""
     others = {it.name: it.memory.decisions_of for it in definitions}
     for definition, path in zip(definitions, paths, strict=True):
-        way = _way_back(definition.name, others)
+        way = way_back(definition.name, others)
         if way:
             where = load_yaml(path, AgentDefinitionError).where("memory", "decisions_of")
             raise AgentDefinitionError(
                 f"{where}: these agents read each other's decisions in a circle: {' <- '.join(way)}",
                 hint="take one of them out of it: an agent runs after those whose decisions it reads",
             )
-
-
-def _way_back(name: str, others: Mapping[str, Sequence[str]]) -> list[str]:
-    """A way from an agent along those that it reads back to itself, nothing where there is none."""
-    ways, seen = [[name]], {name}
-    while ways:
-        way = ways.pop(0)
-        for other in others.get(way[-1], ()):
-            if other == name:
-                return [*way, name]
-            if other not in seen:
-                seen.add(other)
-                ways.append([*way, other])
-    return []

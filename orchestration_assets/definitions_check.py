@@ -1,7 +1,6 @@
 """The asset check `definitions_current` of an agent: whether what its metrics mean is still what they meant when it last did its task."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import dagster as dg
 from dagster import DagsterInstance
@@ -30,10 +29,9 @@ def check_definitions_current(key: dg.AssetKey) -> dg.AssetCheckResult:
 
 
 def changed_meanings(
-    handled: Mapping[str, Any] | None, record: SnapshotRecord, acknowledged: Mapping[str, str]
+    before: Mapping[str, str], record: SnapshotRecord, acknowledged: Mapping[str, str]
 ) -> tuple[str, ...]:
-    """The metrics that mean something else in a snapshot than in what an agent last ran on, and than what was acknowledged for it."""
-    before: Mapping[str, str] = (handled or {}).get("meanings") or {}
+    """The metrics that mean something else in a snapshot than in what an agent last ran on, `before`, and than what was acknowledged for it."""
     return tuple(
         name
         for name, meaning in before.items()

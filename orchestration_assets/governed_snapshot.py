@@ -13,6 +13,7 @@ from orchestration_assets.dbt_project import DbtAssets
 from orchestration_assets.errors import told_to_dagster
 from orchestration_assets.model_states import governed_nodes, last_touched, read_model_states
 from orchestration_assets.read_events import checkpoint_metadata
+from orchestration_assets.triggers.watched import watches_of
 from semantic.catalog import Catalog
 from semantic.errors import WarehouseUnavailable
 from semantic.governed_metrics import GovernedMetrics
@@ -106,7 +107,7 @@ def publish_snapshot(
             staged,
             states,
             previous=previous,
-            readers=metrics.ledger.registered_agents(),
+            watches=watches_of(metrics.ledger.registered_agents(), metrics.catalog),
             context=ReadContext(
                 run_id=run_id,
                 root_run_id=context.run.root_run_id or run_id,

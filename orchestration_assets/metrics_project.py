@@ -21,6 +21,7 @@ from orchestration_assets.governed_snapshot import (
     governed_dbt_keys,
 )
 from orchestration_assets.metric_assets import (
+    READABLE,
     build_metric_asset_specs,
     metric_assets,
     metric_keys,
@@ -32,8 +33,10 @@ from orchestration_assets.openlineage_settings import (
 )
 from orchestration_assets.refresh import build_refresh_sensor
 from orchestration_assets.translator import MetricTranslator
+from orchestration_assets.triggers.gates import Upstream
 from semantic.catalog import Catalog
 from semantic.errors import WarehouseUnavailable
+from semantic.metric import Metric
 from semantic.policy import Policy
 from semantic.policy_check import check_policy
 from semantic.policy_file import load_policy
@@ -57,6 +60,32 @@ class MetricsProject:
     def metric_keys(self) -> Mapping[str, dg.AssetKey]:
         """By metric, the key of its asset."""
         return metric_keys(build_metric_asset_specs(self.catalog, translator=self.translator))
+
+    @cached_property
+    def made_of(self) -> Upstream:
+        """By metric its own asset and those of the dbt nodes behind it; the results of dbt's own tests a snapshot keeps."""
+        return Upstream(
+            assets={
+                name: (key, *self._behind(self.catalog.metrics[name]))
+                for name, key in self.metric_keys.items()
+            },
+            kept=frozenset(
+                [
+                    *(test.check_key for test in self.dbt.tests if test.check_key),
+                    *(dg.AssetCheckKey(key, READABLE) for key in self.metric_keys.values()),
+                ]
+            ),
+        )
+
+    def _behind(self, metric: Metric) -> Iterator[dg.AssetKey]:
+        models = {
+            model
+            for name in metric.semantic_models
+            if (model := self.catalog.semantic_models[name].dbt_model)
+        }
+        for node in sorted(self.catalog.upstream(models)):
+            if node in self.dbt.keys:
+                yield self.dbt.keys[node]
 
     @property
     def refreshed_keys(self) -> tuple[dg.AssetKey, ...]:

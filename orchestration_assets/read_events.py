@@ -15,6 +15,7 @@ from agent_resources.agent_run import ReadOfRun
 from semantic.answer import MetricAnswer, Refusal
 
 AGENT_TAG = "governed_agents/agent"
+BECAUSE_TAG = "governed_agents/because"
 RAN_TAG = "governed_agents.agent"
 READ_TAG = "governed_agents.read"
 DATA_VERSION_TAG = "dagster/data_version"

@@ -1,5 +1,6 @@
 """Agents that run again because what they decided was taken back, and the data was repaired since."""
 
+from orchestration_assets.triggers.sight import TriggerReason
 from semantic.ledger import Ledger
 from semantic.ledger.recalls import Recall, recalls
 from semantic.ledger.run_decisions import standing_decisions
@@ -23,3 +24,13 @@ def asked_again(ledger: Ledger, record: SnapshotRecord) -> dict[str, Recall]:
         if asked and all(recall.is_repaired(now) for recall in concerned):
             found[decision.agent] = asked[-1]
     return found
+
+
+def recalled(recall: Recall) -> TriggerReason:
+    """A recall as what calls for a run."""
+    return TriggerReason(
+        kind="recall",
+        text=f"what it decided was taken back: {recall.reason}",
+        key=recall.recall_id,
+        metrics=recall.wrong.metrics,
+    )

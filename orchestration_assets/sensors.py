@@ -1,4 +1,4 @@
-"""When agents run: a sensor that compares what an agent may read now with what its last run was based on.
+"""When agents run: a sensor that asks the triggers of each agent, and what keeps a run that they call for from beginning now.
 
 It keeps nothing of its own. The current snapshot says which version of each value stands, and since when; the agent's last
 materialization says which versions it ran on. So nothing is lost over a restart, a reload or a missed tick, and a value that comes
@@ -10,28 +10,25 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 import dagster as dg
 from dagster import DagsterInstance
 
-from agent_resources.agent import AgentDefinition
 from agent_resources.agent_resource import registered
 from agent_resources.metrics_resource import GovernedMetricsResource
-from orchestration_assets.agent_assets import (
-    AgentHistory,
-    Basis,
-    closed_gate,
-    read_basis,
-    read_histories,
-)
 from orchestration_assets.definitions_check import changed_meanings, report_changed_meanings
 from orchestration_assets.in_progress import assets_in_progress, unfinished_runs
-from orchestration_assets.read_events import AGENT_TAG, ran_tag
-from orchestration_assets.runs_again import asked_again
+from orchestration_assets.read_events import AGENT_TAG, BECAUSE_TAG, ran_tag
+from orchestration_assets.runs_again import asked_again, recalled
+from orchestration_assets.triggers.basis import NO_HISTORY, AgentHistory, read_histories
+from orchestration_assets.triggers.calendar import is_quiet
+from orchestration_assets.triggers.gates import NO_UPSTREAM, Upstream, first_told
+from orchestration_assets.triggers.look import Scene, WatchedAgent, look
+from orchestration_assets.triggers.reasons import called_for
+from orchestration_assets.triggers.sight import Called, Sight, TriggerReason
 from semantic.errors import GovernedMetricsError, SnapshotUnavailable
 from semantic.governed_metrics import GovernedMetrics
-from semantic.ledger import Ledger
+from semantic.ledger import Ledger, ReadContext
 from semantic.ledger.acknowledgements import acknowledged_meanings
 from semantic.ledger.recalls import Recall
 from semantic.snapshot_record import SnapshotRecord
@@ -39,15 +36,7 @@ from semantic.snapshot_record import SnapshotRecord
 DEFAULT_INTERVAL_SECONDS = 30
 _RUN_KEY_TAG = "dagster/run_key"
 _UNCHANGED = "no value that it may read has changed"
-
-
-@dataclass(frozen=True, kw_only=True)
-class WatchedAgent:
-    """An agent that a sensor may run: its definition, its asset, and the metrics that it may read."""
-
-    definition: AgentDefinition
-    key: dg.AssetKey
-    readable: tuple[str, ...]
+_NOTHING_HAPPENED = "nothing has happened that its trigger names"
 
 
 def build_agent_sensor(
@@ -56,13 +45,16 @@ def build_agent_sensor(
     name: str = "agents_on_changed_values",
     resource_key: str = "governed_metrics",
     upstream: Sequence[dg.AssetKey] = (),
+    made_of: Upstream = NO_UPSTREAM,
     minimum_interval_seconds: int = DEFAULT_INTERVAL_SECONDS,
     default_status: dg.DefaultSensorStatus = dg.DefaultSensorStatus.RUNNING,
 ) -> dg.SensorDefinition:
-    """A sensor that runs each agent when a value that it may read, over the rows that it sees, has changed.
+    """A sensor that runs each agent when one of its triggers calls for that: by default when a value that it may read, over the rows that it sees, has
+    changed.
 
-    Never behind a check that did not pass; at most every N minutes per agent, as its trigger says; not while a run of the agent
-    or of `upstream` (the snapshot and its metrics) goes on. A run that failed, or ended at a limit, is not asked for again until a value changes.
+    Never behind a check that did not pass or data that is too old, on a metric or on what that is `made_of`; at most every N minutes per agent and not in its
+    quiet hours; not while a run of the agent or of `upstream` (the snapshot and its metrics) goes on, or a budget of it is spent. A run that failed, or
+    ended at a limit, is not asked for again until something else calls for one.
     """
 
     @dg.sensor(
@@ -71,13 +63,21 @@ def build_agent_sensor(
         minimum_interval_seconds=minimum_interval_seconds,
         default_status=default_status,
         required_resource_keys={resource_key},
-        description="Runs an agent when a value that it may read has changed.",
+        description="Runs an agent when one of its triggers calls for that.",
     )
     def sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         resource: GovernedMetricsResource = getattr(context.resources, resource_key)
+        repository = context.repository_def
         try:
             with resource.open(context.instance) as metrics:
-                return evaluate(context.instance, metrics, agents, upstream)
+                return evaluate(
+                    context.instance,
+                    metrics,
+                    agents,
+                    upstream,
+                    made_of=made_of,
+                    repository=repository,
+                )
         except GovernedMetricsError as error:
             return dg.SensorResult(skip_reason=str(error))
 
@@ -86,10 +86,11 @@ def build_agent_sensor(
 
 @dataclass(frozen=True, kw_only=True)
 class _Due:
-    """An agent for which values have changed, the key that stands for these values, and its past."""
+    """An agent for which something calls, the key that stands for that, and its past."""
 
+    sight: Sight
     agent: WatchedAgent
-    changed: tuple[str, ...]
+    called: Called
     run_key: str
     history: AgentHistory
 
@@ -108,6 +109,8 @@ def evaluate(
     agents: Sequence[WatchedAgent],
     upstream: Sequence[dg.AssetKey],
     *,
+    made_of: Upstream = NO_UPSTREAM,
+    repository: dg.RepositoryDefinition | None = None,
     now: datetime | None = None,
 ) -> dg.SensorResult:
     """One tick: the runs to ask for, and for every other agent why not. The number of look-ups does not grow with the agents.
@@ -131,16 +134,21 @@ def evaluate(
     histories = read_histories(instance, keys)
     _tell_changed_meanings(instance, metrics.ledger, record, agents, histories)
     again = asked_again(metrics.ledger, record)
+    scene = Scene(
+        instance=instance,
+        graph=repository.asset_graph if repository else None,
+        metrics=metrics,
+        record=record,
+        now=now or metrics.now(),
+        upstream=made_of,
+    )
     considered = [
-        _consider(
-            metrics, record, agent, histories.get(agent.key), again.get(agent.definition.name)
-        )
-        for agent in agents
+        _consider(sight, agent, histories.get(agent.key), again.get(agent.definition.name))
+        for agent, sight in zip(agents, look(scene, agents, histories), strict=True)
     ]
     runs = _read_runs(instance, [item for item in considered if isinstance(item, _Due)])
-    moment = now or metrics.now()
     outcomes = [
-        _request(item, runs, going_on, moment) if isinstance(item, _Due) else item
+        _request(item, runs, going_on, scene) if isinstance(item, _Due) else item
         for item in considered
     ]
     requests = [item for item in outcomes if isinstance(item, dg.RunRequest)]
@@ -173,7 +181,7 @@ def _tell_changed_meanings(
     known = acknowledged_meanings(ledger)
     changed = {
         agent.key: changed_meanings(
-            histories[agent.key].handled, record, known.get(agent.definition.name, {})
+            _meanings(histories[agent.key]), record, known.get(agent.definition.name, {})
         )
         for agent in agents
         if agent.key in histories
@@ -181,41 +189,36 @@ def _tell_changed_meanings(
     report_changed_meanings(instance, changed, record)
 
 
+def _meanings(history: AgentHistory) -> Mapping[str, str]:
+    """What the metrics of an agent meant when it last did its task."""
+    return history.handled.meanings if history.handled else {}
+
+
 def _consider(
-    metrics: GovernedMetrics,
-    record: SnapshotRecord,
-    agent: WatchedAgent,
-    history: AgentHistory | None,
-    again: Recall | None,
+    sight: Sight, agent: WatchedAgent, history: AgentHistory | None, again: Recall | None
 ) -> _Due | str:
-    """Whether the values that this agent may read call for a run, or a recall does, or why not."""
+    """What calls for a run of an agent, or why it does not run."""
     definition = agent.definition
-    if definition.trigger.on == "never" and again is None:
+    if not definition.trigger.on and again is None:
         return "has no trigger"
     if not agent.readable:
         return "is granted nothing that it asks for"
-    closed = closed_gate(agent.readable, metrics, record)
-    if closed is not None:
+    called = called_for(sight)
+    closed = first_told(agent.readable, sight.closed)
+    if closed is not None and not any(reason.is_of_gate for reason in called.reasons):
         return closed
-    if again is not None:
-        return _Due(
-            agent=agent,
-            changed=again.wrong.metrics,
-            run_key=f"{definition.name}-again-{again.recall_id}",
-            history=history or AgentHistory(handled=None, last_run_id=None),
-        )
-    handled = history.handled if history else None
-    if handled and _is_of(record, agent.readable, handled):
-        return _UNCHANGED
-    basis = read_basis(definition.reader, agent.readable, metrics, record)
-    changed = changed_metrics(basis, handled["versions"] if handled else None)
-    if not changed:
-        return _UNCHANGED
+    reasons = called.reasons if again is None else (recalled(again), *called.reasons)
+    if not reasons:
+        whole = all(when.kind == "value_changed" for when in definition.trigger.on)
+        return "; ".join([_UNCHANGED if whole else _NOTHING_HAPPENED, *called.notes])
     return _Due(
+        sight=sight,
         agent=agent,
-        changed=changed,
-        run_key=_run_key(definition.name, basis),
-        history=history or AgentHistory(handled=None, last_run_id=None),
+        called=Called(reasons=reasons, notes=called.notes),
+        run_key=f"{definition.name}-again-{again.recall_id}"
+        if again
+        else _run_key(definition.name, reasons),
+        history=history or NO_HISTORY,
     )
 
 
@@ -231,10 +234,10 @@ def _read_runs(instance: DagsterInstance, due: Sequence[_Due]) -> _Runs:
 
 
 def _request(
-    due: _Due, runs: _Runs, going_on: frozenset[dg.AssetKey], now: datetime
+    due: _Due, runs: _Runs, going_on: frozenset[dg.AssetKey], scene: Scene
 ) -> dg.RunRequest | str:
-    """A request for a run of an agent whose values have changed, or why it does not run yet."""
-    definition = due.agent.definition
+    """A request for a run of an agent for which something calls, or why it does not run yet."""
+    definition, trigger = due.agent.definition, due.agent.definition.trigger
     last = runs.by_id.get(due.history.last_run_id or "")
     if due.agent.key in going_on or (last and not last.dagster_run.is_finished):
         return "a run of it goes on"
@@ -243,56 +246,59 @@ def _request(
         is_limited = earlier.run_id == due.history.limited_run_id
         ended = "at a limit" if is_limited else f"as {earlier.status.value}"
         return f"run {earlier.run_id[:8]} for these values ended {ended}"
-    minutes = definition.trigger.at_most_every_minutes
-    if last and last.create_timestamp + timedelta(minutes=minutes) > now:
-        return f"{len(due.changed)} values changed; it ran less than {minutes:g} minutes ago"
+    what = _what(due.called)
+    minutes = trigger.at_most_every_minutes
+    if last and last.create_timestamp + timedelta(minutes=minutes) > scene.now:
+        return f"{what}; it ran less than {minutes:g} minutes ago"
+    if trigger.quiet_hours and is_quiet(trigger.quiet_hours, scene.now):
+        return f"{what}; it is quiet until {trigger.quiet_hours.end:%H:%M} {trigger.quiet_hours.time_zone}"
+    spent = _spent_budget(due.agent, scene.metrics)
+    if spent is not None:
+        return f"{what}; {spent}"
     return dg.RunRequest(
         run_key=due.run_key,
         asset_selection=[due.agent.key],
         tags={
             AGENT_TAG: definition.name,
             ran_tag(definition.name): "started",
-            "governed_agents/because": _because(due.changed),
+            BECAUSE_TAG: _because(due.called),
         },
     )
 
 
-def changed_metrics(
-    basis: Basis, handled: Mapping[str, Sequence[str | None]] | None
-) -> tuple[str, ...]:
-    """The metrics whose version, over the rows the agent sees, is not the one its last run was based on."""
-    if handled is None:
-        return tuple(basis.versions)
-    return tuple(
-        name for name, pair in basis.versions.items() if not _same(pair, handled.get(name))
-    )
+def _what(called: Called) -> str:
+    """What calls for a run, in few words."""
+    changed = {name for it in called.reasons if it.kind == "value_changed" for name in it.metrics}
+    others = [it.text.splitlines()[0] for it in called.reasons if it.kind != "value_changed"]
+    return "; ".join([*([f"{len(changed)} values changed"] if changed else []), *others])
 
 
-def _is_of(record: SnapshotRecord, readable: Sequence[str], handled: Mapping[str, Any]) -> bool:
-    """Whether a basis was taken from just this snapshot, for all of these metrics: then nothing can have changed."""
-    return bool(handled["snapshot"] == record.version) and handled["versions"].keys() >= {*readable}
+def _spent_budget(agent: WatchedAgent, metrics: GovernedMetrics) -> str | None:
+    """Which budget of an agent is spent, so that a run of it could do nothing; None where none is."""
+    policy, reader = metrics.policy, agent.definition.reader
+    for rule in policy.budgets:
+        if rule.metrics:
+            continue
+        charges = rule.charges(reader.names, policy.team_of(reader), ReadContext(), (), lambda _: 1)
+        for charge in charges:
+            budget = charge.budget
+            if not charge.is_alone and metrics.ledger.spent(budget) >= budget.limit:
+                return f"its budget '{rule.name}' of {budget.limit:,} {budget.unit} is spent"
+    return None
 
 
-def _same(now: tuple[str, str | None], before: Sequence[str | None] | None) -> bool:
-    if before is None:
-        return False
-    if now[1] is not None and before[1] is not None:
-        return now[1] == before[1]
-    return now[0] == before[0]
-
-
-def _run_key(agent: str, basis: Basis) -> str:
-    """The same for the same standing values, over the rows that the agent sees. `since` makes a value that came back a
-    new one.
-    """
-    standing = [
-        [name, as_read or whole, basis.since[name]]
-        for name, (whole, as_read) in sorted(basis.versions.items())
-    ]
+def _run_key(agent: str, reasons: Iterable[TriggerReason]) -> str:
+    """The same for as long as the same calls for a run."""
+    standing = sorted(f"{reason.kind} {reason.key}" for reason in reasons)
     return f"{agent}-{hashlib.sha256(json.dumps(standing).encode()).hexdigest()[:24]}"
 
 
-def _because(changed: Sequence[str]) -> str:
-    """The changed metrics as a tag value: what fits into 63 characters."""
-    text = "_".join(changed)
-    return text if len(text) <= 63 else f"{len(changed)}_values_changed"
+def _because(called: Called) -> str:
+    """What calls for a run as a tag value, of 63 characters at most: the metrics that it speaks of, or of what kind it is."""
+    kinds = dict.fromkeys(it.kind for it in called.reasons if not it.metrics)
+    text = "_".join([*called.metrics, *kinds])
+    if len(text) <= 63:
+        return text
+    return (
+        f"{len(called.metrics)}_values_changed" if not kinds else f"{len(called.reasons)}_reasons"
+    )

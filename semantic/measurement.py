@@ -34,9 +34,12 @@ from semantic.snapshot_record import (
     state_of_model,
 )
 from semantic.time_range import FIRST_YEAR, LAST_YEAR, period_end, period_start
+from semantic.watch import Points, Watch
+from semantic.watch_measurement import measure_watches
 
 _UNUSABLE = "its definition cannot be compiled"
 _OF_ALL = ("total", "by_day")
+NO_WATCHES: Mapping[str, Sequence[Watch]] = {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,11 +65,11 @@ def measure(
     models: Mapping[str, ModelState],
     *,
     previous: SnapshotRecord | None,
-    readers: Iterable[str] = (),
+    watches: Mapping[str, Sequence[Watch]] = NO_WATCHES,
     context: ReadContext,
     progress: Callable[[str], None] = lambda _: None,
 ) -> SnapshotRecord:
-    """The full record of a staged snapshot. `readers` are measured beside those that the policy lists.
+    """The full record of a staged snapshot. By reader, `watches` are what is watched; these readers are measured beside those that the policy lists.
 
     A metric that cannot be measured is `failing` with its reason; the others go on. Raises `LedgerUnavailable`, and
     `PolicyError` where the refresh itself has nothing granted.
@@ -103,18 +106,30 @@ def measure(
             )
             for name, state in states.items()
         }
+        measured = {
+            name: _closed_since(state, previous.metrics.get(name) if previous else None, unmeasured)
+            for name, state in measured.items()
+        }
+        known = _points_of(metrics, refresh, whole)
         as_read: dict[str, dict[str, VersionAsRead]] = defaultdict(dict)
-        for (key, reader), granted in _restricted_readers(metrics, ready, readers).items():
+        restricted = _restricted_readers(metrics, metrics.catalog.metrics.values(), watches)
+        for (key, reader), granted in restricted.items():
             progress(f"measuring {len(granted)} metrics as '{reader}' sees them")
-            seen = _measure_as(
-                metrics, unmeasured, data, Reader(name=REFRESH, acting_for=reader), granted, context
-            )
-            as_read[key] |= {
+            acting = Reader(name=REFRESH, acting_for=reader)
+            now = [metric for metric in granted if metric in ready]
+            seen = _measure_as(metrics, unmeasured, data, acting, now, context)
+            known |= _points_of(metrics, acting, seen)
+            as_read[key] |= _standing_as_read(previous, key, granted) | {
                 name: _version_as_read(result, key, name, staged.version, previous)
                 for name, result in seen.items()
                 if result.failure is None
             }
-        return replace(unmeasured, metrics=measured, as_read=dict(as_read))
+        passing = {
+            metric.name: metric for metric in ready if measured[metric.name].state is State.PASSING
+        }
+        progress(f"measuring what {len(watches)} agents watch")
+        watched = measure_watches(metrics, unmeasured, data, passing, watches, known, context)
+        return replace(unmeasured, metrics=measured, as_read=dict(as_read), watched=watched)
     finally:
         data.close()
 
@@ -263,15 +278,16 @@ def _sharing_scope(wanted: Iterable[Metric], snapshot: SnapshotRecord) -> Iterab
 
 
 def _restricted_readers(
-    metrics: GovernedMetrics, ready: Sequence[Metric], readers: Iterable[str]
+    metrics: GovernedMetrics, wanted: Iterable[Metric], readers: Iterable[str]
 ) -> dict[tuple[str, str], list[Metric]]:
     """By the rows that are visible and a reader who sees them, the metrics to measure as that reader. A metric that several
     readers read over the same rows is measured as the first of them.
     """
+    wanted = tuple(wanted)
     found: dict[tuple[str, str], list[Metric]] = defaultdict(list)
     claimed: set[tuple[str, str]] = set()
     for reader in sorted({*metrics.policy.readers, *readers}):
-        for metric in ready:
+        for metric in wanted:
             permit = metrics.policy.decide(Reader(name=reader), metric)
             if not isinstance(permit, Permit) or not permit.rows:
                 continue
@@ -350,6 +366,40 @@ def _state(
         value_last_day=last_value,
         series=series,
     )
+
+
+def _closed_since(
+    state: MetricState, before: MetricState | None, snapshot: SnapshotRecord
+) -> MetricState:
+    """The state with the moment since which it has been closed, where it is."""
+    if state.state is State.PASSING:
+        return state
+    was_closed = before is not None and before.state is not State.PASSING
+    known = before.closed_since if before and was_closed else ""
+    return replace(state, closed_since=known or snapshot.published_at.isoformat())
+
+
+def _standing_as_read(
+    previous: SnapshotRecord | None, key: str, granted: Iterable[Metric]
+) -> dict[str, VersionAsRead]:
+    """The versions of before. A metric that is closed for a while is no other when it opens again."""
+    before = previous.as_read.get(key, {}) if previous else {}
+    return {metric.name: before[metric.name] for metric in granted if metric.name in before}
+
+
+def _points_of(
+    metrics: GovernedMetrics, reader: Reader, measured: Mapping[str, Measured]
+) -> dict[str, Points]:
+    """By key of a watch, the days that were measured of whole metrics: who watches just these need not be measured again."""
+    found: dict[str, Points] = {}
+    for name, result in measured.items():
+        metric = metrics.catalog.metrics[name]
+        permit = metrics.policy.decide(reader, metric)
+        days = result.part("by_day")
+        if isinstance(permit, Permit) and days:
+            key = Watch(metric=name, periods=metric.scope.days).key(permit)
+            found[key] = {(str(day),): str(value) for day, value in days}
+    return found
 
 
 def _version_as_read(

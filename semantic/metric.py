@@ -167,7 +167,7 @@ class Metric:
     its measures.
     `is_ranged_by_filter` is set where MetricFlow's own time range gives something else than a filter on its time.
     `needs_time` is set where it has a value per period only, `accumulates` where it adds up all that was before: then it has no total
-    over some days. `fresh_within` is the age after which its answers say that
+    over some days. `has_numbers` is False where its values are known to be none, as the newest of some days. `fresh_within` is the age after which its answers say that
     they are stale.
     """
 
@@ -196,6 +196,7 @@ class Metric:
     needs_time: bool
     accumulates: bool = False
     period_value: str | None = None
+    has_numbers: bool = True
     fresh_within: timedelta | None
     definition_hash: str
     meta: Mapping[str, object] = field(default_factory=dict, hash=False, compare=False)

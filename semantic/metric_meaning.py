@@ -17,6 +17,8 @@ _PROSE = frozenset({"description", "label", "config", "metadata"})
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _WITHIN_A_DAY = frozenset({*WITHIN_A_SECOND, *GRAINS[: GRAINS.index("day")]})
 _WINDOW_DAYS = {"day": 1, "week": 7, "month": 31, "quarter": 92, "year": 366}
+# Aggregations whose result has the type of what is aggregated, whatever that is.
+_OF_ANY_TYPE = frozenset({"min", "max"})
 
 
 class MetricMeanings:
@@ -71,9 +73,26 @@ class MetricMeanings:
             needs_time=self._needs_time(raw),
             accumulates=self._accumulates(raw),
             period_value=_period_value(raw),
+            has_numbers=self._has_numbers(raw),
             fresh_within=_fresh_within(raw["name"], meta.get("fresh_within_hours")),
             definition_hash=self._hash(raw["name"]),
             meta=meta,
+        )
+
+    def _has_numbers(self, raw: Json) -> bool:
+        """Whether its values may be numbers. The least or the most of a time, or of a text, is none."""
+        measured = list(self._measures_of(raw))
+        if len(measured) != 1 or raw["type"] not in (MetricType.SIMPLE, MetricType.CUMULATIVE):
+            return True
+        model, measure = measured[0]
+        expression = str(measure.get("expr") or measure["name"])
+        kinds = {
+            str(item.get("expr") or item["name"]): item["type"]
+            for item in model.get("dimensions") or ()
+        }
+        return measure["agg"] not in _OF_ANY_TYPE or kinds.get(expression) not in (
+            "time",
+            "categorical",
         )
 
     def _input_names(self, raw: Json) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 from typing import Any, Protocol
 
@@ -35,6 +36,7 @@ from semantic.refused import Refused
 from semantic.resolve import Resolver
 from semantic.snapshot_record import SnapshotRecord
 from semantic.suppression import suppressed
+from semantic.told_values import ToldValues
 
 Rows = list[tuple[Any, ...]]
 # What says that the data does not answer, whoever asks for what. Anything else may be the query's own fault.
@@ -88,6 +90,39 @@ class Read:
             columns=ready.plan.columns,
             types=found.types[: len(ready.plan.columns)],
             rows=tuple(rows),
+            provenance=self._provenance(ready, notices),
+        )
+
+    def tell(self, measured: ToldValues) -> MetricAnswer:
+        """What a snapshot was measured to answer, on record like any other read of it. Raises `Refused`, where the query would be refused now, and
+        `LedgerUnavailable`.
+        """
+        self._refuse_other_policy()
+        now = self._prepare()
+        days = measured.days
+        ready = replace(
+            now,
+            snapshot=replace(
+                now.snapshot, version=measured.snapshot, published_at=measured.published_at
+            ),
+            versions=tuple(
+                replace(
+                    item,
+                    data_version=measured.versions[item.name],
+                    version_as_read=None,
+                    covers_from=min(days, default=item.covers_from),
+                    covers_to=max(days, default=item.covers_to),
+                )
+                for item in now.versions
+            ),
+        )
+        self._begin(ready)
+        notices = (Notice(kind="measured", text=f"as of {measured.snapshot}, what moved of it"),)
+        self._record.end(ready, measured.rows, notices, 0)
+        return MetricAnswer(
+            columns=ready.plan.columns,
+            types=measured.types,
+            rows=measured.rows,
             provenance=self._provenance(ready, notices),
         )
 

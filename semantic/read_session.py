@@ -38,6 +38,7 @@ from semantic.refused import Refused
 from semantic.snapshot import SnapshotStore
 from semantic.snapshot_record import SnapshotRecord
 from semantic.spans import Attributes, Ours, span, tell
+from semantic.told_values import ToldValues
 from semantic.tracing import in_current_span
 
 _LONGEST_RECORDED_REQUEST = 10_000
@@ -105,6 +106,12 @@ class ReadSession:
     ) -> MetricAnswer | Refusal:
         """The answer, or why there is none; on record either way. `call_id` makes a retry the same read."""
         return self._ask(asked, Read.run, call_id=call_id)
+
+    def tell(self, values: ToldValues, *, call_id: str | None = None) -> MetricAnswer | Refusal:
+        """What a snapshot was measured to answer, where the same query would be answered now; on record like any read, of the data that it was
+        measured on.
+        """
+        return self._ask(values.query, lambda read: read.tell(values), call_id=call_id)
 
     def dimension_values(
         self,

@@ -9,6 +9,7 @@ version current. A version's path is never used again: DuckDB keeps serving old 
     <root>/v000007/snapshot.json            `SnapshotRecord`
     <root>/v000007/semantic_manifest.json   the definitions that this data was measured with
     <root>/v000007/manifest.json            the part of dbt's manifest that the catalogue needs
+    <root>/changes/v000007.json             what it changed, kept for longer than the data
 """
 
 import fcntl
@@ -23,6 +24,7 @@ from pathlib import Path
 import duckdb
 
 from semantic.catalog import Catalog
+from semantic.change_log import ChangeLog, changes_between
 from semantic.dbt_manifest import load_catalog
 from semantic.durable import sync
 from semantic.errors import SnapshotUnavailable, WarehouseUnavailable
@@ -39,6 +41,7 @@ from semantic.snapshot_record import (
 KEPT_VERSIONS = 5
 _CURRENT = "CURRENT"
 _RECORD = "snapshot.json"
+_CHANGES = "changes"
 
 
 class SnapshotStore:
@@ -51,6 +54,7 @@ class SnapshotStore:
         self._keep = keep
         self.limits = limits
         self._records: dict[str, SnapshotRecord] = {}
+        self.changes = ChangeLog(root / _CHANGES)
 
     def current_version(self) -> str | None:
         """The name of the version that new readers get, or None where nothing has been published."""
@@ -72,6 +76,13 @@ class SnapshotStore:
                 "No data has been published yet", hint="materialize governed_snapshot"
             )
         return self.record(version)
+
+    def readable_current(self) -> SnapshotRecord | None:
+        """The same, None where there is none or where it is damaged."""
+        try:
+            return self.current()
+        except SnapshotUnavailable:
+            return None
 
     def record(self, version: str) -> SnapshotRecord:
         """The record of a version. Raises `SnapshotUnavailable` where it is gone."""
@@ -198,6 +209,7 @@ class StagedSnapshot:
 
     def publish(self, record: SnapshotRecord) -> None:
         """Makes this version the current one, durably and at once."""
+        self._store.changes.add(changes_between(self._store.readable_current(), record))
         (self._folder / _RECORD).write_text(json.dumps(record_to_json(record), indent=1))
         for path in self._folder.iterdir():
             sync(path)

@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
+
+from semantic.watch import Points, points_from_json, points_to_json
 
 _DAYS = ("first_day", "last_day", "until_day")
 
@@ -39,7 +41,7 @@ class MetricState:
 
     `data_version` is the hash of its canonical rows over its declared scope; `since` is the snapshot with which this
     version began. `value` is its total, or where it has none that of the last day; `series` is (day, value) over the
-    scope's days. Numbers are text without trailing zeros. `first_day` and `until_day` bound its data; `last_day` is the
+    scope's days. `closed_since` is the moment at which the first snapshot was published in which it was closed and has been since. Numbers are text without trailing zeros. `first_day` and `until_day` bound its data; `last_day` is the
     last for which all that it is made of has data. `reason` is told to readers, `detail` only to those who mend it.
     """
 
@@ -47,6 +49,7 @@ class MetricState:
     state: State
     reason: str = ""
     detail: str = ""
+    closed_since: str = ""
     data_version: str = ""
     since: str = ""
     value: str | None = None
@@ -75,7 +78,7 @@ class SnapshotRecord:
     """What a snapshot holds and how good it is. `as_read` is keyed by `Permit.rows_key`, then by metric.
 
     By semantic model and element, `elements` are hashes of the definitions (`Catalog.element_hashes`) and `types` the DuckDB types. `meanings` are by metric the
-    hash of all that gives it its meaning, down to the sources.
+    hash of all that gives it its meaning, down to the sources; `watched` are by key of a watch the values that it saw.
     """
 
     version: str
@@ -90,6 +93,7 @@ class SnapshotRecord:
     elements: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     types: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     meanings: Mapping[str, str] = field(default_factory=dict)
+    watched: Mapping[str, Points] = field(default_factory=dict)
 
     @property
     def identity(self) -> str:
@@ -98,7 +102,8 @@ class SnapshotRecord:
 
 
 def record_to_json(record: SnapshotRecord) -> dict[str, Any]:
-    plain = asdict(record)
+    plain = asdict(replace(record, watched={}))
+    plain["watched"] = {key: points_to_json(points) for key, points in record.watched.items()}
     plain["published_at"] = record.published_at.isoformat()
     for metric in plain["metrics"].values():
         for key in _DAYS:
@@ -127,6 +132,7 @@ def record_from_json(text: str) -> SnapshotRecord:
         elements=plain.get("elements", {}),
         types=plain.get("types", {}),
         meanings=plain.get("meanings", {}),
+        watched={key: points_from_json(rows) for key, rows in plain.get("watched", {}).items()},
     )
 
 

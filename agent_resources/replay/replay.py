@@ -8,7 +8,7 @@ from pydantic_ai.toolsets import AbstractToolset, CombinedToolset
 
 from agent_resources.agent import AgentDefinition
 from agent_resources.agent_end import end_of
-from agent_resources.agent_engine import build_engine, screened_question
+from agent_resources.agent_engine import build_engine
 from agent_resources.agent_run import Usage
 from agent_resources.constrained.constrained_model import asked_for_actions
 from agent_resources.decision import Decision
@@ -27,6 +27,7 @@ from agent_resources.replay.recorded_run import RecordedRun
 from agent_resources.replay.replayed_tools import ReplayedTools
 from agent_resources.run_journal import RunJournal
 from agent_resources.run_trace import RunTrace
+from agent_resources.task import task_of
 from agent_resources.tool_calls import ToolCalls
 from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import ReadContext, uuid7
@@ -82,6 +83,7 @@ def replay_run(
             journal=journal,
             max_rows=definition.limits.rows,
             ask=answers.ask if not live else _first_recorded(answers, session),
+            tell=lambda told, call: answers.ask(told.query, call),
         )
         recorded = recorded_models(definition, models, metrics, session, journal, context, patience)
         findings = Findings(session, journal)
@@ -93,10 +95,9 @@ def replay_run(
         engine = build_engine(
             definition, model, toolsets, calls=calls, findings=findings, trace=trace
         )
-        task = definition.task
-        if run.basis.question:
-            task = screened_question(run.basis.question, definition, findings)
         try:
+            basis = run.basis
+            task = task_of(definition, basis.question, basis.because, reader, findings)
             ended: Decision | AgentRunFailed = end_of(definition, engine, reader, task)
         except AgentRunFailed as error:
             ended = error

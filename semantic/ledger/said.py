@@ -1,6 +1,6 @@
-"""What one reader put on record of a kind, with what was not erased of it."""
+"""What readers put on record of a kind, with what was not erased of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -22,6 +22,7 @@ class Said:
 
     seq: int
     record_id: str
+    reader: str
     at: str
     reason: str | None
     run_id: str | None
@@ -35,10 +36,23 @@ def newest_said(
     """The newest records of these kinds that a reader wrote after a number, at most `limit` of them, in the order in which they came. Looks
     into the database alone.
     """
+    return newest_said_by(ledger, [reader], kinds, after=after, limit=limit)
+
+
+def newest_said_by(
+    ledger: Ledger,
+    readers: Collection[str],
+    kinds: Sequence[RecordKind],
+    *,
+    after: int = 0,
+    limit: int,
+) -> list[Said]:
+    """Those of any of these readers."""
     asked = (
         sa.select(
             records.c.seq,
             records.c.record_id,
+            records.c.reader,
             records.c.recorded_at,
             records.c.reason,
             records.c.run_id,
@@ -47,7 +61,7 @@ def newest_said(
         )
         .where(
             records.c.kind.in_([kind.value for kind in kinds]),
-            records.c.reader == reader,
+            records.c.reader.in_(sorted(readers)),
             records.c.seq > after,
         )
         .order_by(records.c.seq.desc())
@@ -60,6 +74,7 @@ def newest_said(
         Said(
             seq=row.seq,
             record_id=row.record_id,
+            reader=row.reader,
             at=row.recorded_at,
             reason=row.reason,
             run_id=row.run_id,
@@ -78,6 +93,13 @@ def last_taken_away(ledger: Ledger) -> int:
                 records.c.kind.in_([kind.value for kind in _TAKES_AWAY])
             )
         ).scalar_one()
+    return found or 0
+
+
+def last_number(ledger: Ledger) -> int:
+    """The number of the newest record, 0 where there is none."""
+    with ledger.reading() as connection:
+        found: int | None = connection.execute(sa.select(sa.func.max(records.c.seq))).scalar_one()
     return found or 0
 
 

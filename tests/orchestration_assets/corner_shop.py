@@ -18,7 +18,7 @@ from orchestration_assets.metrics_project import (
     load_metrics_project,
 )
 from orchestration_assets.refresh import build_refresh_sensor
-from orchestration_assets.sensors import WatchedAgent
+from orchestration_assets.triggers.look import WatchedAgent
 from tests.dbt_build import copy_dbt_project, run_dbt
 from tests.orchestration_assets.location import SNAPSHOT, agent_key
 

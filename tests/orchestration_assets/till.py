@@ -65,8 +65,9 @@ class Till:
 
     @property
     def published(self) -> list[str]:
-        """All that lies in the folder of the snapshots, but for the lock of those who publish."""
-        return sorted(p.name for p in (self.state / "snapshots").glob("*") if p.name != LOCK)
+        """All that lies in the folder of the snapshots, but for what they changed and the lock of those who publish."""
+        others = (LOCK, "changes")
+        return sorted(p.name for p in (self.state / "snapshots").glob("*") if p.name not in others)
 
     def instance(self) -> dg.DagsterInstance:
         return dg.DagsterInstance.from_config(str(self.root / "home"))

@@ -133,7 +133,7 @@ def publish(
             staged,
             all_passing(door.catalog) | dict(models or {}),
             previous=previous,
-            readers=readers,
+            watches=dict.fromkeys(readers, ()),
             context=ReadContext(run_id=run_id),
         )
         staged.publish(record)

@@ -1,0 +1,131 @@
+"""Values that changed: any of a metric, or the figures that a trigger measures."""
+
+from collections.abc import Iterator, Sequence
+from itertools import chain
+
+from agent_resources.trigger import ValueChanged
+from orchestration_assets.triggers.figures import MovedFigure, moved_figures, walked
+from orchestration_assets.triggers.sight import Found, Sight, TriggerReason
+from semantic.change_log import Moved
+from semantic.watch import Points, Watch
+
+_MOST_TOLD = 8
+_MOST_VALUES = 20
+
+
+def look_at_values(when: ValueChanged, sight: Sight, found: Found) -> None:
+    """Finds the metrics, or the figures of them, that changed since the agent last ran."""
+    if when.is_whole:
+        _whole_changed(when, sight, found)
+        return
+    for watch in when.watches():
+        if watch.metric in sight.readable:
+            _figures_moved(when, watch, sight, found)
+
+
+def _whole_changed(when: ValueChanged, sight: Sight, found: Found) -> None:
+    before = sight.handled.metrics if sight.handled else {}
+    now = {name: it for name in sight.asked(when.metrics) if (it := sight.basis.metrics.get(name))}
+    changed = {name: it for name, it in now.items() if it.is_other_than(before.get(name))}
+    if not changed:
+        return
+    if sight.handled is None:
+        text = "It has not done its task yet"
+    else:
+        text = "\n".join(_told_change(name, sight) for name in changed)
+    watches = (_whole(name, sight) for name in changed) if sight.handled else ()
+    found.reasons.append(
+        TriggerReason(
+            kind=when.kind,
+            text=text,
+            key="; ".join(f"{name} {it.key}" for name, it in sorted(now.items())),
+            metrics=tuple(changed),
+            told=tuple(watches),
+        )
+    )
+
+
+def _whole(name: str, sight: Sight) -> Watch:
+    """The days over which a metric is measured."""
+    return Watch(metric=name, periods=sight.metrics.catalog.metrics[name].scope.days)
+
+
+def _told_change(name: str, sight: Sight) -> str:
+    """How a metric changed, day by day, as far as that is known."""
+    seen = sight.seen(_whole(name, sight))
+    key = seen[1] if seen else None
+    if sight.changes is None:
+        return f"{name} changed; from what is not kept any more"
+    steps = [step.moved[key] for step in sight.changes if key and key in step.moved]
+    days = _days_of(steps)
+    if not days:
+        return f"{name} changed, in no total of its newest days"
+    told = [_told_day(day, values) for day, values in days[-_MOST_TOLD:]]
+    rest = f"; and {len(days) - len(told)} days before" if len(days) > len(told) else ""
+    return f"{name} changed: {'; '.join(told)}{rest}"
+
+
+def _days_of(steps: Sequence[tuple[Moved, ...]]) -> list[tuple[str, list[str | None]]]:
+    """By day, its values one after the other."""
+    found: dict[str, list[str | None]] = {}
+    for item in chain.from_iterable(steps):
+        found.setdefault(item.cells[0], [item.before]).append(item.since)
+    return sorted(found.items())
+
+
+def _told_day(day: str, values: Sequence[str | None]) -> str:
+    first, *_, last = values
+    between = [value or "none" for value in values[1:-1]]
+    if len(between) > _MOST_VALUES:
+        between = [*between[:_MOST_VALUES], f"{len(between) - _MOST_VALUES} more"]
+    way = f", in between {', '.join(between)}" if between else ""
+    was = f"before {first}" if first is not None else "new"
+    return f"{day + ' ' if day else ''}{last or 'none any more'} ({was}{way})"
+
+
+def _figures_moved(when: ValueChanged, watch: Watch, sight: Sight, found: Found) -> None:
+    seen = sight.seen(watch)
+    now = sight.record.watched.get(seen[1]) if seen else None
+    if seen is None or now is None:
+        found.notes.append(
+            f"{watch.metric} is not measured{' by ' + ', '.join(watch.by) if watch.by else ''}; it is from the next snapshot on, where its policy and definition let it be"
+        )
+        return
+    watch, key = seen
+    before = sight.handled.figures.get(key) if sight.handled else None
+    standing = sight.basis.metrics[watch.metric].key if watch.metric in sight.basis.metrics else ""
+    if before is None:
+        text = f"{watch.metric} is compared from now on"
+        first = TriggerReason(
+            kind=when.kind, text=text, key=f"first {key}", metrics=(watch.metric,)
+        )
+        found.reasons.append(first)
+        return
+    try:
+        moved = _most_moved(when, before, _walk(sight, watch, key, before, now))
+    except ValueError as error:
+        found.notes.append(f"{watch.metric} has no numbers to compare: {error}")
+        return
+    if moved:
+        told = "; ".join(item.told for item in moved[:_MOST_TOLD])
+        rest = f"; and {len(moved) - _MOST_TOLD} more" if len(moved) > _MOST_TOLD else ""
+        by = f" by {', '.join(watch.by)}" if watch.by else ""
+        text = f"{watch.metric}{by}: {told}{rest}"
+        found.reasons.append(_of_figures(when, watch, f"{key} {standing}", text))
+
+
+def _of_figures(when: ValueChanged, watch: Watch, key: str, text: str) -> TriggerReason:
+    return TriggerReason(kind=when.kind, text=text, key=key, metrics=(watch.metric,), told=(watch,))
+
+
+def _walk(sight: Sight, watch: Watch, key: str, before: Points, now: Points) -> Iterator[Points]:
+    steps = None if sight.changes is None else [step.moved for step in sight.changes]
+    return walked(before, steps, key, now, periods=watch.periods)
+
+
+def _most_moved(when: ValueChanged, before: Points, walk: Iterator[Points]) -> list[MovedFigure]:
+    """The figures that were far enough from before at any time since, each as it was then the last time."""
+    found: dict[tuple[str, ...], MovedFigure] = {}
+    for points in walk:
+        found |= {item.cells: item for item in moved_figures(when, before, points)}
+    return [found[cells] for cells in sorted(found)]
