@@ -24,9 +24,10 @@ from pydantic import (
     StringConstraints,
 )
 
+from agent_resources.approval import ApprovalOf
 from agent_resources.import_path import IMPORT_PATH
 from agent_resources.output_type import OutputType
-from agent_resources.tool import Tool
+from agent_resources.tool import Effect, Tool
 from agent_resources.trigger import Trigger
 from agent_resources.written import Identifier, Whole, Written, as_list
 from semantic.canonical import canonical_json
@@ -176,6 +177,7 @@ class AgentDefinition(Written):
     tools: Annotated[tuple[Tool, ...], Field(max_length=50)] = ()
     limits: Limits = Limits()
     trigger: Trigger = Trigger()
+    approval: ApprovalOf = ApprovalOf()
     resume: Resume = Resume()
     grounding: Grounding = Grounding()
     guardrails: Guardrails = Guardrails()
@@ -188,6 +190,21 @@ class AgentDefinition(Written):
         """Changes with the prompt, the model, what is asked for, the output, the tools, the limits, the guardrails and the memory."""
         steering = self.model_dump(mode="json", include=_STEERING)
         return hashlib.sha256(canonical_json(steering)).hexdigest()[:32]
+
+    @property
+    def may_propose(self) -> bool:
+        """Whether something of what it decides may need a person."""
+        return self.approval.of == "decision" or self.writes
+
+    @property
+    def writes(self) -> bool:
+        """Whether it has a tool that changes something outside."""
+        return any(tool.effect is Effect.WRITE for tool in self.tools)
+
+    @property
+    def approvers(self) -> tuple[str, ...]:
+        """Who may answer what it proposes."""
+        return self.approval.by or ((self.owner,) if self.owner else ())
 
     @property
     def reader(self) -> Reader:

@@ -33,7 +33,17 @@ def load_agent(
     check_output(definition.output, file)
     _refuse_unknown_fields(definition, file)
     _refuse_unknown_judge(definition, file)
+    _refuse_nobody(definition, file)
     return definition
+
+
+def _refuse_nobody(definition: AgentDefinition, file: YamlFile) -> None:
+    """Raises `AgentDefinitionError` where the agent may propose something and nobody may answer."""
+    if definition.may_propose and not definition.approvers:
+        raise AgentDefinitionError(
+            f"{file.where('approval')}: a person has to approve what '{definition.name}' proposes, and nobody is named",
+            hint="name them in approval: {by: [...]}, or give the agent an owner",
+        )
 
 
 def _refuse_twice(definition: AgentDefinition, file: YamlFile) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from agent_resources.approval import ProposedAction
 from agent_resources.because import Because
 from agent_resources.decision import Decision
 from semantic.answer import MetricAnswer, Refusal
@@ -57,10 +58,11 @@ class Run:
 
 @dataclass(frozen=True, kw_only=True)
 class AgentRun(Run):
-    """A run that came to a decision. `decision_id` is that of the decision's record."""
+    """A run that came to a decision. `decision_id` is that of the decision's record, `proposed` the calls that a person has to approve."""
 
     decision: Decision
     decision_id: str
+    proposed: tuple[ProposedAction, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

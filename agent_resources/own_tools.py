@@ -43,7 +43,7 @@ def build_own_toolset(
     functions: FunctionToolset[MetricReader] = FunctionToolset(max_retries=3, timeout=seconds)
     for tool in tools:
         try:
-            functions.add_function(tool.load(), takes_ctx=False, name=tool.name)
+            functions.add_function(tool.load_as_shown(), takes_ctx=False, name=tool.name)
         except (ImportError, AttributeError) as error:
             raise AgentDefinitionError(f"The tool '{tool.call}' cannot be imported") from error
     recorded = _Recorded(functions, tools=by_name, calls=calls)

@@ -157,7 +157,10 @@ def _run_attempt(
             )
             journal.end(EndState.DECIDED)
             run: AgentRun | LimitedRun = AgentRun(
-                **vars(of_run), decision=ended, decision_id=decision_id
+                **vars(of_run),
+                decision=ended,
+                decision_id=decision_id,
+                proposed=tuple(calls.proposed.values()),
             )
         else:
             limit_id = record_limit(

@@ -10,6 +10,7 @@ Its arguments are the annotated parameters of the function, and the model is tol
 import inspect
 from collections.abc import Callable, Sequence
 from enum import StrEnum
+from functools import wraps
 from typing import Any, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
@@ -30,6 +31,7 @@ _OF_EVERY_AGENT = (
     "final_answer",
 )
 _LONGEST_NAME = 63
+IDEMPOTENCY_KEY = "idempotency_key"
 
 
 class Effect(StrEnum):
@@ -59,6 +61,29 @@ class Tool(BaseModel):
         """The function. Raises `ImportError` or `AttributeError`."""
         found: Callable[..., Any] = imported(self.call)
         return found
+
+    def load_as_shown(self) -> Callable[..., Any]:
+        """The function as a model is shown it: of a call that is made once, the key is not the model's. Raises `ImportError` or `AttributeError`."""
+        function = self.load()
+        if not takes_key(function):
+            return function
+
+        @wraps(function)
+        def shown(**arguments: Any) -> Any:
+            return function(**arguments)
+
+        signature = inspect.signature(function)
+        kept = [it for name, it in signature.parameters.items() if name != IDEMPOTENCY_KEY]
+        shown.__signature__ = signature.replace(parameters=kept)  # type: ignore[attr-defined]
+        shown.__annotations__ = {
+            name: hint for name, hint in get_type_hints(function).items() if name != IDEMPOTENCY_KEY
+        }
+        return shown
+
+
+def takes_key(function: Callable[..., Any]) -> bool:
+    """Whether a function is given a key by which it knows a call that it has made before."""
+    return IDEMPOTENCY_KEY in inspect.signature(function).parameters
 
 
 def check_tools(tools: Sequence[Tool], file: YamlFile) -> None:

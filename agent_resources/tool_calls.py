@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
+from agent_resources.approval import ProposedAction
 from agent_resources.run_journal import RunJournal
 from agent_resources.tool import Tool
 from semantic.ledger import Erasable, Ledger, RecordKind, Settlement, derived_id
@@ -45,13 +46,16 @@ class ToolCall:
 
 
 class ToolCalls:
-    """The calls of one run, on record. `called` are the names of the tools that were."""
+    """The calls of one run, on record. `called` are the names of the tools that were; `proposed` those that a person has to approve, by what is asked of which
+    tool.
+    """
 
     def __init__(self, session: ReadSession, *, ledger: Ledger, journal: RunJournal) -> None:
         self._session = session
         self._ledger = ledger
         self._journal = journal
         self.called: set[str] = set()
+        self.proposed: dict[str, ProposedAction] = {}
 
     async def make(self, call: ToolCall, act: Callable[[], Awaitable[Any]]) -> Any:
         """What the tool returns, as JSON values, or how it failed, as the model is told. Raises `LedgerUnavailable`."""
@@ -75,6 +79,16 @@ class ToolCalls:
             raise
         await asyncio.to_thread(self._end, call, record_id, started, result)
         return result
+
+    def propose(self, call: ToolCall, reason: str, message: str, hint: str) -> dict[str, str]:
+        """A call that a person has to approve, as the model is told, on record, once. Raises `LedgerUnavailable`."""
+        told = self.refuse(call, reason, message, hint)
+        arguments = json.loads(call.written)
+        record_id = self._first_id_of(call)
+        self.proposed[call.fingerprint] = ProposedAction(
+            tool=call.tool.call, arguments=arguments, record_id=record_id
+        )
+        return told
 
     def refuse(
         self, call: ToolCall, reason: str, message: str, hint: str, **why: Any

@@ -18,6 +18,12 @@ from orchestration_assets.agent_materialization import (
     materialized,
     recent_quality,
 )
+from orchestration_assets.approvals.approved_check import approved_spec, check_approved
+from orchestration_assets.approvals.proposing import (
+    REQUESTER_TAG,
+    proposal_metadata,
+    proposal_of,
+)
 from orchestration_assets.definitions_check import (
     check_definitions_current,
     definitions_current_spec,
@@ -125,6 +131,7 @@ def build_agent_asset(
             grounded_spec(definition, agent_key),
             not_recalled_spec(agent_key),
             definitions_current_spec(agent_key),
+            *([approved_spec(agent_key)] if definition.may_propose else []),
         ],
     )
     # Where an asset has checks, Dagster knows this result by its plain class only.
@@ -158,6 +165,14 @@ def build_agent_asset(
                 _report_reads(context, reads, definition.name, agent_key, metric_keys)
             _refuse_unrecorded(run)
             basis = _basis(run, sight, metrics)
+            approval = proposal_of(
+                metrics.ledger,
+                definition,
+                run,
+                basis,
+                _read_context(context),
+                requester=context.run.tags.get(REQUESTER_TAG),
+            )
             quality = recent_quality(metrics.ledger, definition.name)
             decided = [run.decision_id] if isinstance(run, AgentRun) else []
             decision = next(iter(decisions_with(metrics.ledger, decided)), None)
@@ -178,7 +193,13 @@ def build_agent_asset(
                 check_grounded(definition, run, agent_key),
                 check_not_recalled(run, decision, recalled, agent_key),
                 check_definitions_current(agent_key),
+                *(
+                    [check_approved(approval, has_decided=isinstance(run, AgentRun), key=agent_key)]
+                    if definition.may_propose
+                    else []
+                ),
             ],
+            proposal=proposal_metadata(approval, run.proposed if isinstance(run, AgentRun) else ()),
         )
 
     return agent

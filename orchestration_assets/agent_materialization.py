@@ -23,7 +23,9 @@ from semantic.ledger.verdicts import judged_decisions
 BASIS = "basis"
 STATE = "state"
 DECIDED = "decided"
+PROPOSED = "proposed"
 LIMITED = "limited"
+DECISION_ID = "decision_id"
 _RECENT_DAYS = 90
 
 
@@ -36,15 +38,17 @@ def materialized(
     run_id: str,
     quality: Quality | None = None,
     checks: Sequence[dg.AssetCheckResult] = (),
+    proposal: Mapping[str, Any] | None = None,
 ) -> dg.MaterializeResult[None]:
     """The materialization of a run: its decision in words and the figures with their reads, or its limit; and what it took.
 
     `basis` is what the agent's own task has been done for; None where it never was. `checkpoint` covers every record of the run. `quality` is that
-    of its decisions before, as far as somebody told how they turned out.
+    of its decisions before, as far as somebody told how they turned out; `proposal` tells what a person has to answer, where that is something.
     """
     return dg.MaterializeResult(
         metadata={
             **_ended(run),
+            **({STATE: PROPOSED, **proposal} if proposal else {}),
             **_because(run.because),
             "reads": reads_table(run.reads),
             "reads_linked": linked_reads(run.reads, metric_keys, run_id),
@@ -71,7 +75,7 @@ def materialized(
 
 def _ended(run: AgentRun | LimitedRun) -> dict[str, Any]:
     if isinstance(run, LimitedRun):
-        return {STATE: LIMITED, "limit": run.limit, "decision_id": run.limit_id}
+        return {STATE: LIMITED, "limit": run.limit, DECISION_ID: run.limit_id}
     decision = run.decision
     return {
         STATE: DECIDED,
@@ -81,7 +85,7 @@ def _ended(run: AgentRun | LimitedRun) -> dict[str, Any]:
         ),
         "figures": _figures_table(decision),
         "confidence": decision.confidence,
-        "decision_id": run.decision_id,
+        DECISION_ID: run.decision_id,
         **({"output": dg.MetadataValue.json(decision.output)} if decision.output else {}),
         "decision": dg.MetadataValue.json(decision.model_dump(mode="json")),
     }

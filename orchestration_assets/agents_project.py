@@ -17,6 +17,8 @@ from agent_resources.model_names import missing_for, wrong_model
 from agent_resources.prices import PRICES_FILE
 from orchestration_assets.agent_assets import build_agent_asset, readable_names
 from orchestration_assets.agent_key import agent_asset_key
+from orchestration_assets.approvals.actions_asset import build_actions_asset
+from orchestration_assets.approvals.approvals_sensor import Proposer, build_approvals_sensor
 from orchestration_assets.circles import way_back
 from orchestration_assets.metrics_project import METRICS_RESOURCE, MetricsProject
 from orchestration_assets.outcome_check import build_outcome_check
@@ -51,8 +53,12 @@ def build_agents_definitions(
     default_sensor_status: dg.DefaultSensorStatus,
     sensor_name: str = "agents_on_changed_values",
     minimum_interval_seconds: int = 30,
+    notify: Sequence[str] = (),
+    notify_env: Sequence[str] = (),
 ) -> dg.Definitions:
-    """One asset and one resource per agent file, and the sensor that runs them. Raises `AgentDefinitionError`."""
+    """One asset and one resource per agent file, and the sensor that runs them; for agents that propose something the sensor that follows that, which tells
+    people at the addresses of `notify` and those that stand in the variables `notify_env`. Raises `AgentDefinitionError`.
+    """
     settings = model or ModelSettings()
     paths = agent_files(folder.resolve())
     definitions = [
@@ -72,6 +78,11 @@ def build_agents_definitions(
         for definition in definitions
     ]
     refuse_triggers(definitions, paths, [agent.readable for agent in watched], project.catalog)
+    proposers = [
+        Proposer(definition=agent.definition, key=agent.key)
+        for agent in watched
+        if agent.definition.may_propose
+    ]
     return dg.Definitions(
         assets=[
             build_agent_asset(
@@ -82,6 +93,11 @@ def build_agents_definitions(
                 made_of=project.made_of,
             )
             for agent in watched
+        ]
+        + [
+            build_actions_asset(agent.definition, agent.key, resource_key=METRICS_RESOURCE)
+            for agent in watched
+            if agent.definition.writes
         ],
         asset_checks=[
             build_outcome_check(
@@ -102,7 +118,22 @@ def build_agents_definitions(
                 made_of=project.made_of,
                 default_status=default_sensor_status,
                 minimum_interval_seconds=minimum_interval_seconds,
-            )
+            ),
+            *(
+                [
+                    build_approvals_sensor(
+                        proposers,
+                        name=f"{sensor_name.removesuffix('_on_changed_values')}_approvals",
+                        resource_key=METRICS_RESOURCE,
+                        notify=notify,
+                        notify_env=notify_env,
+                        default_status=default_sensor_status,
+                        minimum_interval_seconds=minimum_interval_seconds,
+                    )
+                ]
+                if proposers
+                else []
+            ),
         ],
         resources={
             resource_key(agent.definition): _resource(path, project, settings)

@@ -168,6 +168,7 @@ WAYS = {
         "semantic.read",
         "semantic.read_session",
         "semantic.measurement",
+        "semantic.watch_measurement",
     },
     # Runs a SELECT: the path of a read, and the first and last day of a staged copy before anybody reads it.
     ".execute_on_data": {"semantic.read", "semantic.measurement"},
@@ -227,4 +228,5 @@ def test_a_session_is_all_that_a_reader_is_given() -> None:
         "record",
         "is_on_record",
         "cancel",
+        "tell",
     }

@@ -18,7 +18,7 @@ def needs_approval(tool: str) -> dict[str, str]:
     return {
         "refused": APPROVAL_NEEDED,
         "message": f"The tool '{tool}' changes something outside, so that a person has to approve the call",
-        "hint": "it was not done: propose it in your answer",
+        "hint": "it was not done: it is proposed to a person together with your answer, so say there why",
     }
 
 
@@ -41,4 +41,4 @@ class ToolEffects(WrapperToolset[MetricReader]):
             return await super().call_tool(name, tool_args, ctx, tool)
         call = ToolCall(tool=self.tools[name], arguments=tool_args, name=call_name(ctx))
         told = needs_approval(name)
-        return self.calls.refuse(call, told["refused"], told["message"], told["hint"])
+        return self.calls.propose(call, told["refused"], told["message"], told["hint"])

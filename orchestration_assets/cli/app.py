@@ -9,6 +9,7 @@ import typer
 from orchestration_assets.cli import (
     acknowledge,
     agents,
+    approvals,
     archive,
     ask,
     backup,
@@ -53,6 +54,9 @@ app.command("acknowledge")(acknowledge.acknowledge)
 app.command("decisions")(decisions.decisions)
 app.command("outcome")(outcomes.outcome)
 app.command("outcomes")(outcomes.outcomes)
+app.command("approvals")(approvals.list_approvals)
+app.command("approve")(approvals.approve)
+app.command("reject")(approvals.reject)
 app.command("replay")(replay.replay)
 app.command("recording")(recording.recording)
 app.command("verify")(integrity.verify)
