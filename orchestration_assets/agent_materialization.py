@@ -47,9 +47,10 @@ def materialized(
     """
     return dg.MaterializeResult(
         metadata={
-            **_ended(run),
-            **({STATE: PROPOSED, **proposal} if proposal else {}),
+            STATE: PROPOSED if proposal else DECIDED if isinstance(run, AgentRun) else LIMITED,
+            **(proposal or {}),
             **_because(run.because),
+            **_ended(run),
             "reads": reads_table(run.reads),
             "reads_linked": linked_reads(run.reads, metric_keys, run_id),
             "reads_allowed": len(run.answers()),
@@ -75,10 +76,9 @@ def materialized(
 
 def _ended(run: AgentRun | LimitedRun) -> dict[str, Any]:
     if isinstance(run, LimitedRun):
-        return {STATE: LIMITED, "limit": run.limit, DECISION_ID: run.limit_id}
+        return {"limit": run.limit, DECISION_ID: run.limit_id}
     decision = run.decision
     return {
-        STATE: DECIDED,
         "answer": dg.MetadataValue.md(decision.answer),
         "findings": dg.MetadataValue.md(
             "\n".join(f"- {finding.statement}" for finding in decision.findings) or "none"

@@ -10,7 +10,6 @@ from typing import Annotated, Any
 
 import typer
 
-from orchestration_assets.agent_key import agent_asset_key
 from orchestration_assets.cli.output import print_json, print_table, print_text, say
 from orchestration_assets.cli.place import Place
 from semantic.errors import QuestionError
@@ -138,6 +137,7 @@ def _tell_dagster(place: Place, approval: Approval) -> None:
         return
     from dagster import DagsterInstance
 
+    from orchestration_assets.agent_key import agent_asset_key
     from orchestration_assets.approvals.approved_check import report_answer
 
     with DagsterInstance.from_config(str(place.home)) as instance:

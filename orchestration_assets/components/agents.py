@@ -1,6 +1,6 @@
 """`AgentComponent`: the agents of a folder."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 import dagster as dg
@@ -93,6 +93,20 @@ class AgentComponent(dg.Component, dg.Resolvable):
             description="When a key that is missing is told: when definitions load, or, where only runs have the keys, by the run."
         ),
     ] = "at_load"
+    notify: Annotated[
+        list[str],
+        dg.Resolver.default(
+            description="Where people are told of what agents propose: file:<path>, a webhook, or an address of Apprise without a secret in it.",
+            examples=[["file:/var/log/proposals.jsonl"]],
+        ),
+    ] = field(default_factory=list)
+    notify_env: Annotated[
+        list[str],
+        dg.Resolver.default(
+            description="The *names* of environment variables that hold such addresses; read at each tick.",
+            examples=[["OPS_NOTIFY_URL"]],
+        ),
+    ] = field(default_factory=list)
     sensor_is_running: Annotated[
         bool,
         dg.Resolver.default(
@@ -119,4 +133,6 @@ class AgentComponent(dg.Component, dg.Resolvable):
                 default_sensor_status=sensor_status(is_running=self.sensor_is_running),
                 sensor_name=f"{name_of(context)}_on_changed_values",
                 minimum_interval_seconds=self.sensor_interval_seconds,
+                notify=self.notify,
+                notify_env=self.notify_env,
             )

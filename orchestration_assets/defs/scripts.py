@@ -56,6 +56,13 @@ def operations_watch() -> Steps:
         )
         if not hit.is_refused:
             findings.append(_hit_most(hit))
+        yield ToolStep(
+            tool="notify_desk",
+            arguments={
+                "subject": f"Cancellations from {shown[0][DAY]} to {shown[-1][DAY]}",
+                "text": _watch_answer(days[0], shown, usual),
+            },
+        )
     return Decision(
         answer=_watch_answer(days[0], shown, usual),
         findings=tuple(findings),

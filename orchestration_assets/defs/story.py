@@ -15,19 +15,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import dagster as dg
+from dagster._core.definitions.sensor_definition import SensorExecutionData
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from orchestration_assets.definitions import DBT_PROJECT, build_demo
+from orchestration_assets.defs.desk import DESK
 from semantic.errors import GovernedMetricsError
 from semantic.ledger import Ledger, Read, ReadQuestion, find_reads
+from semantic.ledger.approvals import Approval, ApprovalState, approvals
 
 START = "2013-01-01"
 BEFORE_THE_BLIZZARD = "2013-02-07"
 BLIZZARD = ("2013-02-08", "2013-02-09")
 CORRECTION = "delta_arrivals_2013-02-07"
-AGENTS_SENSOR = "agents_on_changed_values"
+AGENTS_SENSOR, APPROVALS_SENSOR = "agents_on_changed_values", "agents_approvals"
 DAGSTER_YAML = """\
 telemetry: {enabled: false}
 nux: {enabled: false}
@@ -44,6 +47,7 @@ class Demonstration:
         self._log = folder / "demo.log"
         self.home = folder / "dagster_home"
         self.warehouse = folder / "warehouse" / "nyc_flights.duckdb"
+        (folder / DESK).unlink(missing_ok=True)
         for path in (self.home, self.warehouse.parent):
             shutil.rmtree(path, ignore_errors=True)
             path.mkdir(parents=True)
@@ -63,7 +67,7 @@ class Demonstration:
         selection = [
             key
             for key in self._job.asset_layer.executable_asset_keys
-            if with_agents or key.path[0] != "agents"
+            if key.path[0] != "actions" and (with_agents or key.path[0] != "agents")
         ]
         name = f"{first} to {last}" if first != last else first
         with self._step(f"landing {name}, building dbt, publishing a snapshot"):
@@ -77,18 +81,9 @@ class Demonstration:
             )
 
     def tick(self) -> list[str]:
-        """One tick of the sensor; the runs it asks for are run. Returns the agents that ran."""
-        sensor = self._repository.get_sensor_def(AGENTS_SENSOR)
-        with (
-            self._step("the sensor looks for values that have changed"),
-            dg.build_sensor_context(
-                instance=self.instance,
-                repository_def=self._repository,
-                sensor_name=AGENTS_SENSOR,
-                resources=self._repository.get_top_level_resources(),
-            ) as context,
-        ):
-            result = sensor.evaluate_tick(context)
+        """One tick of the sensors; the runs of agents that are asked for are run. Returns the agents that ran."""
+        with self._step("the sensor looks for values that have changed"):
+            result = self._evaluate(AGENTS_SENSOR)
         if not result.run_requests:
             for line in (result.skip_message or "").splitlines():
                 self._console.print(f"    [dim]{escape(line)}[/dim]")
@@ -101,7 +96,17 @@ class Demonstration:
                     tags={**request.tags, "dagster/run_key": str(request.run_key)},
                 )
             ran.append(agent)
+        self._evaluate(APPROVALS_SENSOR)
         return ran
+
+    def _evaluate(self, name: str) -> SensorExecutionData:
+        with dg.build_sensor_context(
+            instance=self.instance,
+            repository_def=self._repository,
+            sensor_name=name,
+            resources=self._repository.get_top_level_resources(),
+        ) as context:
+            return self._repository.get_sensor_def(name).evaluate_tick(context)
 
     def decision(self, agent: str) -> tuple[str, str]:
         """The answer and the findings of an agent's last run."""
@@ -118,6 +123,14 @@ class Demonstration:
         """Runs one agent. Raises `GovernedMetricsError` where it fails."""
         with self._step(f"running {agent}"):
             self._run([dg.AssetKey(["agents", agent])], tags={"governed_agents/agent": agent})
+
+    def waiting(self) -> list[Approval]:
+        """What agents propose, the newest last."""
+        ledger = Ledger.open(self.home / "governed_agents" / "ledger.db")
+        try:
+            return approvals(ledger)
+        finally:
+            ledger.close()
 
     def reads(self) -> list[Read]:
         """Everything on record, but for the refresh."""
@@ -193,6 +206,10 @@ def _the_correction(console: Console, demo: Demonstration) -> None:
     show_decision(console, demo, "analyst_dl")
 
 
+def _who_is_asked(console: Console, demo: Demonstration) -> None:
+    show_proposals(console, demo.waiting())
+
+
 def _who_read_what(console: Console, demo: Demonstration) -> None:
     print_reads(console, demo.reads())
 
@@ -217,6 +234,11 @@ CHAPTERS = (
         title="A late correction for one carrier",
         about="Delta's arrivals of 7 February are corrected. Only those who can see Delta have to look again.",
         happens=_the_correction,
+    ),
+    Chapter(
+        title="What waits for a person",
+        about="The watch would tell the operations desk. It tells nobody by itself.",
+        happens=_who_is_asked,
     ),
     Chapter(
         title="Who read what, when, at which version",
@@ -283,6 +305,25 @@ def show_decision(console: Console, demo: Demonstration, agent: str) -> None:
         console.print(f"    {escape(line)}")
 
 
+def show_proposals(console: Console, proposals: Sequence[Approval]) -> None:
+    """What agents proposed, the oldest first, what became of it, and how to answer what still waits."""
+    for item in proposals:
+        why = f": {item.why}" if item.why else ""
+        console.print(
+            f"  {item.code}  {item.agent}, [bold]{item.state}[/bold]{escape(why)}", highlight=False
+        )
+    waiting = [item for item in proposals if item.state is ApprovalState.PENDING]
+    for item in waiting:
+        console.print(
+            f"\n  {item.terms.by[0]} answers it, known by a token:\n"
+            f"    export GOVERNED_AGENTS_TOKEN=$(.venv/bin/governed-agents tokens mint {item.terms.by[0]})\n"
+            f"    .venv/bin/governed-agents approvals {item.code}\n"
+            f'    .venv/bin/governed-agents approve {item.code} --why "the crews are needed"\n'
+            "  and the sensor has it done, once, while `make ui` runs.",
+            soft_wrap=True,
+        )
+
+
 def print_reads(console: Console, reads: Sequence[Read]) -> None:
     """One row per run, reader, metric and outcome, oldest first, with the days of data that it covered."""
     table = Table(show_edge=False, pad_edge=False, header_style="bold")
@@ -303,7 +344,7 @@ def print_reads(console: Console, reads: Sequence[Read]) -> None:
                 reader if first else "",
                 f"[red]{outcome}[/red]" if outcome == "refused" else outcome,
                 metric,
-                (same[0].data_version or "")[:8],
+                ", ".join(dict.fromkeys((read.data_version or "")[:8] for read in same)),
                 f"{min(starts)} to {max(ends)}" if starts and ends else "",
             )
             first = False

@@ -7,11 +7,14 @@ import duckdb
 import pytest
 
 from orchestration_assets.definitions import DBT_PROJECT
+from orchestration_assets.defs.desk import DESK
 from orchestration_assets.defs.story import CHAPTERS
 from semantic.ledger import Ledger, ReadQuestion, find_reads
 from tests.story.conftest import Told
 
-FIRST_DAYS, BLIZZARD, SAME_DAYS, CORRECTION, READS = (chapter.title for chapter in CHAPTERS)
+FIRST_DAYS, BLIZZARD, SAME_DAYS, CORRECTION, PROPOSALS, READS = (
+    chapter.title for chapter in CHAPTERS
+)
 
 
 def test_the_first_days_are_landed_and_every_agent_runs(told: Told) -> None:
@@ -57,6 +60,13 @@ def test_a_correction_for_one_carrier_runs_those_who_see_it(told_whole: Told) ->
     ran = re.search(r"ran: (.*)", told.chapter(CORRECTION))
     assert ran is not None
     assert sorted(ran[1].split(", ")) == ["analyst_dl", "operations_watch"]
+
+
+def test_what_the_watch_would_tell_the_desk_waits_for_its_owner(told: Told) -> None:
+    chapter = told.chapter(PROPOSALS)
+    assert "operations_watch, pending" in chapter
+    assert "governed-agents approve" in chapter
+    assert not (told.home.parent / DESK).exists(), "it tells nobody by itself"
 
 
 def test_it_ends_with_who_read_what_and_where_to_look(told: Told) -> None:
