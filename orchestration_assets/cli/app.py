@@ -29,6 +29,7 @@ from orchestration_assets.cli import (
     recall,
     recording,
     replay,
+    run,
     tokens,
     unused,
 )
@@ -57,6 +58,7 @@ app.command("outcomes")(outcomes.outcomes)
 app.command("approvals")(approvals.list_approvals)
 app.command("approve")(approvals.approve)
 app.command("reject")(approvals.reject)
+app.command("run")(run.run)
 app.command("replay")(replay.replay)
 app.command("recording")(recording.recording)
 app.command("verify")(integrity.verify)

@@ -1,8 +1,6 @@
 """`governed-agents approvals`, `approve`, `reject`: what agents propose, and what people say to it."""
 
 import json
-import os
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,23 +10,15 @@ import typer
 
 from orchestration_assets.cli.output import print_json, print_table, print_text, say
 from orchestration_assets.cli.place import Place
-from semantic.errors import QuestionError
+from orchestration_assets.cli.token import TokenFile, token_of
 from semantic.ledger import Ledger, ReadQuestion, RecordKind, find_reads
 from semantic.ledger.approvals import Approval, ApprovalState, answer, approvals, find_approval
 from semantic.ledger.erasable import is_erased
-from semantic.ledger.tokens import holder_of
 
-TOKEN_VARIABLE = "GOVERNED_AGENTS_TOKEN"  # noqa: S105 - where one is found, and none itself
 _ERASED = "was erased"
 
 Why = Annotated[str, typer.Option("--why", help="Why, for the record.")]
 Code = Annotated[str, typer.Argument(help="What the proposal is shown as.")]
-TokenFile = Annotated[
-    Path | None,
-    typer.Option(
-        help=f"A file with your token; without it {TOKEN_VARIABLE}, or what is typed when asked."
-    ),
-]
 
 
 def list_approvals(
@@ -96,7 +86,7 @@ def _answer(
 ) -> None:
     ledger = place.ledger
     found = find_approval(ledger, code)
-    token = holder_of(ledger, _token(token_file))
+    token = token_of(ledger, token_file)
     after = answer(
         ledger,
         found,
@@ -110,25 +100,6 @@ def _answer(
     say(f"The proposal {after.code} of '{after.agent}' is {after.state} by {after.answered_by}.")
     if is_approved and after.actions:
         say("What it is about is done at the next tick of the sensor, once.")
-
-
-def _token(file: Path | None) -> str:
-    """The token of who answers. It is no argument: those are seen by everybody on the machine."""
-    if file is not None:
-        try:
-            return file.read_text().strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise QuestionError(
-                f"The token cannot be read from {file}", hint="name a file with nothing else in it"
-            ) from error
-    if os.environ.get(TOKEN_VARIABLE):
-        return os.environ[TOKEN_VARIABLE].strip()
-    if sys.stdin.isatty():
-        return str(typer.prompt("Your token", hide_input=True)).strip()
-    raise QuestionError(
-        "Nobody is known here without a token",
-        hint=f"set {TOKEN_VARIABLE}, or name a file with --token-file; governed-agents tokens mint makes one",
-    )
 
 
 def _tell_dagster(place: Place, approval: Approval) -> None:

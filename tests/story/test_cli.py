@@ -308,6 +308,7 @@ def test_a_home_without_a_record_is_said(command: Command, tmp_path: Path) -> No
         "replay",
         "recording",
         "decisions",
+        "run",
         "approvals",
         "approve",
         "reject",
