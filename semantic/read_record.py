@@ -125,6 +125,11 @@ class ReadRecord:
                 **({"values_only": True} if self._values_only else {}),
                 "versions_as_read": {item.name: item.version_as_read for item in ready.versions},
                 "snapshot": ready.snapshot.version,
+                **(
+                    {"covering": ready.snapshot.covering.isoformat()}
+                    if ready.snapshot.covering
+                    else {}
+                ),
                 "policy_hash": self._door.policy.hash,
                 "rules": ready.rules,
                 "rows": [[item.element, list(item.values)] for item in request.rows],

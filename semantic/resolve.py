@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from semantic.answer import Reason
+from semantic.as_known import as_known_on
 from semantic.engine import NamedMetric
 from semantic.errors import MetricCompileError, did_you_mean, listed
 from semantic.filter_values import period_values, type_of, typed_values
@@ -55,8 +56,8 @@ class Resolver:
 
     def resolve(self) -> PlanRequest:
         """The request for a plan. Raises `Refused`."""
-        query = self._query
-        metrics = [self._metric(name) for name in query.metrics]
+        metrics = [self._metric(name) for name in self._query.metrics]
+        query = self._query = self._as_known(metrics)
         legal = self._legal(query.metrics)
         group_by = tuple(
             self._used(name, legal, query.metrics, Clause.GROUP_BY) for name in query.group_by
@@ -85,6 +86,14 @@ class Resolver:
         found = limited(timed, self._reader, self._catalog)
         self._refuse_missing_time(metrics, found)
         return found
+
+    def _as_known(self, metrics: Sequence[Metric]) -> MetricQuery:
+        """The query of the days that may be told of. Where nothing is published, that is refused where the data is needed."""
+        try:
+            record = self._published()
+        except Refused:
+            return self._query
+        return as_known_on(self._query, metrics, record)
 
     @property
     def limit(self) -> int | None:

@@ -79,6 +79,7 @@ class SnapshotRecord:
 
     By semantic model and element, `elements` are hashes of the definitions (`Catalog.element_hashes`) and `types` the DuckDB types. `meanings` are by metric the
     hash of all that gives it its meaning, down to the sources; `watched` are by key of a watch the values that it saw.
+    `covering` is the day after which nothing of it may be told; None where all may.
     """
 
     version: str
@@ -94,15 +95,39 @@ class SnapshotRecord:
     types: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     meanings: Mapping[str, str] = field(default_factory=dict)
     watched: Mapping[str, Points] = field(default_factory=dict)
+    covering: date | None = None
 
     @property
     def identity(self) -> str:
         """Which data this is: a version's name comes again where a store was emptied, and then with another time."""
-        return f"{self.version} {self.published_at.isoformat()}"
+        until = f" until {self.covering}" if self.covering else ""
+        return f"{self.version} {self.published_at.isoformat()}{until}"
+
+    def until(self, day: date) -> "SnapshotRecord":
+        """The same, as if its data ended on a day."""
+        return replace(
+            self,
+            covering=day,
+            watched={},
+            metrics={name: _until(state, day) for name, state in self.metrics.items()},
+        )
+
+
+def _until(state: MetricState, day: date) -> MetricState:
+    """Without what tells of later days."""
+    return replace(
+        state,
+        value=None,
+        value_last_day=None,
+        series=(),
+        last_day=min(state.last_day, day) if state.last_day else None,
+        until_day=min(state.until_day, day) if state.until_day else None,
+    )
 
 
 def record_to_json(record: SnapshotRecord) -> dict[str, Any]:
     plain = asdict(replace(record, watched={}))
+    del plain["covering"]
     plain["watched"] = {key: points_to_json(points) for key, points in record.watched.items()}
     plain["published_at"] = record.published_at.isoformat()
     for metric in plain["metrics"].values():

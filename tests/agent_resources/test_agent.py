@@ -110,8 +110,27 @@ def test_tools_of_its_own_are_part_of_what_an_agent_is(tmp_path: Path) -> None:
     [tool] = agent.tools
     assert (tool.name, tool.effect) == ("miles_in_kilometres", "none")
     assert tool.load()(10) == 16.093
-    writing = load_agent(_write(tmp_path, GOOD + OWN.replace("none", "write") % "open_ticket"))
+    writes = GOOD + OWN.replace("none", "write") % "open_ticket"
+    with pytest.raises(AgentDefinitionError, match="and nobody is named") as refused:
+        load_agent(_write(tmp_path, writes))
+    assert "give the agent an owner" in str(refused.value)
+    writing = load_agent(_write(tmp_path, f"{writes}owner: ana@example.com\n"))
+    assert writing.approvers == ("ana@example.com",)
     assert len({without.hash, agent.hash, writing.hash}) == 3
+
+
+@pytest.mark.parametrize(
+    ("approval", "says"),
+    [
+        ("{within_hours: 2, remind_after_hours: 3}", "comes after the proposal ended"),
+        ("{escalate_after_hours: 3}", "escalate_after_hours and escalate_to go together"),
+        ("{by: [], of: everything}", "actions"),
+        ("{whom: ana}", "unknown key 'whom'"),
+    ],
+)
+def test_approvals_that_cannot_be(tmp_path: Path, approval: str, says: str) -> None:
+    with pytest.raises(AgentDefinitionError, match=says):
+        load_agent(_write(tmp_path, f"{GOOD}owner: ana@example.com\napproval: {approval}\n"))
 
 
 @pytest.mark.parametrize(

@@ -180,7 +180,7 @@ def test_what_we_tell_a_model_is_withheld_by_no_guardrail(open_door: OpenDoor) -
     door = open_door(policy=GRANTED)
     tool = Tool(call=f"{__name__}:smuggle", effect=Effect.WRITE)
     run = decide(ANALYST.model_copy(update={"tools": (tool,)}), ScriptedModel(steps), door, CONTEXT)
-    assert "propose it in your answer" in run.decision.answer
+    assert "it is proposed to a person" in run.decision.answer
     assert written(door, RecordKind.GUARDRAIL) == []
 
 
