@@ -25,6 +25,7 @@ from pydantic import (
 )
 
 from agent_resources.approval import ApprovalOf
+from agent_resources.history import HistoryOf
 from agent_resources.import_path import IMPORT_PATH
 from agent_resources.output_type import OutputType
 from agent_resources.tool import Effect, Tool
@@ -183,6 +184,7 @@ class AgentDefinition(Written):
     guardrails: Guardrails = Guardrails()
     memory: MemoryOf = MemoryOf()
     outcome: OutcomeOf | None = None
+    history: HistoryOf | None = None
     tags: Annotated[dict[str, str], AfterValidator(_for_the_interface)] = Field(default={})
 
     @property

@@ -1,6 +1,7 @@
 """An agent as a Dagster resource. It has the governed metrics and a model, and no other way to data."""
 
 from collections.abc import Callable, Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ class AgentResource(dg.ConfigurableResource[None]):
         partition: str = "",
         on_read: Callable[[ReadOfRun], None] = lambda _: None,
         is_done: Callable[[str], bool] = lambda _: False,
+        played: date | None = None,
     ) -> AgentRun | LimitedRun:
         """Runs the agent to its decision or to a limit, through a door that this resource's `metrics` opened; or goes on where an earlier try of
         the step ended, as `run_agent` does.
@@ -81,6 +83,7 @@ class AgentResource(dg.ConfigurableResource[None]):
                 partition=partition,
                 on_read=on_read,
                 is_done=is_done,
+                played=played,
             )
         finally:
             flush()

@@ -7,6 +7,7 @@ from agent_resources.agent_run import Usage
 from agent_resources.decision import Decision
 from agent_resources.memory.rests_on import RestsOn, erasable
 from semantic.ledger import Erasable, Ledger, RecordKind, derived_id
+from semantic.ledger.run_decisions import HISTORY
 from semantic.read_session import ReadSession
 
 LIMITED = "limited"
@@ -23,10 +24,13 @@ def record_decision(
     told: Sequence[str] = (),
     usage: Usage = Usage(),  # noqa: B008
     hops: int = 0,
+    is_played: bool = False,
 ) -> str:
     """Writes what an agent decided, as a text that can be erased, the reads that it made, those of
     earlier runs that it remembered, the decisions that it was told of, and how many agents each ran because of the one before, up to it. Returns the id of the record, the same for
     the same decision of a step that is tried again. Raises `LedgerUnavailable`.
+
+    One that `is_played` was decided on the past: it is on record as `history`, and nothing that looks at what an agent decides takes it for that.
 
     The id comes from the place and the reads only, since who guesses a text could confirm it by a digest of it. Another decision at the same
     place has the id that follows.
@@ -43,12 +47,13 @@ def record_decision(
         **({"hops": hops} if hops else {}),
         "cited": sorted({figure.read_id for figure in decision.figures()}),
     }
+    reason = HISTORY if is_played else None
     if context.root_run_id is None:
-        return session.record(RecordKind.DECISION, details)
+        return session.record(RecordKind.DECISION, details, reason=reason)
     place = [session.reader.name, context.root_run_id, context.step_key, definition_hash]
     record_id = derived_id("decision", [*place, *read_ids])
     while True:
-        session.record(RecordKind.DECISION, details, record_id=record_id)
+        session.record(RecordKind.DECISION, details, record_id=record_id, reason=reason)
         recorded = ledger.body_here(record_id, RecordKind.DECISION)
         if recorded is None or recorded["details"]["decision"] == text:
             return record_id

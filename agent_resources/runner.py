@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import date
 from functools import partial
 
 from pydantic_ai.models import Model
@@ -51,6 +52,7 @@ def run_agent(
     partition: str = "",
     on_read: Callable[[ReadOfRun], None] = lambda _: None,
     is_done: Callable[[str], bool] = lambda _: False,
+    played: date | None = None,
     patience: Patience = Patience(),  # noqa: B008
 ) -> AgentRun | LimitedRun:
     """Runs an agent to its decision on one snapshot, or to the limit that it reaches first. Raises `AgentRunFailed` where it comes to no
@@ -59,6 +61,9 @@ def run_agent(
     The snapshot is the current one unless another is given. It is told `because` of what it runs, unless it is asked a question. `models` are asked in their order, the next one where one does not answer. `on_read`
     is told of each read as it happens, so that what a run read is known also where it comes to no decision. Every figure in the decision names a
     read of this run; a decision that cites anything else goes back to the model.
+
+    With `played` it runs on the past: on that snapshot as if its data ended on this day where it does not say so itself, without memory, and what it
+    decides is on record as history.
 
     Where an earlier try of the same step, root run and partition ended before it had decided, or before anybody was told of its decision, this
     one goes on with it on its snapshot: what that one asked and read is neither paid nor read again. `is_done` tells whether the run with an id
@@ -76,6 +81,7 @@ def run_agent(
         because=None if question else because,
         snapshot=snapshot,
         on_read=on_read,
+        played=played,
         patience=patience,
     )
     try:
@@ -97,10 +103,11 @@ def _run_attempt(
     because: Because | None,
     snapshot: SnapshotRecord | None,
     on_read: Callable[[ReadOfRun], None],
+    played: date | None,
     patience: Patience,
 ) -> AgentRun | LimitedRun:
     started = time.monotonic()
-    on = _snapshot_of(journal, metrics) or snapshot
+    on = _snapshot_of(journal, metrics, snapshot) or snapshot
     with (
         metrics.session(definition.reader, context, snapshot=on) as session,
         RunTrace.of(definition, context, session.snapshot.version) as trace,
@@ -115,7 +122,9 @@ def _run_attempt(
         standings = Standings(metrics, definition.reader, session.snapshot)
         calls = ToolCalls(session, ledger=metrics.ledger, journal=journal)
         findings = Findings(session, journal)
-        memory = memory_of(definition, metrics, session, journal, standings, calls)
+        memory = (
+            None if played else memory_of(definition, metrics, session, journal, standings, calls)
+        )
         toolsets = _toolsets(definition, metrics, calls, memory)
         model = asked_for_actions(definition, recorded, metrics)
         engine = build_engine(
@@ -154,6 +163,7 @@ def _run_attempt(
                 told=memory.told_decisions if memory else (),
                 usage=recorded.usage,
                 hops=because.hops if because else 0,
+                is_played=played is not None,
             )
             journal.end(EndState.DECIDED)
             run: AgentRun | LimitedRun = AgentRun(
@@ -201,12 +211,15 @@ def _toolsets(
     return found
 
 
-def _snapshot_of(journal: RunJournal, metrics: GovernedMetrics) -> SnapshotRecord | None:
-    """The snapshot that the attempt began with. None where it has not begun, or that is no longer kept."""
+def _snapshot_of(
+    journal: RunJournal, metrics: GovernedMetrics, given: SnapshotRecord | None
+) -> SnapshotRecord | None:
+    """The snapshot that the attempt began with, up to the day of the one that is given now. None where it has not begun, or that is no longer kept."""
     if journal.basis is None:
         return None
     try:
-        return metrics.snapshots.record(journal.basis.snapshot)
+        found = metrics.snapshots.record(journal.basis.snapshot)
+        return found.until(given.covering) if given and given.covering else found
     except SnapshotUnavailable:
         return None
 

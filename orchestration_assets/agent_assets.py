@@ -18,6 +18,7 @@ from orchestration_assets.agent_materialization import (
     materialized,
     recent_quality,
 )
+from orchestration_assets.agent_run_place import has_done, read_context
 from orchestration_assets.approvals.approved_check import approved_spec, check_approved
 from orchestration_assets.approvals.proposing import (
     REQUESTER_TAG,
@@ -52,14 +53,12 @@ from semantic.answer import Reason
 from semantic.catalog import Catalog
 from semantic.errors import LedgerUnavailable
 from semantic.governed_metrics import GovernedMetrics
-from semantic.ledger import ReadContext
 from semantic.ledger.recalls import recalls
 from semantic.ledger.run_decisions import decisions_with
 from semantic.policy import Policy
 from semantic.snapshot_record import SnapshotRecord
 
 AGENT = "governed_agents/name"
-_DONE = "SUCCESS"
 
 
 class AgentConfig(dg.Config):
@@ -154,12 +153,12 @@ def build_agent_asset(
             try:
                 run = resource.run(
                     metrics,
-                    _read_context(context),
+                    read_context(context),
                     question=config.question or None,
                     because=because_of(sight, called),
                     snapshot=record,
                     on_read=reads.append,
-                    is_done=partial(_has_done, context),
+                    is_done=partial(has_done, context),
                 )
             finally:
                 _report_reads(context, reads, definition.name, agent_key, metric_keys)
@@ -170,7 +169,7 @@ def build_agent_asset(
                 definition,
                 run,
                 basis,
-                _read_context(context),
+                read_context(context),
                 requester=context.run.tags.get(REQUESTER_TAG),
             )
             quality = recent_quality(metrics.ledger, definition.name)
@@ -330,18 +329,3 @@ def _refuse_unrecorded(run: Run) -> None:
                 f"A read of agent '{run.agent}' could not be recorded, so it was given no data",
                 hint=refusal.hint,
             )
-
-
-def _has_done(context: dg.AssetExecutionContext, run_id: str) -> bool:
-    """Whether another run has done this step to its end."""
-    found = context.instance.get_run_step_stats(run_id, [context.op_execution_context.op.name])
-    return any(item.status is not None and item.status.name == _DONE for item in found)
-
-
-def _read_context(context: dg.AssetExecutionContext) -> ReadContext:
-    run = context.run
-    return ReadContext(
-        run_id=run.run_id,
-        root_run_id=run.root_run_id or run.run_id,
-        step_key=context.op_execution_context.op.name,
-    )

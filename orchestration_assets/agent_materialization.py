@@ -18,6 +18,7 @@ from orchestration_assets.read_events import (
 )
 from semantic.ledger import Ledger
 from semantic.ledger.budgets import MICROS
+from semantic.ledger.run_decisions import HISTORY
 from semantic.ledger.verdicts import judged_decisions
 
 BASIS = "basis"
@@ -39,15 +40,18 @@ def materialized(
     quality: Quality | None = None,
     checks: Sequence[dg.AssetCheckResult] = (),
     proposal: Mapping[str, Any] | None = None,
+    as_known: str | None = None,
 ) -> dg.MaterializeResult[None]:
     """The materialization of a run: its decision in words and the figures with their reads, or its limit; and what it took.
 
     `basis` is what the agent's own task has been done for; None where it never was. `checkpoint` covers every record of the run. `quality` is that
-    of its decisions before, as far as somebody told how they turned out; `proposal` tells what a person has to answer, where that is something.
+    of its decisions before, as far as somebody told how they turned out; `proposal` tells what a person has to answer, where that is something; `as_known` says
+    as which past a run was played.
     """
     return dg.MaterializeResult(
         metadata={
-            STATE: PROPOSED if proposal else DECIDED if isinstance(run, AgentRun) else LIMITED,
+            STATE: _state(run, is_proposed=bool(proposal), is_played=as_known is not None),
+            **({"as_known": as_known} if as_known else {}),
             **(proposal or {}),
             **_because(run.because),
             **_ended(run),
@@ -72,6 +76,14 @@ def materialized(
         tags=input_version_tags(run.reads, metric_keys),
         check_results=checks,
     )
+
+
+def _state(run: AgentRun | LimitedRun, *, is_proposed: bool, is_played: bool) -> str:
+    if not isinstance(run, AgentRun):
+        return LIMITED
+    if is_played:
+        return HISTORY
+    return PROPOSED if is_proposed else DECIDED
 
 
 def _ended(run: AgentRun | LimitedRun) -> dict[str, Any]:

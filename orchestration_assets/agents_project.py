@@ -20,6 +20,7 @@ from orchestration_assets.agent_key import agent_asset_key
 from orchestration_assets.approvals.actions_asset import build_actions_asset
 from orchestration_assets.approvals.approvals_sensor import Proposer, build_approvals_sensor
 from orchestration_assets.circles import way_back
+from orchestration_assets.history_assets import build_history_asset
 from orchestration_assets.metrics_project import METRICS_RESOURCE, MetricsProject
 from orchestration_assets.outcome_check import build_outcome_check
 from orchestration_assets.sensors import build_agent_sensor
@@ -98,6 +99,16 @@ def build_agents_definitions(
             build_actions_asset(agent.definition, agent.key, resource_key=METRICS_RESOURCE)
             for agent in watched
             if agent.definition.writes
+        ]
+        + [
+            build_history_asset(
+                agent.definition,
+                metric_keys=project.metric_keys,
+                readable=agent.readable,
+                resource_key=resource_key(agent.definition),
+            )
+            for agent in watched
+            if agent.definition.history is not None
         ],
         asset_checks=[
             build_outcome_check(

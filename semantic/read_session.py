@@ -250,7 +250,8 @@ class ReadSession:
         data, under which policy. With the key of pseudonyms: the id stays when what was asked is erased, and must not confirm a guess.
         """
         try:
-            version = self._hold()[0].version
+            record = self._hold()[0]
+            version = f"{record.version} {record.covering}" if record.covering else record.version
         except SnapshotUnavailable:
             version = "none"
         who = f"{self.reader.acting_for} {sorted(self.reader.asks or ())}"

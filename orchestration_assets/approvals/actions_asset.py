@@ -8,6 +8,7 @@ import dagster as dg
 from agent_resources.agent import AgentDefinition
 from agent_resources.errors import GateClosed
 from agent_resources.metrics_resource import GovernedMetricsResource
+from orchestration_assets.agent_run_place import read_context
 from orchestration_assets.approvals.acting import Done, act_on
 from orchestration_assets.approvals.standing import void_because
 from orchestration_assets.errors import told_to_dagster
@@ -55,13 +56,7 @@ def build_actions_asset(
     )
     def actions(context: dg.AssetExecutionContext) -> dg.MaterializeResult:  # type: ignore[type-arg]
         resource: GovernedMetricsResource = getattr(context.resources, resource_key)
-        run = context.run
-        place = ReadContext(
-            run_id=run.run_id,
-            root_run_id=run.root_run_id or run.run_id,
-            step_key=context.op_execution_context.op.name,
-            purpose="approved action",
-        )
+        place = read_context(context, purpose="approved action")
         with (
             told_to_dagster(),
             resource.open(context.instance) as metrics,

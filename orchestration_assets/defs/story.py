@@ -67,7 +67,8 @@ class Demonstration:
         selection = [
             key
             for key in self._job.asset_layer.executable_asset_keys
-            if key.path[0] != "actions" and (with_agents or key.path[0] != "agents")
+            if key.path[0] not in ("actions", "history")
+            and (with_agents or key.path[0] != "agents")
         ]
         name = f"{first} to {last}" if first != last else first
         with self._step(f"landing {name}, building dbt, publishing a snapshot"):

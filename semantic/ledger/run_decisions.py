@@ -14,6 +14,8 @@ from semantic.ledger.parts import in_parts
 from semantic.ledger.record import RecordKind
 from semantic.ledger.schema import IS_DECISION, records
 
+# The reason of a decision that was played on the past.
+HISTORY = "history"
 _AT_ONCE = 2_000
 # On more reads than these so many decisions rest that looking before parsing takes longer.
 _FEW = 5_000
@@ -38,6 +40,11 @@ class RunDecision:
     reads: tuple[str, ...]
     remembered: tuple[str, ...]
     told: tuple[str, ...]
+
+    @property
+    def is_one(self) -> bool:
+        """Whether something was decided: at a limit nothing is."""
+        return self.reason in (None, HISTORY)
 
 
 def decisions_in(ledger: Ledger, runs: Collection[str]) -> list[RunDecision]:

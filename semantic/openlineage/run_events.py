@@ -109,7 +109,7 @@ class RunEvents:
     def _decided(
         self, activity: RunActivity, decision: RunDecision, elsewhere: RunElsewhere | None
     ) -> RunEvent:
-        if decision.reason is not None:
+        if not decision.is_one:
             facets: dict[str, RunFacet] = {
                 "errorMessage": _error("The run ended at a limit, without a decision")
             }

@@ -93,7 +93,15 @@ class Location:
     @property
     def dbt_keys(self) -> list[dg.AssetKey]:
         """What dbt builds."""
-        others = ("agents", "actions", "metrics", "governed_snapshot", "access_report", "arrivals")
+        others = (
+            "agents",
+            "actions",
+            "history",
+            "metrics",
+            "governed_snapshot",
+            "access_report",
+            "arrivals",
+        )
         return [key for key in self.keys if key.path[0] not in others]
 
     @property
