@@ -25,6 +25,7 @@ BENCHMARKS = (
     "looking_up",
     "remembering",
     "tracing",
+    "ticking",
 )
 
 
