@@ -229,7 +229,7 @@ def _have_run(
         now=datetime.now(UTC),
     )
     for agent, sight in zip(agents, look(scene, agents, {}), strict=True):
-        basis = dg.MetadataValue.json(sight.basis.to_json())
+        basis = sight.basis.written()
         instance.report_runless_asset_event(
             dg.AssetMaterialization(asset_key=agent.key, metadata={BASIS: basis})
         )

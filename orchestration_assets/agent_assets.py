@@ -179,11 +179,11 @@ def build_agent_asset(
             metrics.ledger.sweep()
             checkpoint = metrics.ledger.seal()
         history = read_histories(context.instance, [agent_key]).get(agent_key, NO_HISTORY)
-        before = history.handled.to_json() if history.handled else None
+        before = history.handled.written() if history.handled else None
         has_done_its_task = isinstance(run, AgentRun) and not config.question
         return materialized(
             run,
-            basis.to_json() if has_done_its_task else before,
+            basis.written() if has_done_its_task else before,
             metric_keys,
             checkpoint,
             run_id=context.run.run_id,

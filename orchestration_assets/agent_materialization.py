@@ -32,7 +32,7 @@ _RECENT_DAYS = 90
 
 def materialized(
     run: AgentRun | LimitedRun,
-    basis: Mapping[str, Any] | None,
+    basis: str | None,
     metric_keys: Mapping[str, dg.AssetKey],
     checkpoint: str | None,
     *,
@@ -71,7 +71,7 @@ def materialized(
             "snapshot": run.snapshot,
             **checkpoint_metadata(checkpoint),
             **({"resumed_from": run.resumed_from} if run.resumed_from else {}),
-            **({BASIS: dg.MetadataValue.json(dict(basis))} if basis else {}),
+            **({BASIS: basis} if basis else {}),
         },
         tags=input_version_tags(run.reads, metric_keys),
         check_results=checks,

@@ -30,7 +30,7 @@ def recalled(recall: Recall) -> TriggerReason:
     """A recall as what calls for a run."""
     return TriggerReason(
         kind="recall",
-        text=f"what it decided was taken back: {recall.reason}",
+        words=f"what it decided was taken back: {recall.reason}",
         key=recall.recall_id,
         metrics=recall.wrong.metrics,
     )

@@ -14,15 +14,32 @@ from semantic.ledger import ReadContext
 from semantic.metric import GRAINS, Metric
 from semantic.open_snapshot import OpenSnapshot
 from semantic.policy import REFRESH, Permit, Policy, Reader
+from semantic.recent import Recent
 from semantic.snapshot_record import SnapshotRecord
 from semantic.time_range import TimeUnit
 from semantic.watch import NO_PERIOD, Points, Watch
 
+_SEEN = 200_000
+_seen: Recent[tuple[str, str, Watch, Metric], tuple[tuple[Watch, str] | None]] = Recent(_SEEN)
 _DAYS = {"day": 1, "week": 7, "month": 31, "quarter": 92, "year": 366}
 
 
 def seen_of(policy: Policy, watcher: str, watch: Watch, metric: Metric) -> tuple[Watch, str] | None:
-    """A watch as far as its watcher may see it, and the key under which a snapshot keeps that. None where it may see nothing of it."""
+    """A watch as far as its watcher may see it, and the key under which a snapshot keeps that. None where it may see nothing of it.
+
+    Decided once for as long as the policy stands: a sensor asks at every tick.
+    """
+    asked = (policy.hash, watcher, watch, metric)
+    found = _seen.get(asked)
+    if found is None:
+        found = (_narrowed(policy, watcher, watch, metric),)
+        _seen.put(asked, found)
+    return found[0]
+
+
+def _narrowed(
+    policy: Policy, watcher: str, watch: Watch, metric: Metric
+) -> tuple[Watch, str] | None:
     permit = policy.decide(Reader(name=REFRESH, acting_for=watcher), metric)
     if not isinstance(permit, Permit):
         return None

@@ -1,5 +1,6 @@
 """What an agent may read, as it stands in a snapshot: what its last run was based on, and what another would be."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,7 +13,7 @@ from orchestration_assets.agent_materialization import BASIS, LIMITED, STATE
 from orchestration_assets.triggers.permits import permits_of
 from semantic.governed_metrics import GovernedMetrics
 from semantic.policy import Reader
-from semantic.snapshot_record import SnapshotRecord
+from semantic.snapshot_record import MetricState, SnapshotRecord
 from semantic.watch import Points, Watch, points_from_json, points_to_json
 from semantic.watch_measurement import seen_of
 
@@ -64,7 +65,11 @@ class Basis:
     figures: Mapping[str, Points] = field(default_factory=dict)
     closed: Mapping[str, str] = field(default_factory=dict)
 
-    def to_json(self) -> dict[str, Any]:
+    def written(self) -> str:
+        """As the metadata of a materialization holds it: one text, since Dagster takes a tree of values apart each time that it is looked at."""
+        return json.dumps(self._plain(), separators=(",", ":"))
+
+    def _plain(self) -> dict[str, Any]:
         return {
             "snapshot": self.snapshot,
             "identity": self.identity,
@@ -83,8 +88,9 @@ class Basis:
         }
 
     @classmethod
-    def from_json(cls, plain: Mapping[str, Any]) -> "Basis":
-        """Raises `KeyError` and the like where it is none."""
+    def read(cls, written: str) -> "Basis":
+        """Raises `ValueError`, `KeyError` or `TypeError` where it is none."""
+        plain = json.loads(written)
         return cls(
             snapshot=plain["snapshot"],
             identity=plain["identity"],
@@ -114,6 +120,8 @@ class AgentHistory:
     limited_run_id: str | None = None
 
 
+_of_snapshot: dict[str, tuple[str, dict[str, Mapping[str, Standing]]]] = {}
+_read: dict[dg.AssetKey, tuple[str, Basis]] = {}
 NO_HISTORY = AgentHistory(handled=None, last_run_id=None)
 
 
@@ -128,21 +136,27 @@ def read_histories(
         metadata = materialization.metadata if materialization else {}
         is_limited = STATE in metadata and metadata[STATE].value == LIMITED
         found[record.asset_entry.asset_key] = AgentHistory(
-            handled=_basis_in(metadata),
+            handled=_basis_in(record.asset_entry.asset_key, metadata),
             last_run_id=record.asset_entry.last_run_id,
             limited_run_id=latest.run_id if latest and is_limited else None,
         )
     return found
 
 
-def _basis_in(metadata: Mapping[str, Any]) -> Basis | None:
-    """The basis that a materialization tells, None where it tells none that this version knows: then the agent runs."""
-    if BASIS not in metadata:
+def _basis_in(key: dg.AssetKey, metadata: Mapping[str, Any]) -> Basis | None:
+    """The basis that a materialization tells, None where it tells none that this version knows: then the agent runs. The one that was read last of each agent is
+    kept, since a sensor looks at every tick.
+    """
+    written = metadata[BASIS].value if BASIS in metadata else None
+    if not isinstance(written, str):
         return None
-    try:
-        return Basis.from_json(metadata[BASIS].value)
-    except (KeyError, TypeError, ValueError, AttributeError):
-        return None
+    known = _read.get(key)
+    if known is None or known[0] != written:
+        try:
+            known = _read[key] = (written, Basis.read(written))
+        except (KeyError, TypeError, ValueError, AttributeError):
+            return None
+    return known[1]
 
 
 def read_basis(
@@ -157,16 +171,15 @@ def read_basis(
     closed: Mapping[str, str] | None = None,
 ) -> Basis:
     """How that stands in a snapshot which a reader may read."""
+    of_rows: dict[str, Mapping[str, Standing]] = {}
     standing: dict[str, Standing] = {}
     for name, permit in permits_of(reader, names, metrics).items():
-        state = record.metrics.get(name)
-        if state is None:
-            continue
         rows = permit.rows_key
-        whole = Version(data_version=state.data_version, since=state.since)
-        seen = record.as_read.get(rows, {}).get(name)
-        as_read = Version(data_version=seen.data_version, since=seen.since) if seen else None
-        standing[name] = Standing(whole=whole, as_read=as_read if rows else whole)
+        known = of_rows.get(rows)
+        if known is None:
+            known = of_rows[rows] = _standings(record, rows)
+        if name in known:
+            standing[name] = known[name]
     return Basis(
         snapshot=record.version,
         identity=record.identity,
@@ -177,6 +190,26 @@ def read_basis(
         figures=_figures(reader, watches, metrics, record),
         closed=closed or {},
     )
+
+
+def _standings(record: SnapshotRecord, rows: str) -> Mapping[str, Standing]:
+    """How every metric stands over some rows, the same for all who see these: worked out once for each snapshot."""
+    identity, known = _of_snapshot.get("current", ("", {}))
+    if identity != record.identity:
+        known = {}
+        _of_snapshot["current"] = record.identity, known
+    if rows not in known:
+        known[rows] = {
+            name: _standing(record, name, state, rows) for name, state in record.metrics.items()
+        }
+    return known[rows]
+
+
+def _standing(record: SnapshotRecord, name: str, state: MetricState, rows: str) -> Standing:
+    whole = Version(data_version=state.data_version, since=state.since)
+    seen = record.as_read.get(rows, {}).get(name)
+    as_read = Version(data_version=seen.data_version, since=seen.since) if seen else None
+    return Standing(whole=whole, as_read=as_read if rows else whole)
 
 
 def _figures(

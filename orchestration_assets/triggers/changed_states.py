@@ -18,7 +18,7 @@ def look_at_definitions(when: DefinitionChanged, sight: Sight, found: Found) -> 
             found.reasons.append(
                 TriggerReason(
                     kind=when.kind,
-                    text=f"{name} means something else than when it last ran",
+                    words=f"{name} means something else than when it last ran",
                     key=f"meaning {name} {meaning} {sight.record.metrics[name].since}",
                     metrics=(name,),
                 )
@@ -36,7 +36,7 @@ def look_at_freshness(when: Freshness, sight: Sight, found: Found) -> None:
             found.reasons.append(
                 TriggerReason(
                     kind=when.kind,
-                    text=f"{name} became stale: {closed.told}",
+                    words=f"{name} became stale: {closed.told}",
                     key=f"stale {name} {closed.episode}",
                     metrics=(name,),
                     is_of_gate=True,
@@ -47,7 +47,7 @@ def look_at_freshness(when: Freshness, sight: Sight, found: Found) -> None:
             found.reasons.append(
                 TriggerReason(
                     kind=when.kind,
-                    text=f"{name} is fresh again: its data was published at {sight.record.published_at:%Y-%m-%d %H:%M} UTC",
+                    words=f"{name} is fresh again: its data was published at {sight.record.published_at:%Y-%m-%d %H:%M} UTC",
                     key=f"fresh {name} {sight.record.identity}",
                     metrics=(name,),
                 )
@@ -85,13 +85,13 @@ def look_at_checks(when: Check, sight: Sight, found: Found) -> None:
             else:
                 continue
             found.reasons.append(
-                TriggerReason(kind=when.kind, text=text, key=key, metrics=(name,), is_of_gate=True)
+                TriggerReason(kind=when.kind, words=text, key=key, metrics=(name,), is_of_gate=True)
             )
         elif not is_failed and (was_failed or any(why is None for why in between)):
             found.reasons.append(
                 TriggerReason(
                     kind=when.kind,
-                    text=f"what {name} is made of passes its checks again",
+                    words=f"what {name} is made of passes its checks again",
                     key=f"recovered {name} {before.get(name, '')} {len(between)}",
                     metrics=(name,),
                 )

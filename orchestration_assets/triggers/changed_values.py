@@ -1,6 +1,7 @@
 """Values that changed: any of a metric, or the figures that a trigger measures."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import chain
 
 from agent_resources.trigger import ValueChanged
@@ -29,30 +30,26 @@ def _whole_changed(when: ValueChanged, sight: Sight, found: Found) -> None:
     changed = {name: it for name, it in now.items() if it.is_other_than(before.get(name))}
     if not changed:
         return
-    if sight.handled is None:
-        text = "It has not done its task yet"
-    else:
-        text = "\n".join(_told_change(name, sight) for name in changed)
-    watches = (_whole(name, sight) for name in changed) if sight.handled else ()
     found.reasons.append(
         TriggerReason(
             kind=when.kind,
-            text=text,
+            words=partial(_told_changes, tuple(changed), sight),
             key="; ".join(f"{name} {it.key}" for name, it in sorted(now.items())),
             metrics=tuple(changed),
-            told=tuple(watches),
+            is_of_whole=sight.handled is not None,
         )
     )
 
 
-def _whole(name: str, sight: Sight) -> Watch:
-    """The days over which a metric is measured."""
-    return Watch(metric=name, periods=sight.metrics.catalog.metrics[name].scope.days)
+def _told_changes(names: Sequence[str], sight: Sight) -> str:
+    if sight.handled is None:
+        return "It has not done its task yet"
+    return "\n".join(_told_change(name, sight) for name in names)
 
 
 def _told_change(name: str, sight: Sight) -> str:
     """How a metric changed, day by day, as far as that is known."""
-    seen = sight.seen(_whole(name, sight))
+    seen = sight.seen(sight.whole(name))
     key = seen[1] if seen else None
     if sight.changes is None:
         return f"{name} changed; from what is not kept any more"
@@ -97,7 +94,7 @@ def _figures_moved(when: ValueChanged, watch: Watch, sight: Sight, found: Found)
     if before is None:
         text = f"{watch.metric} is compared from now on"
         first = TriggerReason(
-            kind=when.kind, text=text, key=f"first {key}", metrics=(watch.metric,)
+            kind=when.kind, words=text, key=f"first {key}", metrics=(watch.metric,)
         )
         found.reasons.append(first)
         return
@@ -115,7 +112,9 @@ def _figures_moved(when: ValueChanged, watch: Watch, sight: Sight, found: Found)
 
 
 def _of_figures(when: ValueChanged, watch: Watch, key: str, text: str) -> TriggerReason:
-    return TriggerReason(kind=when.kind, text=text, key=key, metrics=(watch.metric,), told=(watch,))
+    return TriggerReason(
+        kind=when.kind, words=text, key=key, metrics=(watch.metric,), told=(watch,)
+    )
 
 
 def _walk(sight: Sight, watch: Watch, key: str, before: Points, now: Points) -> Iterator[Points]:

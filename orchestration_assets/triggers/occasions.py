@@ -18,7 +18,7 @@ def look_at_clock(when: Cron, sight: Sight, found: Found) -> None:
         found.reasons.append(
             TriggerReason(
                 kind=when.kind,
-                text=f"it is time: {when.at} {when.time_zone}, {tick:%Y-%m-%d %H:%M} UTC",
+                words=f"it is time: {when.at} {when.time_zone}, {tick:%Y-%m-%d %H:%M} UTC",
                 key=f"cron {when.at} {when.time_zone} {tick.isoformat()}",
             )
         )
@@ -44,7 +44,7 @@ def look_at_decisions(when: DecisionOf, sight: Sight, found: Found) -> None:
         found.reasons.append(
             TriggerReason(
                 kind=when.kind,
-                text=f"{when.of}: {when.state} {decision.decision_id}{f', {fields}' if fields else ''}",
+                words=f"{when.of}: {when.state} {decision.decision_id}{f', {fields}' if fields else ''}",
                 key=f"decision {decision.decision_id} {when.state}",
                 hops=hops,
             )

@@ -1,6 +1,6 @@
 """What the triggers of one agent look at, and what they find."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -54,7 +54,11 @@ class Sight:
 
     def asked(self, names: Sequence[str]) -> list[str]:
         """The metrics that a trigger names, or all that the agent may read."""
-        return [name for name in names or self.readable if name in self.readable]
+        return [name for name in names if name in self.readable] if names else [*self.readable]
+
+    def whole(self, name: str) -> Watch:
+        """The days over which a metric is measured."""
+        return Watch(metric=name, periods=self.metrics.catalog.metrics[name].scope.days)
 
     def seen(self, watch: Watch) -> tuple[Watch, str] | None:
         """A watch as far as the agent may see it, and its key in a snapshot."""
@@ -64,19 +68,24 @@ class Sight:
 
 @dataclass(frozen=True, kw_only=True)
 class TriggerReason:
-    """Why an agent runs: in words, with the metrics that it speaks of, and a `key` that stands for it as long as it stands. `told` are the watches of which
-    it tells values.
+    """Why an agent runs: in words, which are found when they are asked for, with the metrics that it speaks of, and a `key` that stands for it as long as it
+    stands. `told` are the watches of which it tells values; where it `is_of_whole` metrics, the days over which these are measured.
 
     `is_of_gate` says that it is about a closed metric, so that the gates do not hold it back.
     """
 
     kind: str
-    text: str
+    words: str | Callable[[], str]
     key: str
     metrics: tuple[str, ...] = ()
     told: tuple[Watch, ...] = ()
     hops: int = 0
     is_of_gate: bool = False
+    is_of_whole: bool = False
+
+    @property
+    def text(self) -> str:
+        return self.words if isinstance(self.words, str) else self.words()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,7 +28,7 @@ class _Moment:
 def because_of(sight: Sight, called: Called) -> Because:
     """Why a run of an agent begins now. A person may have asked for it: then there may be no reason."""
     told: list[Told] = []
-    for alike in _alike(watch for reason in called.reasons for watch in reason.told):
+    for alike in _alike(watch for reason in called.reasons for watch in _watches(reason, sight)):
         told += _told(sight, alike)
     return Because(
         at=sight.basis.at,
@@ -41,8 +41,13 @@ def because_of(sight: Sight, called: Called) -> Because:
 
 
 def _cause(reason: TriggerReason) -> Cause:
-    plain = f"{', '.join(reason.metrics)} changed" if reason.told else reason.text
+    tells_values = bool(reason.told) or reason.is_of_whole
+    plain = f"{', '.join(reason.metrics)} changed" if tells_values else reason.text
     return Cause(kind=reason.kind, text=reason.text, plain=plain)
+
+
+def _watches(reason: TriggerReason, sight: Sight) -> Iterable[Watch]:
+    return map(sight.whole, reason.metrics) if reason.is_of_whole else reason.told
 
 
 def _alike(watches: Iterable[Watch]) -> list[list[Watch]]:

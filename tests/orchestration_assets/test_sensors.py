@@ -1,5 +1,6 @@
 """When agents run, tick by tick: on a value that changed as they see it, and on nothing else."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -255,7 +256,7 @@ def test_a_run_reads_the_snapshot_whose_gates_it_passed(settled: Location) -> No
         assert changing.run([agent_key("boss")]).success
         assert not on_look
     metadata = settled.metadata(agent_key("boss"))
-    assert metadata["snapshot"] == metadata["basis"]["snapshot"] == before.version
+    assert metadata["snapshot"] == json.loads(metadata["basis"])["snapshot"] == before.version
     assert metadata["answer"] == "orders 9, revenue 133.1"
     assert settled.tick().agents == ["boss"]
 
@@ -268,7 +269,7 @@ def test_a_change_while_the_agent_runs_brings_another_run(settled: Location) -> 
         assert settled.run_requested(request).success
         metadata = settled.metadata(agent_key("boss"))
         assert metadata["answer"] == f"orders 9, revenue {134.1 + when}"
-        assert metadata["basis"]["snapshot"] == metadata["snapshot"]
+        assert json.loads(metadata["basis"])["snapshot"] == metadata["snapshot"]
         assert metadata["snapshot"] < settled.current.version
         following = settled.tick().of("boss")
         assert following.run_key != request.run_key
