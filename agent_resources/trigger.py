@@ -14,6 +14,7 @@ at_most_every_minutes: 15
 quiet_hours: {start: "22:00", end: "07:00", time_zone: America/New_York}
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import time
 from decimal import Decimal
@@ -186,11 +187,24 @@ When = Annotated[
 _BY_ITSELF = {_VALUE_CHANGED, "definition_changed"}
 
 
+def _clock(value: object) -> object:
+    """Refuses what YAML makes of a time without quotes: a number of minutes."""
+    if isinstance(value, str) and _CLOCK.fullmatch(value):
+        return value
+    if isinstance(value, time) and value.tzinfo is None:
+        return value
+    raise ValueError('is no time of the day; write it in quotes, as "22:00"')
+
+
+_CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d(:[0-5]\d)?")
+Clock = Annotated[time, BeforeValidator(_clock)]
+
+
 class QuietHours(Written):
     """The hours of a day in which the agent is not run by itself; what calls for a run then has it run after them."""
 
-    start: time
-    end: time
+    start: Clock
+    end: Clock
     time_zone: TimeZone = "UTC"
 
     @model_validator(mode="after")

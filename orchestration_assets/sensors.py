@@ -217,7 +217,7 @@ def _consider(
         called=Called(reasons=reasons, notes=called.notes),
         run_key=f"{definition.name}-again-{again.recall_id}"
         if again
-        else _run_key(definition.name, reasons),
+        else _run_key(definition.name, reasons, history.wiped_at if history else None),
         history=history or NO_HISTORY,
     )
 
@@ -287,9 +287,11 @@ def _spent_budget(agent: WatchedAgent, metrics: GovernedMetrics) -> str | None:
     return None
 
 
-def _run_key(agent: str, reasons: Iterable[TriggerReason]) -> str:
-    """The same for as long as the same calls for a run."""
+def _run_key(agent: str, reasons: Iterable[TriggerReason], wiped_at: float | None) -> str:
+    """The same for as long as the same calls for a run. What was wiped is to be done again."""
     standing = sorted(f"{reason.kind} {reason.key}" for reason in reasons)
+    if wiped_at is not None:
+        standing.append(f"wiped {wiped_at}")
     return f"{agent}-{hashlib.sha256(json.dumps(standing).encode()).hexdigest()[:24]}"
 
 

@@ -128,7 +128,10 @@ def measure(
             metric.name: metric for metric in ready if measured[metric.name].state is State.PASSING
         }
         progress(f"measuring what {len(watches)} agents watch")
-        watched = measure_watches(metrics, unmeasured, data, passing, watches, known, context)
+        before = previous.watched if previous else {}
+        watched = measure_watches(
+            metrics, unmeasured, data, passing, watches, known, before, context
+        )
         return replace(unmeasured, metrics=measured, as_read=dict(as_read), watched=watched)
     finally:
         data.close()
@@ -396,7 +399,7 @@ def _points_of(
         metric = metrics.catalog.metrics[name]
         permit = metrics.policy.decide(reader, metric)
         days = result.part("by_day")
-        if isinstance(permit, Permit) and days:
+        if isinstance(permit, Permit) and result.failure is None and metric.time_names:
             key = Watch(metric=name, periods=metric.scope.days).key(permit)
             found[key] = {(str(day),): str(value) for day, value in days}
     return found

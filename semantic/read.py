@@ -99,6 +99,11 @@ class Read:
         """
         self._refuse_other_policy()
         now = self._prepare()
+        if len(measured.rows) > now.limit:
+            raise Refused(
+                Reason.INVALID_QUERY,
+                f"There is more to tell than the {now.limit:,} rows that '{self._reader.name}' may have",
+            )
         days = measured.days
         ready = replace(
             now,

@@ -6,6 +6,9 @@ from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Self
 
+from semantic.time_range import period_end
+from semantic.watch import NO_VALUE
+
 
 @dataclass(frozen=True, kw_only=True)
 class ToldValues:
@@ -37,7 +40,10 @@ class ToldValues:
             rows=tuple(
                 (
                     *map(_period, row[:timed]),
-                    *row[timed : len(row) - values],
+                    *(
+                        None if cell == NO_VALUE else cell
+                        for cell in row[timed : len(row) - values]
+                    ),
                     *map(_number, row[len(row) - values :]),
                 )
                 for row in rows
@@ -46,13 +52,15 @@ class ToldValues:
 
     @property
     def days(self) -> list[date]:
-        """The days that its rows are of."""
-        return [
+        """The first and the last days of the periods that its rows are of."""
+        starts = [
             cell.date() if isinstance(cell, datetime) else cell
             for row in self.rows
             for cell in row[:1]
             if isinstance(cell, date)
         ]
+        grain = str(next(iter(self.query.get("group_by", ())), "")).rpartition("__")[2]
+        return [day for start in starts for day in (start, period_end(start, grain))]
 
     @property
     def types(self) -> tuple[str, ...]:

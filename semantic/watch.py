@@ -15,6 +15,8 @@ _MONTHS = {"month": 1, "quarter": 3, "year": 12}
 
 # The period of what has no time.
 NO_PERIOD = ""
+# The group of rows that have no value there.
+NO_VALUE = "\x00"
 # By its period and its groups, a value as text without trailing zeros.
 Points = Mapping[tuple[str, ...], str]
 

@@ -17,7 +17,7 @@ from semantic.policy import REFRESH, Permit, Policy, Reader
 from semantic.recent import Recent
 from semantic.snapshot_record import SnapshotRecord
 from semantic.time_range import TimeUnit
-from semantic.watch import NO_PERIOD, Points, Watch
+from semantic.watch import NO_PERIOD, NO_VALUE, Points, Watch
 
 _SEEN = 200_000
 _seen: Recent[tuple[str, str, Watch, Metric], tuple[tuple[Watch, str] | None]] = Recent(_SEEN)
@@ -60,23 +60,26 @@ def measure_watches(
     ready: Mapping[str, Metric],
     asked: Mapping[str, Sequence[Watch]],
     known: Mapping[str, Points],
+    before: Mapping[str, Points],
     context: ReadContext,
 ) -> dict[str, Points]:
-    """By key, the points of what each watcher watches of the metrics that are `ready`; `known` are those that were measured before.
-
-    What is refused or cannot be compiled is left out. Raises `LedgerUnavailable`.
+    """By key, the points of what each watcher watches of the metrics that are `ready`; `known` are those that were measured already. Of what is closed, is
+    refused or cannot be compiled the points of `before` stay, so that its next change is one against these. Raises `LedgerUnavailable`.
     """
     found: dict[str, Points] = {}
+    wanted: set[str] = set()
     alike: dict[object, dict[str, Watch]] = defaultdict(dict)
     for watcher, watches in sorted(asked.items()):
         for watch in watches:
-            metric = ready.get(watch.metric)
+            metric = metrics.catalog.metrics.get(watch.metric)
             narrowed = seen_of(metrics.policy, watcher, watch, metric) if metric else None
-            if narrowed is None or metric is None or narrowed[1] in found:
+            if narrowed is None or metric is None or narrowed[1] in wanted:
                 continue
             seen, key = narrowed
-            found[key] = known.get(key, {})
-            if key not in known:
+            wanted.add(key)
+            if key in known:
+                found[key] = known[key]
+            elif metric.name in ready:
                 last = snapshot.metrics[metric.name].last_day
                 shared = seen.by, seen.grain, seen.periods, metric.semantic_models, last
                 alike[watcher, shared, metric.needs_time][key] = seen
@@ -87,7 +90,8 @@ def measure_watches(
             remaining = iter(group.items())
             while batch := dict(islice(remaining, MAX_METRICS)):
                 found |= _measured_together(metrics, session, batch, snapshot)
-    return {key: points for key, points in found.items() if points}
+    stay = {key: before[key] for key in wanted if key not in found and key in before}
+    return found | stay
 
 
 def _measured_together(
@@ -133,9 +137,10 @@ def _points(answer: MetricAnswer, metrics: int, period: tuple[str, ...]) -> Iter
     width = len(answer.columns) - metrics
     for offset in range(width, width + metrics):
         yield {
-            (*period, *(str(canonical_value(cell)) for cell in row[:width])): str(
-                canonical_value(row[offset])
-            )
+            (
+                *period,
+                *(NO_VALUE if cell is None else str(canonical_value(cell)) for cell in row[:width]),
+            ): str(canonical_value(row[offset]))
             for row in answer.rows
             if row[offset] is not None
         }

@@ -11,7 +11,7 @@ from orchestration_assets.triggers.sight import Found, Sight, TriggerReason
 def look_at_definitions(when: DefinitionChanged, sight: Sight, found: Found) -> None:
     """Finds the metrics that mean something else than when the agent last ran."""
     before = sight.handled.meanings if sight.handled else {}
-    since = {name for step in sight.changes or () for name in step.meant}
+    since = {name: step.identity for step in sight.changes or () for name in step.meant}
     for name in sight.asked(when.metrics):
         meaning = sight.basis.meanings.get(name)
         if name in before and meaning is not None and (meaning != before[name] or name in since):
@@ -19,7 +19,7 @@ def look_at_definitions(when: DefinitionChanged, sight: Sight, found: Found) -> 
                 TriggerReason(
                     kind=when.kind,
                     words=f"{name} means something else than when it last ran",
-                    key=f"meaning {name} {meaning} {sight.record.metrics[name].since}",
+                    key=f"meaning {name} {meaning} {since.get(name, sight.record.identity)}",
                     metrics=(name,),
                 )
             )
@@ -73,7 +73,9 @@ def look_at_checks(when: Check, sight: Sight, found: Found) -> None:
         closed = sight.closed.get(name)
         is_failed = closed is not None and closed.gate is Gate.CHECK
         was_failed = before.get(name, "").startswith(Gate.CHECK)
-        between = [step.closed[name] for step in sight.changes or () if name in step.closed]
+        steps = [step for step in sight.changes or () if name in step.closed]
+        between = [step.closed[name] for step in steps]
+        last = steps[-1].identity if steps else before.get(name, "")
         if when.becomes == "failed":
             episode = closed.episode if closed and is_failed else None
             failed = [why for why in between if why is not None]
@@ -81,7 +83,7 @@ def look_at_checks(when: Check, sight: Sight, found: Found) -> None:
                 text, key = f"{name}: {closed.told if closed else ''}", f"failed {name} {episode}"
             elif failed and not is_failed:
                 text = f"{name} failed a check and recovered since: {failed[-1]}"
-                key = f"failed {name} {sight.record.metrics[name].since} {len(between)}"
+                key = f"failed {name} {last}"
             else:
                 continue
             found.reasons.append(
@@ -92,7 +94,7 @@ def look_at_checks(when: Check, sight: Sight, found: Found) -> None:
                 TriggerReason(
                     kind=when.kind,
                     words=f"what {name} is made of passes its checks again",
-                    key=f"recovered {name} {before.get(name, '')} {len(between)}",
+                    key=f"recovered {name} {last}",
                     metrics=(name,),
                 )
             )

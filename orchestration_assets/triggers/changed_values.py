@@ -37,8 +37,22 @@ def _whole_changed(when: ValueChanged, sight: Sight, found: Found) -> None:
             key="; ".join(f"{name} {it.key}" for name, it in sorted(now.items())),
             metrics=tuple(changed),
             is_of_whole=sight.handled is not None,
+            telling=partial(_telling, tuple(changed), sight),
         )
     )
+
+
+def _telling(names: Sequence[str], sight: Sight) -> list[str]:
+    """Those of which values are told."""
+    return [name for name in names if sight.handled and _steps_of(name, sight)]
+
+
+def _steps_of(name: str, sight: Sight) -> list[tuple[Moved, ...]]:
+    """What each snapshot since moved of a metric."""
+    seen = sight.seen(sight.whole(name))
+    if seen is None or seen[1] not in sight.record.watched:
+        return []
+    return [step.moved[seen[1]] for step in sight.changes or () if seen[1] in step.moved]
 
 
 def _told_changes(names: Sequence[str], sight: Sight) -> str:
@@ -49,12 +63,9 @@ def _told_changes(names: Sequence[str], sight: Sight) -> str:
 
 def _told_change(name: str, sight: Sight) -> str:
     """How a metric changed, day by day, as far as that is known."""
-    seen = sight.seen(sight.whole(name))
-    key = seen[1] if seen else None
     if sight.changes is None:
         return f"{name} changed; from what is not kept any more"
-    steps = [step.moved[key] for step in sight.changes if key and key in step.moved]
-    days = _days_of(steps)
+    days = _days_of(_steps_of(name, sight))
     if not days:
         return f"{name} changed, in no total of its newest days"
     told = [_told_day(day, values) for day, values in days[-_MOST_TOLD:]]
@@ -94,9 +105,17 @@ def _figures_moved(when: ValueChanged, watch: Watch, sight: Sight, found: Found)
     if before is None:
         text = f"{watch.metric} is compared from now on"
         first = TriggerReason(
-            kind=when.kind, words=text, key=f"first {key}", metrics=(watch.metric,)
+            kind=when.kind, words=text, key=f"first {key} {standing}", metrics=(watch.metric,)
         )
         found.reasons.append(first)
+        return
+    if sight.changes is None:
+        lost = f"{watch.metric} changed more often than is kept"
+        found.reasons.append(
+            TriggerReason(
+                kind=when.kind, words=lost, key=f"lost {key} {standing}", metrics=(watch.metric,)
+            )
+        )
         return
     try:
         moved = _most_moved(when, before, _walk(sight, watch, key, before, now))
@@ -113,7 +132,12 @@ def _figures_moved(when: ValueChanged, watch: Watch, sight: Sight, found: Found)
 
 def _of_figures(when: ValueChanged, watch: Watch, key: str, text: str) -> TriggerReason:
     return TriggerReason(
-        kind=when.kind, words=text, key=key, metrics=(watch.metric,), told=(watch,)
+        kind=when.kind,
+        words=text,
+        key=key,
+        metrics=(watch.metric,),
+        told=(watch,),
+        telling=lambda: (watch.metric,),
     )
 
 

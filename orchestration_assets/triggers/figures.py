@@ -7,7 +7,7 @@ from statistics import median
 
 from agent_resources.trigger import Level, Unusual, ValueChanged
 from semantic.change_log import Moved
-from semantic.watch import Points, newest
+from semantic.watch import NO_VALUE, Points, newest
 
 _LEAST_HISTORY = 7
 # For values that scatter like a bell curve this makes their standard deviation of the median distance.
@@ -30,7 +30,7 @@ class MovedFigure:
     @property
     def told(self) -> str:
         """In words: `2013-02-08 DL: 0.31, 0.02 on 2013-02-07`."""
-        where = " ".join(filter(None, self.cells))
+        where = " ".join("no value" if cell == NO_VALUE else cell for cell in self.cells if cell)
         on = f" on {self.against}" if self.against else ""
         was = "there was none" if self.before is None else f"before {self.before}{on}"
         measure = f" ({self.measure})" if self.measure else ""

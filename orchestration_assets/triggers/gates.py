@@ -39,11 +39,12 @@ class Gate(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Closed:
-    """Why a metric is closed: by what gate, in words, and since when, as far as that is known."""
+    """Why a metric is closed: by what gate, in words, and since when, as far as that is known; `mark` stands for it where the moment does not."""
 
     gate: Gate
     why: str
     since: datetime | None = None
+    mark: str = ""
 
     @property
     def told(self) -> str:
@@ -53,7 +54,7 @@ class Closed:
     @property
     def episode(self) -> str:
         """The same for as long as it stays closed for the same reason."""
-        return f"{self.gate} {self.since.isoformat() if self.since else self.why}"
+        return f"{self.gate} {self.mark or (self.since.isoformat() if self.since else self.why)}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -236,7 +237,10 @@ def _failed(
     if made and (target.storage_id if target else 0) < made:
         return Closed(gate=Gate.CHECK, why=f"{named} has not run since it was made")
     is_passed = record.status is AssetCheckExecutionRecordStatus.SUCCEEDED
-    return None if is_passed else Closed(gate=Gate.CHECK, why=f"{named} failed", since=at)
+    if is_passed:
+        return None
+    # Executed again on the same data it has not failed again.
+    return Closed(gate=Gate.CHECK, why=f"{named} failed", since=at, mark=f"{check} on {made}")
 
 
 def _moment(text: str) -> datetime | None:

@@ -1,6 +1,6 @@
 """What the triggers of one agent look at, and what they find."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -71,7 +71,7 @@ class TriggerReason:
     """Why an agent runs: in words, which are found when they are asked for, with the metrics that it speaks of, and a `key` that stands for it as long as it
     stands. `told` are the watches of which it tells values; where it `is_of_whole` metrics, the days over which these are measured.
 
-    `is_of_gate` says that it is about a closed metric, so that the gates do not hold it back.
+    `telling` are the metrics of which values are in its words. `is_of_gate` says that it is about a closed metric, so that the gates do not hold it back.
     """
 
     kind: str
@@ -82,6 +82,8 @@ class TriggerReason:
     hops: int = 0
     is_of_gate: bool = False
     is_of_whole: bool = False
+
+    telling: Callable[[], Collection[str]] = tuple
 
     @property
     def text(self) -> str:

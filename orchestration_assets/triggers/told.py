@@ -33,17 +33,21 @@ def because_of(sight: Sight, called: Called) -> Because:
     return Because(
         at=sight.basis.at,
         seq=sight.basis.seq,
-        causes=tuple(_cause(reason) for reason in called.reasons),
+        causes=tuple(_cause(reason, told) for reason in called.reasons),
         told=tuple(told),
         closed=dict(sight.basis.closed),
         hops=called.hops,
     )
 
 
-def _cause(reason: TriggerReason) -> Cause:
-    tells_values = bool(reason.told) or reason.is_of_whole
-    plain = f"{', '.join(reason.metrics)} changed" if tells_values else reason.text
-    return Cause(kind=reason.kind, text=reason.text, plain=plain)
+def _cause(reason: TriggerReason, told: Sequence[Told]) -> Cause:
+    """A reason in words. Values are in it only as far as they are told as reads of the run."""
+    if not reason.told and not reason.is_of_whole:
+        return Cause(kind=reason.kind, text=reason.text, plain=reason.text)
+    read = {name for item in told for name in item.query["metrics"]}
+    plain = f"{', '.join(reason.metrics)} changed"
+    text = reason.text if read.issuperset(reason.telling()) else plain
+    return Cause(kind=reason.kind, text=text, plain=plain)
 
 
 def _watches(reason: TriggerReason, sight: Sight) -> Iterable[Watch]:
@@ -111,8 +115,19 @@ def _moments(sight: Sight, keys: Mapping[str, str]) -> list[_Moment]:
                 if item.since is not None:
                     moment.values[name][item.cells] = item.since
         found.append(moment)
-    found.append(_now(sight, keys, figures))
-    return found
+    return _joined([*found, _now(sight, keys, figures)])
+
+
+def _joined(moments: Sequence[_Moment]) -> list[_Moment]:
+    """One for each snapshot."""
+    found: dict[str, _Moment] = {}
+    for moment in moments:
+        known = found.setdefault(moment.snapshot, moment)
+        if known is not moment:
+            known.versions |= moment.versions
+            for name, values in moment.values.items():
+                known.values[name] |= values
+    return list(found.values())
 
 
 def _first(handled: Basis, keys: Mapping[str, str], versions: Mapping[str, str]) -> _Moment:
