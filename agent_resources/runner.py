@@ -219,7 +219,9 @@ def _snapshot_of(
         return None
     try:
         found = metrics.snapshots.record(journal.basis.snapshot)
-        return found.until(given.covering) if given and given.covering else found
+        if given is None or given.version == found.version:
+            return given or found
+        return found.until(given.covering) if given.covering else found
     except SnapshotUnavailable:
         return None
 

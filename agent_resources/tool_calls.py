@@ -82,6 +82,13 @@ class ToolCalls:
 
     def propose(self, call: ToolCall, reason: str, message: str, hint: str) -> dict[str, str]:
         """A call that a person has to approve, as the model is told, on record, once. Raises `LedgerUnavailable`."""
+        if len(call.written) > _LONGEST_RECORDED:
+            return self.refuse(
+                call,
+                "too_long",
+                f"What is given to '{call.tool.name}' is longer than the {_LONGEST_RECORDED:,} characters that can be proposed",
+                "give it less",
+            )
         told = self.refuse(call, reason, message, hint)
         arguments = json.loads(call.written)
         record_id = self._first_id_of(call)

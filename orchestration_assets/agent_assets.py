@@ -1,6 +1,7 @@
 """Agents as assets: one run is one materialization, below every metric that the agent may read."""
 
 from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -65,6 +66,10 @@ class AgentConfig(dg.Config):
     """What a person may give a run: a question in place of the agent's own task."""
 
     question: str = ""
+
+
+# What a run in this process looks at for gates: a job that was narrowed to one asset does not know the others.
+whole_graph: ContextVar[BaseAssetGraph[Any] | None] = ContextVar("whole_graph", default=None)
 
 
 def readable_names(
@@ -156,7 +161,7 @@ def build_agent_asset(
                     read_context(context),
                     question=config.question or None,
                     because=because_of(sight, called),
-                    snapshot=record,
+                    snapshot=record.closing({name: it.told for name, it in sight.closed.items()}),
                     on_read=reads.append,
                     is_done=partial(has_done, context),
                 )
@@ -250,7 +255,12 @@ def _look(
 
 
 def _graph_of(context: dg.AssetExecutionContext) -> BaseAssetGraph[Any]:
-    """All assets and checks of the code location; of a run in the process that asked for it, which has no location, those of its job."""
+    """All assets and checks of the code location; of a run in the process that asked for it, which has no location, those that it was given
+    (`whole_graph`), or of its job.
+    """
+    given = whole_graph.get()
+    if given is not None:
+        return given
     try:
         return context.repository_def.asset_graph
     except CheckError:

@@ -103,6 +103,15 @@ class SnapshotRecord:
         until = f" until {self.covering}" if self.covering else ""
         return f"{self.version} {self.published_at.isoformat()}{until}"
 
+    def closing(self, reasons: Mapping[str, str]) -> "SnapshotRecord":
+        """The same, with these metrics closed for what is known against them elsewhere."""
+        closed = {
+            name: replace(state, state=State.FAILING, reason=reasons[name])
+            for name, state in self.metrics.items()
+            if name in reasons and state.state is State.PASSING
+        }
+        return replace(self, metrics={**self.metrics, **closed}) if closed else self
+
     def until(self, day: date) -> "SnapshotRecord":
         """The same, as if its data ended on a day."""
         return replace(

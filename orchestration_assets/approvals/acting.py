@@ -1,8 +1,10 @@
 """What is done once it was approved: the calls of tools, once each, on record before they are made and with what they came to."""
 
+import asyncio
+import inspect
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +12,6 @@ from pydantic import validate_call
 
 from agent_resources.agent import AgentDefinition
 from agent_resources.tool import IDEMPOTENCY_KEY, Tool, takes_key
-from semantic.errors import GovernedMetricsError
 from semantic.governed_metrics import GovernedMetrics, ReadSession
 from semantic.ledger import Erasable, ReadContext, RecordKind, derived_id
 from semantic.ledger.approvals import Approval
@@ -29,20 +30,22 @@ class Done:
     returned: str
 
 
-class CannotAct(GovernedMetricsError):
-    """What was approved cannot be done as it was proposed."""
-
-
 def act_on(
     approval: Approval,
     definition: AgentDefinition,
     metrics: GovernedMetrics,
     context: ReadContext,
+    *,
+    stopped: str | None = None,
 ) -> list[Done]:
-    """Makes the calls of an approved proposal, each once, also where an earlier try was cut off. Raises `LedgerUnavailable`."""
+    """Makes the calls of an approved proposal, each once, also where an earlier try was cut off. Where it was `stopped` since, none is begun any more.
+    Raises `LedgerUnavailable`.
+    """
     tools = {tool.call: tool for tool in definition.tools}
     with metrics.session(definition.reader, context) as session:
-        return [_act(action, approval, tools, metrics, session) for action in approval.actions]
+        return [
+            _act(action, approval, tools, metrics, session, stopped) for action in approval.actions
+        ]
 
 
 def _act(
@@ -51,22 +54,24 @@ def _act(
     tools: Mapping[str, Tool],
     metrics: GovernedMetrics,
     session: ReadSession,
+    stopped: str | None,
 ) -> Done:
     proposed = metrics.ledger.body(action, RecordKind.TOOL_CALL)
     details = proposed["details"] if proposed else {}
     tool = tools.get(details.get("tool", ""))
     arguments = _arguments(details)
     if tool is None or arguments is None:
-        raise CannotAct(
-            f"A call that proposal {approval.code} asks for is not on record, or of no tool of '{approval.agent}'",
-            hint="its arguments may have been erased; have the agent propose it anew",
-        )
+        named = str(details.get("tool", "?")).partition(":")[2]
+        why = "it is of no tool of the agent any more" if arguments else "its arguments were erased"
+        return Done(tool=named, arguments={}, state="failed", returned=f"not done: {why}")
     record_id = derived_id("action", [approval.approval_id, action])
     ended = metrics.ledger.body_here(record_id, RecordKind.OUTCOME)
     if ended is not None:
         state = "failed" if ended["reason"] else "done"
         return _done(tool, arguments, state, str(ended["details"].get("returned", "")))
     function = tool.load()
+    if stopped and metrics.ledger.body_here(record_id, RecordKind.TOOL_CALL) is None:
+        return _done(tool, arguments, "failed", f"not done: {stopped}")
     is_new = _begin(session, metrics, record_id, tool, approval, details)
     if not is_new and not takes_key(function):
         why = "an earlier try was cut off in it, and whether it was made nobody knows"
@@ -87,6 +92,8 @@ def _call(
     started = time.perf_counter()
     try:
         called = validate_call(function)(**keyed)
+        if inspect.isawaitable(called):
+            called = asyncio.run(_awaited(called))
     except Exception as error:
         told = f"{type(error).__name__}: {error}"
         _end(session, record_id, "failed", _took(started, told))
@@ -94,6 +101,10 @@ def _call(
     returned = json.dumps(recordable_value(called), default=repr, ensure_ascii=False)
     _end(session, record_id, None, _took(started, returned))
     return _done(tool, arguments, "done", returned)
+
+
+async def _awaited(called: Awaitable[Any]) -> Any:
+    return await called
 
 
 def _begin(

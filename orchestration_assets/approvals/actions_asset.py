@@ -17,6 +17,7 @@ from orchestration_assets.translator import valid_owners
 from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import ReadContext
 from semantic.ledger.approvals import Approval, ApprovalState, approvals, end_use, use, void
+from semantic.ledger.moment import as_recorded
 
 ACTED = "acted"
 
@@ -67,29 +68,42 @@ def build_actions_asset(
                     f"Another run does what '{definition.name}' was allowed to do",
                     hint="run it when that has ended",
                 )
-            done = [
-                (approval, act_on(approval, definition, metrics, place))
-                for approval in _approved(definition, metrics, place)
-            ]
-            for approval, acts in done:
+            _refuse_other_policy(definition.name, metrics)
+            done = []
+            for approval, stopped in _approved(definition, metrics, place):
+                acts = act_on(approval, definition, metrics, place, stopped=stopped)
                 end_use(metrics.ledger, approval, _outcome(acts), place)
+                done.append((approval, acts))
             checkpoint = metrics.ledger.seal()
         return _materialized(key, done, checkpoint)
 
     return actions
 
 
+def _refuse_other_policy(agent: str, metrics: GovernedMetrics) -> None:
+    if metrics.ledger.current_policy_hash() != metrics.policy.hash:
+        raise GateClosed(
+            f"'{agent}' may do nothing, because the policy of this process is not the published one",
+            hint="the owner of the policy publishes it: materialize governed_snapshot",
+        )
+
+
 def _approved(
     definition: AgentDefinition, metrics: GovernedMetrics, place: ReadContext
-) -> list[Approval]:
-    """What may be done now, each marked as used before anything of it is. Raises `GateClosed` where that is nothing."""
+) -> list[tuple[Approval, str | None]]:
+    """What may be done now, each marked as used before anything of it is; of what an earlier try began, why nothing more of it may be begun. Raises
+    `GateClosed` where that is nothing.
+    """
     now, record = datetime.now(UTC), metrics.snapshots.current()
     own = [it for it in approvals(metrics.ledger) if it.agent == definition.name]
     newest = own[-1].approval_id if own else ""
-    found, refused = [], []
+    found: list[tuple[Approval, str | None]] = []
+    refused = []
     for approval in (it.at_moment(now) for it in own):
         if approval.state is ApprovalState.USED:
-            found.append(approval)
+            why = void_because(approval, definition, metrics, record, newest)
+            is_late = as_recorded(now) >= approval.expires_at
+            found.append((approval, why or ("it has expired" if is_late else None)))
         if approval.state is not ApprovalState.APPROVED or not approval.actions:
             continue
         why = void_because(approval, definition, metrics, record, newest)
@@ -97,7 +111,7 @@ def _approved(
             refused.append(f"{approval.code} is void: {why}")
             void(metrics.ledger, approval, why)
         elif use(metrics.ledger, approval, place):
-            found.append(approval)
+            found.append((approval, None))
     if not found:
         raise GateClosed(
             f"'{definition.name}' may do nothing: {'; '.join(refused) or 'nothing that it proposed is approved'}",

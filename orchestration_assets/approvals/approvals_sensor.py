@@ -3,6 +3,7 @@
 It keeps nothing of its own: every step is on record, and the next tick goes on where one ended.
 """
 
+import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,6 @@ from orchestration_assets.approvals.notifying import (
     Notifier,
     NotNotified,
     notifier,
-    notify_all,
 )
 from orchestration_assets.approvals.standing import void_because
 from orchestration_assets.read_events import AGENT_TAG
@@ -37,7 +37,10 @@ from semantic.ledger.approvals import (
 )
 
 _HOUR = 3_600
+_MOST_TRIES = 3
+_APPROVAL_TAG = "governed_agents/approval"
 _OPEN = (ApprovalState.PENDING, ApprovalState.APPROVED)
+NOBODY: Mapping[str, Notifier] = {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +80,7 @@ def build_approvals_sensor(
         try:
             with resource.open(context.instance) as metrics:
                 return follow(
-                    context.instance, metrics, proposers, [notifier(it) for it in addresses]
+                    context.instance, metrics, proposers, {it: notifier(it) for it in addresses}
                 )
         except GovernedMetricsError as error:
             return dg.SensorResult(skip_reason=str(error))
@@ -89,22 +92,31 @@ def follow(
     instance: DagsterInstance,
     metrics: GovernedMetrics,
     proposers: Sequence[Proposer],
-    notifiers: Sequence[Notifier] = (),
+    notifiers: Mapping[str, Notifier] = NOBODY,
     *,
     now: datetime | None = None,
 ) -> dg.SensorResult:
-    """One tick: what is to be done, or why nothing is."""
+    """One tick: what is to be done, or why nothing is. `notifiers` are by address, of which the record keeps a digest."""
+    if metrics.ledger.current_policy_hash() != metrics.policy.hash:
+        return dg.SensorResult(
+            skip_reason="The policy of this code location is not the published one; materialize governed_snapshot"
+        )
     moment = now or metrics.now()
     by_name = {it.definition.name: it for it in proposers}
     own = [it for it in approvals(metrics.ledger) if it.agent in by_name]
     found = [it.at_moment(moment) for it in _void(own, by_name, metrics, moment)]
     report_answers(instance, {name: it.key for name, it in by_name.items()}, found)
     told, failed = _tell(found, by_name, metrics, notifiers, moment)
-    requests = [
-        _request(it)
+    to_do = [
+        it
         for it in found
-        if it.state is ApprovalState.APPROVED and it.actions and by_name[it.agent].definition.writes
+        if it.state in (ApprovalState.APPROVED, ApprovalState.USED)
+        and it.actions
+        and by_name[it.agent].definition.writes
     ]
+    asked = [_request(it, instance) for it in to_do]
+    requests = [it for it in asked if isinstance(it, dg.RunRequest)]
+    failed += [it for it in asked if isinstance(it, str)]
     if requests:
         return dg.SensorResult(run_requests=requests)
     waiting = [it for it in found if it.state is ApprovalState.PENDING]
@@ -144,7 +156,7 @@ def _tell(
     found: Sequence[Approval],
     proposers: Mapping[str, Proposer],
     metrics: GovernedMetrics,
-    notifiers: Sequence[Notifier],
+    notifiers: Mapping[str, Notifier],
     now: datetime,
 ) -> tuple[list[str], list[str]]:
     """Has people told of what waits, each stage once. Returns what was told, and what could not be."""
@@ -155,13 +167,17 @@ def _tell(
         definition = proposers[approval.agent].definition
         for stage, to in _due(approval, definition, now):
             notice = _notice(stage, to, approval, metrics)
-            try:
-                notify_all(notifiers, notice)
-            except NotNotified as error:
-                failed.append(f"{approval.agent}: {stage} of {approval.code}: {error.message}")
-                continue
-            remind(metrics.ledger, approval, stage, to)
-            told.append(f"{approval.agent}: {stage} of {approval.code}, to {', '.join(to)}")
+            for address, one in notifiers.items():
+                step = f"{stage} {hashlib.sha256(address.encode()).hexdigest()[:8]}"
+                if step in approval.reminded:
+                    continue
+                try:
+                    one.notify(notice)
+                except NotNotified as error:
+                    failed.append(f"{approval.agent}: {stage} of {approval.code}: {error.message}")
+                    continue
+                remind(metrics.ledger, approval, step, to)
+                told.append(f"{approval.agent}: {stage} of {approval.code}, to {', '.join(to)}")
     return told, failed
 
 
@@ -176,9 +192,7 @@ def _due(
         ("escalation", asked.escalate_after_hours, asked.escalate_to),
     ]
     return [
-        (stage, to)
-        for stage, hours, to in stages
-        if hours is not None and waited >= hours * _HOUR and stage not in approval.reminded
+        (stage, to) for stage, hours, to in stages if hours is not None and waited >= hours * _HOUR
     ]
 
 
@@ -197,9 +211,16 @@ def _notice(
     )
 
 
-def _request(approval: Approval) -> dg.RunRequest:
+def _request(approval: Approval, instance: DagsterInstance) -> dg.RunRequest | str:
+    """A request for the run that does what was approved, again where one ended before it had; or why none is asked for."""
+    tag = {_APPROVAL_TAG: approval.code}
+    earlier = instance.get_runs(dg.RunsFilter(tags=tag))
+    if any(not run.is_finished for run in earlier):
+        return f"{approval.agent}: {approval.code} is being done"
+    if len(earlier) >= _MOST_TRIES:
+        return f"{approval.agent}: {approval.code} was tried {len(earlier)} times; materialize {actions_key(approval.agent).to_user_string()} when what keeps it is mended"
     return dg.RunRequest(
-        run_key=f"{approval.agent}-approved-{approval.approval_id}",
+        run_key=f"{approval.agent}-approved-{approval.approval_id}-{len(earlier)}",
         asset_selection=[actions_key(approval.agent)],
-        tags={AGENT_TAG: approval.agent, "governed_agents/approval": approval.code},
+        tags={AGENT_TAG: approval.agent, **tag},
     )

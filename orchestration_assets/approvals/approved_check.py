@@ -99,5 +99,6 @@ def _shown(approval: Approval) -> str:
 
 
 def _told(approval: Approval) -> str:
-    by = f" by {approval.answered_by}" if approval.answered_by else ""
+    is_answer = _shown(approval) in (ApprovalState.APPROVED, ApprovalState.REJECTED)
+    by = f" by {approval.answered_by}" if approval.answered_by and is_answer else ""
     return f"{_shown(approval).capitalize()}{by}"

@@ -1,7 +1,6 @@
 """How people are told that something waits for them: a line in a file, a webhook, or any of the services that Apprise knows."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
@@ -111,15 +110,3 @@ def notifier(address: str) -> Notifier:
     if address.startswith(_FILE):
         return FileNotifier(Path(address.removeprefix(_FILE)).expanduser())
     return WebhookNotifier(address) if address.startswith(_WEB) else AppriseNotifier(address)
-
-
-def notify_all(notifiers: Sequence[Notifier], notice: Notice) -> None:
-    """Tells each of them. Raises `NotNotified` where one could not, once the others were told."""
-    failed = []
-    for one in notifiers:
-        try:
-            one.notify(notice)
-        except NotNotified as error:
-            failed.append(error)
-    if failed:
-        raise failed[0]

@@ -6,10 +6,14 @@ from itertools import chain
 
 from agent_resources.agent import AgentDefinition
 from orchestration_assets.triggers.basis import read_basis
-from orchestration_assets.triggers.gates import closed_in_snapshot
+from orchestration_assets.triggers.gates import (
+    closed_in_snapshot,
+    closed_to,
+    oldest_allowed,
+)
 from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import RecordKind
-from semantic.ledger.approvals import Approval
+from semantic.ledger.approvals import Approval, not_as_shown
 from semantic.ledger.recalls import recalls
 from semantic.ledger.run_decisions import decisions_with
 from semantic.snapshot_record import SnapshotRecord
@@ -28,6 +32,7 @@ def void_because(
     if approval.definition_hash != definition.hash:
         return f"the definition of '{approval.agent}' changed since"
     changes = chain(
+        filter(None, [not_as_shown(metrics.ledger, approval)]),
         _changed_data(approval, definition, metrics, record),
         _changed_tools(approval, definition, metrics),
         _taken_back(approval, metrics),
@@ -43,7 +48,9 @@ def _changed_data(
 ) -> Iterator[str]:
     """What changed of the metrics that it rests on, as the agent sees them."""
     names = [*approval.rests_on]
-    closed = closed_in_snapshot(names, metrics, record)
+    ages = oldest_allowed(definition.reader, names, metrics)
+    in_snapshot = closed_in_snapshot(names, metrics, record)
+    closed = closed_to(names, in_snapshot, ages, record, metrics.now())
     basis = read_basis(definition.reader, names, metrics, record, at=datetime.now(UTC), seq=0)
     for name, stood in approval.rests_on.items():
         if name not in basis.metrics:

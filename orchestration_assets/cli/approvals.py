@@ -85,7 +85,7 @@ def _answer(
     place: Place, code: str, why: str, token_file: Path | None, *, is_approved: bool
 ) -> None:
     ledger = place.ledger
-    found = find_approval(ledger, code)
+    found = find_approval(ledger, code, whole=True)
     token = token_of(ledger, token_file)
     after = answer(
         ledger,
@@ -103,8 +103,11 @@ def _answer(
 
 
 def _tell_dagster(place: Place, approval: Approval) -> None:
-    """Has the check `approved` say it at once; the sensor does so otherwise."""
-    if not (place.home / "dagster.yaml").is_file():
+    """Has the check `approved` say at once that something is rejected. That it is approved the sensor says, once it has looked whether what it rests on
+    still stands.
+    """
+    is_rejected = approval.state is ApprovalState.REJECTED
+    if not is_rejected or not (place.home / "dagster.yaml").is_file():
         return
     from dagster import DagsterInstance
 
@@ -182,7 +185,7 @@ def _lines(shown: dict[str, Any]) -> Iterator[str]:
         yield f"- {finding['statement']}"
         for figure in finding["figures"]:
             unit = f" {figure['unit']}" if figure.get("unit") else ""
-            yield f"    {figure['name']}: {figure['value']:g}{unit}, read {figure['read_id']}"
+            yield f"    {figure['name']}: {figure['value']:,.12g}{unit}, read {figure['read_id']}"
     if shown["output"]:
         yield f"output: {json.dumps(shown['output'], ensure_ascii=False)}"
     yield ""

@@ -64,6 +64,7 @@ def _run(
     who: str | None,
 ) -> dict[str, Any]:
     """What a run came to, from its materialization. Raises `GovernedMetricsError` where it failed."""
+    from orchestration_assets.agent_assets import whole_graph
     from orchestration_assets.agent_key import agent_asset_key
     from orchestration_assets.approvals.proposing import REQUESTER_TAG
     from orchestration_assets.read_events import AGENT_TAG
@@ -81,12 +82,16 @@ def _run(
             hint=did_you_mean(agent, agents) or f"its agents: {', '.join(sorted(agents))}",
         )
     step = "__".join(key.path)
-    done = job.get_subset(asset_selection={key}).execute_in_process(
-        instance=instance,
-        run_config={"ops": {step: {"config": {"question": question}}}} if question else {},
-        tags={AGENT_TAG: agent, **({REQUESTER_TAG: who} if who else {})},
-        raise_on_error=False,
-    )
+    token = whole_graph.set(repository.asset_graph)
+    try:
+        done = job.get_subset(asset_selection={key}).execute_in_process(
+            instance=instance,
+            run_config={"ops": {step: {"config": {"question": question}}}} if question else {},
+            tags={AGENT_TAG: agent, **({REQUESTER_TAG: who} if who else {})},
+            raise_on_error=False,
+        )
+    finally:
+        whole_graph.reset(token)
     if not done.success:
         raise GovernedMetricsError(
             _failure(done), hint=f"the run {done.run_id} stands in the Dagster UI"

@@ -15,7 +15,13 @@ import sqlalchemy as sa
 
 from semantic.canonical import canonical_json
 from semantic.errors import QuestionError, did_you_mean
-from semantic.ledger.erasable import Erasable, restored
+from semantic.ledger.erasable import (
+    Erasable,
+    digests_in,
+    is_value_of,
+    kept_values,
+    restored,
+)
 from semantic.ledger.ledger import Ledger
 from semantic.ledger.moment import as_recorded, parsed
 from semantic.ledger.reason import refuse_empty
@@ -82,8 +88,9 @@ class Approval:
 
     def at_moment(self, now: datetime) -> "Approval":
         """What it has come to by then."""
-        is_open = self.state in (ApprovalState.PENDING, ApprovalState.APPROVED)
-        if is_open and as_recorded(now) >= self.expires_at:
+        waits = self.state is ApprovalState.PENDING
+        is_to_be_done = self.state is ApprovalState.APPROVED and bool(self.actions)
+        if (waits or is_to_be_done) and as_recorded(now) >= self.expires_at:
             return replace(self, state=ApprovalState.EXPIRED)
         return self
 
@@ -154,15 +161,20 @@ def digest_of(
 
 
 def _body_hash(ledger: Ledger, record_id: str, kind: RecordKind) -> str:
+    with ledger.reading() as connection:
+        return hashlib.sha256(_body(ledger, connection, record_id, kind)).hexdigest()
+
+
+def _body(ledger: Ledger, connection: sa.Connection, record_id: str, kind: RecordKind) -> bytes:
+    """The body of a record, also of one in the archive; nothing where there is none."""
     asked = sa.select(records.c.body).where(
         records.c.record_id == record_id, records.c.kind == kind.value
     )
-    with ledger.reading() as connection:
-        body = connection.execute(asked).scalar_one_or_none()
-        if body is None:
-            archived = ledger.archive.with_ids(connection, [record_id], [kind])
-            body = archived[0][3] if archived else b""
-    return hashlib.sha256(body).hexdigest()
+    body: bytes | None = connection.execute(asked).scalar_one_or_none()
+    if body is None:
+        archived = ledger.archive.with_ids(connection, [record_id], [kind])
+        body = archived[0][3] if archived else b""
+    return body
 
 
 def approvals(ledger: Ledger) -> list[Approval]:
@@ -192,8 +204,15 @@ def approval_of(ledger: Ledger, approval_id: str) -> Approval:
     return found
 
 
-def find_approval(ledger: Ledger, code: str) -> Approval:
-    """The proposal whose digest begins so. Raises `QuestionError` where there is none, or more than one."""
+def find_approval(ledger: Ledger, code: str, *, whole: bool = False) -> Approval:
+    """The proposal whose digest begins so. Raises `QuestionError` where there is none, or more than one, or where the code is to be `whole` and is less than
+    people are shown.
+    """
+    if whole and len(code) < SHORT:
+        raise QuestionError(
+            f"{code!r} is less than the {SHORT} characters of a code",
+            hint="what is answered is what was shown: governed-agents approvals tells the code",
+        )
     every = approvals(ledger)
     alike = [it for it in every if code and it.digest.startswith(code.lower())]
     if len(alike) != 1:
@@ -254,6 +273,28 @@ def _refuse_closed(approval: Approval) -> None:
 
 def _refuse_changed(ledger: Ledger, approval: Approval) -> None:
     """Raises `QuestionError` where the record is not what the proposal was made of."""
+    why = not_as_shown(ledger, approval)
+    if why is not None:
+        raise QuestionError(
+            f"The proposal {approval.code} cannot be answered: {why}",
+            hint="have the agent propose it anew; governed-agents verify tells where a record was changed",
+        )
+
+
+def not_as_shown(ledger: Ledger, approval: Approval) -> str | None:
+    """Why what is on record is not what the proposal was made of: another body, a text that was changed, or one that was erased. None where it is."""
+    parts = [
+        (approval.decision_id, RecordKind.DECISION),
+        *((it, RecordKind.TOOL_CALL) for it in approval.actions),
+    ]
+    with ledger.reading() as connection:
+        for record_id, kind in parts:
+            body = _body(ledger, connection, record_id, kind)
+            kept = {it.digest: it for it in kept_values(connection, [body])[0]}
+            if not kept.keys() >= set(digests_in(body)):
+                return "something of it was erased"
+            if not all(is_value_of(it.digest, it.key, it.value) for it in kept.values()):
+                return "a text of it is not the one that was recorded"
     now = digest_of(
         ledger,
         approval.agent,
@@ -262,11 +303,7 @@ def _refuse_changed(ledger: Ledger, approval: Approval) -> None:
         rests_on=approval.rests_on,
         definition=approval.definition_hash,
     )
-    if now != approval.digest:
-        raise QuestionError(
-            f"What the proposal {approval.code} was made of is not what is on record now",
-            hint="governed-agents verify tells where the record was changed",
-        )
+    return None if now == approval.digest else "what it was made of is not what is on record now"
 
 
 def _refuse_person(approval: Approval, token: Token, agents: Sequence[str]) -> None:

@@ -71,7 +71,7 @@ def written(said: object, record_id: str) -> tuple[bytes, list[KeptValue]]:
 
 def restored(connection: sa.Connection, bodies: Sequence[bytes]) -> list[dict[str, Any]]:
     """What records with these bodies say, with their erasable values, or `ERASED` in place of those that are no more."""
-    digests = sorted({digest for body in bodies for digest in _digests(body)})
+    digests = sorted({digest for body in bodies for digest in digests_in(body)})
     kept: dict[str, Any] = {}
     for start in range(0, len(digests), _AT_ONCE):
         rows = connection.execute(_KEPT, {"digests": digests[start : start + _AT_ONCE]})
@@ -89,14 +89,14 @@ def restored(connection: sa.Connection, bodies: Sequence[bytes]) -> list[dict[st
                 return value
 
     return [
-        full(content_of(body), found) if (found := set(_digests(body))) else content_of(body)
+        full(content_of(body), found) if (found := set(digests_in(body))) else content_of(body)
         for body in bodies
     ]
 
 
 def kept_values(connection: sa.Connection, bodies: Sequence[bytes]) -> list[list[KeptValue]]:
     """Of each record with one of these bodies, the erasable values that are still there, with the keys of their digests."""
-    digests = [set(_digests(body)) for body in bodies]
+    digests = [set(digests_in(body)) for body in bodies]
     wanted = sorted(set().union(*digests))
     kept: dict[str, KeptValue] = {}
     for start in range(0, len(wanted), _AT_ONCE):
@@ -137,7 +137,7 @@ def erase_all_with(connection: sa.Connection, text: str) -> tuple[int, int]:
 
 def forget_values_of(connection: sa.Connection, bodies: Iterable[bytes]) -> None:
     """Erases every value of records with these bodies."""
-    digests = sorted({digest for body in bodies for digest in _digests(body)})
+    digests = sorted({digest for body in bodies for digest in digests_in(body)})
     for start in range(0, len(digests), _AT_ONCE):
         chosen = erasable_values.c.digest.in_(digests[start : start + _AT_ONCE])
         connection.execute(sa.delete(erasable_values).where(chosen))
@@ -156,5 +156,6 @@ def _told_apart(made: Collection[str], found: re.Match[bytes]) -> bytes:
     return b'%b\\u%04x%b"}' % (_BEGIN, ord(text[0]), text[1:].encode())
 
 
-def _digests(body: bytes) -> Iterator[str]:
+def digests_in(body: bytes) -> Iterator[str]:
+    """The digests of the erasable values that a record with this body was made of."""
     return (found.decode() for found in _IN_BODY.findall(body))

@@ -48,6 +48,23 @@ def newest_said_by(
     limit: int,
 ) -> list[Said]:
     """Those of any of these readers."""
+    of_kinds = records.c.kind.in_([kind.value for kind in kinds])
+    return _newest(
+        ledger, of_kinds, records.c.reader.in_(sorted(readers)), after=after, limit=limit
+    )
+
+
+def newest_said_of(
+    ledger: Ledger, kind: RecordKind, reasons: Collection[str], *, after: int = 0, limit: int
+) -> list[Said]:
+    """Those of one kind for any of these reasons, whoever wrote them."""
+    of_kind = records.c.kind == kind.value
+    return _newest(ledger, of_kind, records.c.reason.in_(sorted(reasons)), after=after, limit=limit)
+
+
+def _newest(
+    ledger: Ledger, *conditions: sa.ColumnElement[bool], after: int, limit: int
+) -> list[Said]:
     asked = (
         sa.select(
             records.c.seq,
@@ -59,11 +76,7 @@ def newest_said_by(
             records.c.root_run_id,
             records.c.body,
         )
-        .where(
-            records.c.kind.in_([kind.value for kind in kinds]),
-            records.c.reader.in_(sorted(readers)),
-            records.c.seq > after,
-        )
+        .where(*conditions, records.c.seq > after)
         .order_by(records.c.seq.desc())
         .limit(limit)
     )

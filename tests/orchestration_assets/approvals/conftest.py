@@ -17,7 +17,7 @@ TOOLS = [
     {"call": "tests.orchestration_assets.approvals.outside:ring", "effect": "write"},
     {"call": "tests.orchestration_assets.approvals.outside:write_to", "effect": "write"},
 ]
-GRANT = "\ntools:\n  - {permit: the boss rings, readers: ['boss*'], tools: [ring, write_to]}\n"
+GRANT = "\ntools:\n  - {permit: the boss rings, readers: ['boss*'], tools: [ring, ring_later, write_to]}\n"
 
 
 @pytest.fixture

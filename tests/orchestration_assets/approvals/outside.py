@@ -32,3 +32,9 @@ def write_to(whom: str, idempotency_key: str) -> dict[str, str]:
     """Writes to somebody."""
     _note({"wrote": whom, "key": idempotency_key})
     return {"sent": whom}
+
+
+async def ring_later(whom: str) -> str:
+    """Rings somebody's telephone, when there is time."""
+    _note({"rang": whom, "later": True})
+    return "rang"

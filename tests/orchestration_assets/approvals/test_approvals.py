@@ -1,16 +1,19 @@
 """People in the loop: what an agent proposes waits for a person, is bound to what was shown, and is done once."""
 
+import sqlite3
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
 
+from orchestration_assets.approvals.notifying import FileNotifier
 from semantic.errors import GovernedMetricsError, QuestionError
 from semantic.ledger import RecordKind
 from semantic.ledger.approvals import ApprovalState, answer
 from semantic.ledger.tokens import holder_of, mint_token
-from tests.orchestration_assets.approvals import outside
+from tests.orchestration_assets.approvals import outside, scripts
 from tests.orchestration_assets.approvals.conftest import Open
 from tests.orchestration_assets.approvals.watched import ACTIONS, BOSS, Watched
 
@@ -123,7 +126,7 @@ def test_a_proposal_ends_by_itself(watch: Open) -> None:
         shop.answer("ana@example.com", now=late)
     shop.answer("ana@example.com")
     assert not shop.follow(now=late).run_requests, "what was approved is not done a day later"
-    assert shop.evaluation(BOSS, "approved").description == "Expired by ana@example.com"
+    assert shop.evaluation(BOSS, "approved").description == "Expired"
 
 
 def test_a_change_in_what_it_rests_on_makes_it_void_answered_or_not(watch: Open) -> None:
@@ -156,7 +159,7 @@ def test_a_tool_that_is_not_permitted_any_more_makes_it_void(watch: Open) -> Non
     shop = watch(RING)
     shop.answer("ana@example.com")
     policy = shop.folder.parent / "policy.yaml"
-    policy.write_text(policy.read_text().replace("[ring, write_to]", "[write_to]"))
+    policy.write_text(policy.read_text().replace("[ring, ring_later, write_to]", "[write_to]"))
     with Watched(shop.folder, shop.agents, policy=policy) as stricter:
         stricter.publish()
         assert not stricter.follow().run_requests
@@ -269,3 +272,112 @@ def test_a_call_that_was_cut_off_is_not_made_again_but_by_its_key(
     assert [call.get("wrote") for call in outside.calls()] == ["ben"]
     assert shop.proposal.outcome == {"done": 1, "failed": 0, "unknown": 1}
     assert ended == ["ana"]
+
+
+def test_of_what_was_cut_off_nothing_is_begun_once_it_rests_on_something_else(
+    watch: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = watch(("ring", {"whom": "cut"}), RING, WRITE)
+    shop.answer("ana@example.com")
+
+    def ends(_: dict[str, Any]) -> int:
+        raise SystemExit
+
+    with monkeypatch.context() as patch:
+        patch.setattr(outside, "_note", ends)
+        assert not shop.act(shop.follow().run_requests)[0].success
+    shop.sell(8)
+    assert not shop.run([ACTIONS]).success
+    assert outside.calls() == []
+    states = {row.data["returned"] for row in shop.rows(ACTIONS, "actions")}
+    assert "not done: revenue changed since" in states
+
+
+def test_what_cannot_be_done_does_not_keep_what_comes_after_it(watch: Open) -> None:
+    shop = watch(RING)
+    shop.answer("ana@example.com")
+    with shop.ledger() as ledger:
+        assert ledger.erase("ana", by="the operator", reason="she asked").values
+    assert not shop.follow().run_requests
+    assert shop.proposal.why == "something of it was erased"
+    scripts.PROPOSED[:] = [WRITE]
+    shop.run_boss()
+    shop.answer("ana@example.com")
+    [ran] = shop.act(shop.follow().run_requests)
+    assert ran.success, ran.failures
+    assert [call["wrote"] for call in outside.calls()] == ["ben"]
+
+
+def test_what_is_too_long_for_the_record_is_not_proposed(watch: Open) -> None:
+    shop = watch(("ring", {"whom": "x" * 11_000}))
+    assert shop.proposals == []
+    assert shop.metadata(BOSS)["state"] == "decided"
+
+
+def test_a_text_that_somebody_changed_is_neither_approved_nor_done(watch: Open) -> None:
+    shop = watch(RING)
+
+    def forge(before: str, after: str) -> None:
+        with sqlite3.connect(shop.home / "governed_agents" / "ledger.db") as raw:
+            raw.execute("UPDATE erasable_values SET value = replace(value, ?, ?)", (before, after))
+
+    forge("ana", "eve")
+    with pytest.raises(QuestionError, match="a text of it is not the one that was recorded"):
+        shop.answer("ana@example.com")
+    forge("eve", "ana")
+    shop.answer("ana@example.com")
+    forge("ana", "eve")
+    assert "is not the one that was recorded" in shop.run([ACTIONS]).failures["actions__boss"]
+    assert outside.calls() == []
+
+
+def test_nothing_is_done_under_a_policy_that_is_not_published(watch: Open) -> None:
+    shop = watch(RING)
+    shop.answer("ana@example.com")
+    with shop.ledger() as ledger:
+        ledger.publish_policy("another", "", by="the platform", run_id=None)
+    assert "is not the published one" in skipped(shop.follow())
+    assert "is not the published one" in shop.run([ACTIONS]).failures["actions__boss"]
+    assert outside.calls() == []
+
+
+def test_a_function_that_is_awaited_is_really_called(watch: Open) -> None:
+    tool = "tests.orchestration_assets.approvals.outside:ring_later"
+    shop = watch(("ring_later", {"whom": "ana"}), tools=[{"call": tool, "effect": "write"}])
+    shop.answer("ana@example.com")
+    [ran] = shop.act(shop.follow().run_requests)
+    assert ran.success, ran.failures
+    assert outside.calls() == [{"rang": "ana", "later": True}]
+
+
+def test_a_decision_that_was_approved_stays_so(watch: Open) -> None:
+    shop = watch(approval={"of": "decision", "within_hours": 1}, tools=[])
+    shop.answer("ana@example.com")
+    shop.follow()
+    shop.follow(now=datetime.now(UTC) + timedelta(hours=2))
+    assert shop.evaluation(BOSS, "approved").passed
+
+
+def test_what_was_approved_is_asked_for_again_where_a_run_ended_before_it(watch: Open) -> None:
+    shop = watch(RING)
+    shop.answer("ana@example.com")
+    with shop.ledger() as ledger, ledger.holding("actions of boss") as is_held:
+        assert is_held
+        [kept] = shop.act(shop.follow().run_requests)
+        assert not kept.success
+    [done] = shop.act(shop.follow().run_requests)
+    assert done.success, done.failures
+    assert len(outside.calls()) == 1
+
+
+def test_one_address_that_fails_has_nobody_told_twice(watch: Open, tmp_path: Path) -> None:
+    shop = watch(RING)
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    both = {"works": FileNotifier(shop.told), "broken": FileNotifier(broken)}
+    for _ in range(3):
+        shop.follow(notifiers=both)
+    assert len(shop.notices()) == 1
+    broken.rmdir()
+    shop.follow(notifiers=both)
+    assert len(broken.read_text().splitlines()) == len(shop.notices()) == 1

@@ -82,7 +82,9 @@ def test_a_person_looks_and_approves(shop: Watched, command: Command, tmp_path: 
     said = command("approve", code, "--why", "she knows", "--token-file", str(file))
     assert said.code == 0, said.err
     assert f"The proposal {code} of 'boss' is approved by ana@example.com." in said.err
-    assert shop.evaluation(BOSS, "approved").passed, "Dagster knows at once"
+    assert not shop.evaluation(BOSS, "approved").passed, "the sensor looks first"
+    shop.follow()
+    assert shop.evaluation(BOSS, "approved").passed
     assert code not in command("approvals").out
     assert "approved by ana@example.com" in command("approvals", "--all").out
     [row] = json.loads(command("approvals", "--all", "--json").out)
@@ -114,6 +116,8 @@ def test_nobody_answers_without_a_token_that_stands(shop: Watched, command: Comm
 
 
 def test_a_code_that_nothing_is_shown_as(command: Command) -> None:
+    short = command("approve", "7", "--why", "x", token="gat_" + "x" * 43)
+    assert "'7' is less than the 12 characters of a code" in short.err
     unknown = command("approvals", "zzzz")
     assert unknown.code == 1
     assert "No proposals are shown as 'zzzz'" in unknown.err

@@ -1,7 +1,7 @@
 """The shop with what follows its proposals: the sensor, the people and the command line."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import dagster as dg
 from agent_resources.agent_file import load_agent
 from orchestration_assets.approvals.actions_asset import actions_key
 from orchestration_assets.approvals.approvals_sensor import Proposer, follow
-from orchestration_assets.approvals.notifying import FileNotifier
+from orchestration_assets.approvals.notifying import FileNotifier, Notifier
 from semantic.ledger.approvals import Approval, answer, approvals
 from semantic.ledger.tokens import holder_of, mint_token
 from tests.orchestration_assets.location import Ran, agent_key
@@ -57,15 +57,22 @@ class Watched(Played):
                 now=now,
             )
 
-    def follow(self, *, now: datetime | None = None, tell: bool = False) -> dg.SensorResult:
+    def follow(
+        self,
+        *,
+        now: datetime | None = None,
+        tell: bool = False,
+        notifiers: Mapping[str, Notifier] | None = None,
+    ) -> dg.SensorResult:
         """One tick of the sensor."""
+        told = {"file": FileNotifier(self.told)} if tell else {}
         definition = load_agent(self.agents / "boss.yaml")
         with self.metrics.resource.open(self.instance) as metrics:
             return follow(
                 self.instance,
                 metrics,
                 [Proposer(definition=definition, key=BOSS)],
-                [FileNotifier(self.told)] if tell else (),
+                told if notifiers is None else notifiers,
                 now=now,
             )
 
