@@ -217,7 +217,7 @@ def _consider(
         called=Called(reasons=reasons, notes=called.notes),
         run_key=f"{definition.name}-again-{again.recall_id}"
         if again
-        else _run_key(definition.name, reasons, history.wiped_at if history else None),
+        else _run_key(definition.name, reasons),
         history=history or NO_HISTORY,
     )
 
@@ -241,7 +241,9 @@ def _request(
     last = runs.by_id.get(due.history.last_run_id or "")
     if due.agent.key in going_on or (last and not last.dagster_run.is_finished):
         return "a run of it goes on"
-    earlier = runs.by_key.get(due.run_key)
+    earlier, run_key = runs.by_key.get(due.run_key), due.run_key
+    if earlier is not None and _is_wiped(due, earlier):
+        earlier, run_key = None, f"{run_key}-{earlier.run_id[:8]}"
     if earlier is not None:
         is_limited = earlier.run_id == due.history.limited_run_id
         ended = "at a limit" if is_limited else f"as {earlier.status.value}"
@@ -256,7 +258,7 @@ def _request(
     if spent is not None:
         return f"{what}; {spent}"
     return dg.RunRequest(
-        run_key=due.run_key,
+        run_key=run_key,
         asset_selection=[due.agent.key],
         tags={
             AGENT_TAG: definition.name,
@@ -264,6 +266,12 @@ def _request(
             BECAUSE_TAG: _because(due.called),
         },
     )
+
+
+def _is_wiped(due: _Due, earlier: dg.DagsterRun) -> bool:
+    """Whether what a run made is not there any more, so that it is to be made again."""
+    is_made = due.sight.handled is not None or earlier.run_id == due.history.limited_run_id
+    return earlier.status is dg.DagsterRunStatus.SUCCESS and not is_made
 
 
 def _what(called: Called) -> str:
@@ -287,11 +295,9 @@ def _spent_budget(agent: WatchedAgent, metrics: GovernedMetrics) -> str | None:
     return None
 
 
-def _run_key(agent: str, reasons: Iterable[TriggerReason], wiped_at: float | None) -> str:
-    """The same for as long as the same calls for a run. What was wiped is to be done again."""
+def _run_key(agent: str, reasons: Iterable[TriggerReason]) -> str:
+    """The same for as long as the same calls for a run."""
     standing = sorted(f"{reason.kind} {reason.key}" for reason in reasons)
-    if wiped_at is not None:
-        standing.append(f"wiped {wiped_at}")
     return f"{agent}-{hashlib.sha256(json.dumps(standing).encode()).hexdigest()[:24]}"
 
 

@@ -118,7 +118,6 @@ class AgentHistory:
     handled: Basis | None
     last_run_id: str | None
     limited_run_id: str | None = None
-    wiped_at: float | None = None
 
 
 _of_snapshot: dict[str, tuple[str, dict[str, Mapping[str, Standing]]]] = {}
@@ -140,9 +139,6 @@ def read_histories(
             handled=_basis_in(record.asset_entry.asset_key, metadata),
             last_run_id=record.asset_entry.last_run_id,
             limited_run_id=latest.run_id if latest and is_limited else None,
-            wiped_at=record.asset_entry.asset_details.last_wipe_timestamp
-            if record.asset_entry.asset_details
-            else None,
         )
     return found
 

@@ -321,12 +321,12 @@ def test_a_text_that_somebody_changed_is_neither_approved_nor_done(watch: Open) 
         with sqlite3.connect(shop.home / "governed_agents" / "ledger.db") as raw:
             raw.execute("UPDATE erasable_values SET value = replace(value, ?, ?)", (before, after))
 
-    forge("ana", "eve")
+    forge("ana", "zoe")
     with pytest.raises(QuestionError, match="a text of it is not the one that was recorded"):
         shop.answer("ana@example.com")
-    forge("eve", "ana")
+    forge("zoe", "ana")
     shop.answer("ana@example.com")
-    forge("ana", "eve")
+    forge("ana", "zoe")
     assert "is not the one that was recorded" in shop.run([ACTIONS]).failures["actions__boss"]
     assert outside.calls() == []
 

@@ -9,7 +9,9 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from orchestration_assets.agent_assets import whole_graph
 from orchestration_assets.translator import MetricTranslator, MetricTranslatorData
+from semantic.watch import NO_VALUE
 from tests.orchestration_assets.corner_shop import CORNER
 from tests.orchestration_assets.location import agent_key, fork
 from tests.orchestration_assets.triggers.playing import (
@@ -350,3 +352,131 @@ def test_two_daemons_that_ask_for_the_same_do_it_once(play: Play) -> None:
         beside = shop.run_requested(shop.look().of("boss"))
     assert "another run of it goes on" in beside.failures["agents__boss"]
     assert shop.reads(beside.run_id) == []
+
+
+def test_a_first_run_that_failed_is_asked_for_again_when_the_value_moves(
+    play: Play, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CORNER_SHOP_MOOD", str(tmp_path))
+    shop = play(settle=False, boss={"on": {"value_changed": {"metrics": "revenue", "at_least": 1}}})
+    shop.look()
+    shop.publish()
+    (tmp_path / "boss.fails").touch()
+    assert not shop.run_requested(shop.look().of("boss")).success
+    (tmp_path / "boss.fails").unlink()
+    assert "ended as FAILURE" in shop.look().why_not("boss")
+    shop.sell(50)
+    shop.run_all(shop.look())
+    shop.sell(500)
+    assert shop.look().agents == ["boss"]
+
+
+def test_a_trigger_that_another_agent_has_already_is_compared_at_once(
+    play: Play, tmp_path: Path
+) -> None:
+    watch = {"on": {"value_changed": {"metrics": "revenue", "at_least": 1}}}
+    shop = play(boss=watch, boss_second={})
+    agents = write_agents(tmp_path / "agents", {"boss": watch, "boss_second": watch})
+    with Played(shop.folder, agents) as edited:
+        edited.run_all(edited.look())
+        edited.sell(50)
+        assert edited.look().agents == ["boss", "boss_second"]
+
+
+def test_a_second_failure_is_another_one(play: Play) -> None:
+    shop = play(boss_again={"on": {"check": {"becomes": "recovered", "metrics": "revenue"}}})
+    for _ in range(2):
+        shop.change(f"INSERT INTO {ORDERS} SELECT * FROM {ORDERS} WHERE order_id = 1")
+        shop.check(shop.dbt_keys)
+        shop.publish()
+        shop.change(f"DELETE FROM {ORDERS} WHERE order_id = 1 AND rowid > 8")
+        shop.check(shop.dbt_keys)
+        shop.publish()
+        tick = shop.look()
+        assert tick.agents == ["boss_again"]
+        shop.run_all(tick)
+
+
+def test_more_than_an_agent_may_have_is_not_told(play: Play, tmp_path: Path) -> None:
+    policy = tmp_path / "policy.yaml"
+    rule = "{restrict: few rows, readers: ['boss*'], metrics: [revenue], max_rows: 2}"
+    policy.write_text(f"{(CORNER / 'policy.yaml').read_text()}\n  - {rule}\n")
+    shop = play(policy=policy, boss={})
+    shop.change(f"UPDATE {ORDERS} SET amount = amount + 1")
+    shop.publish()
+    request = shop.look().of("boss")
+    ran = shop.run_requested(request)
+    assert ran.success, ran.failures
+    assert all((read.rows or 0) <= 2 for read in shop.reads(ran.run_id))
+
+
+def test_a_crossing_right_after_a_failure_is_not_lost(play: Play) -> None:
+    shop = play(boss={"on": {"value_changed": {"metrics": "revenue", "crosses": 500}}})
+    shop.change(f"INSERT INTO {ORDERS} SELECT * FROM {ORDERS} WHERE order_id = 1")
+    shop.check(shop.dbt_keys)
+    shop.publish()
+    shop.change(f"DELETE FROM {ORDERS} WHERE order_id = 1 AND rowid > 8")
+    shop.check(shop.dbt_keys)
+    shop.sell(1_000)
+    shop.sell(6.1)
+    assert shop.look().agents == ["boss"]
+
+
+def test_groups_that_vanish_have_changed_and_those_without_a_value_are_none(play: Play) -> None:
+    by = {"metrics": "revenue", "by": "customer"}
+    shop = play(boss={"on": {"value_changed": by}})
+    assert any(
+        cells[-1] == NO_VALUE for points in shop.current.watched.values() for cells in points
+    )
+    shop.sell(7)
+    shop.run_all(shop.look())
+    assert "no value: 7" in shop.why("boss")
+    shop.change(f"DELETE FROM {ORDERS}")
+    shop.publish()
+    assert shop.look().agents == ["boss"]
+
+
+def test_where_too_much_happened_to_be_kept_the_agent_runs(play: Play) -> None:
+    shop = play(boss={"on": {"value_changed": {"metrics": "revenue", "crosses": 500}}})
+    shop.sell(1_000)
+    shop.sell(6.1)
+    for path in (shop.store.root / "changes").glob("*.json"):
+        path.unlink()
+    shop.run_all(shop.look())
+    assert shop.why("boss") == "- revenue changed more often than is kept"
+    assert shop.look().agents == []
+
+
+def test_what_was_wiped_is_done_again(play: Play) -> None:
+    shop = play(boss={}, settle=False)
+    shop.look()
+    shop.publish()
+    shop.run_all(shop.look())
+    shop.instance.wipe_assets([agent_key("boss")])
+    assert shop.look().agents == ["boss"]
+
+
+def test_whoever_waits_for_a_failure_reads_nothing_of_what_failed(play: Play) -> None:
+    key = dg.AssetKey(["metrics", "revenue"])
+
+    @dg.asset_check(asset=key, blocking=True)
+    def sane() -> dg.AssetCheckResult:
+        return dg.AssetCheckResult(passed=False)
+
+    shop = play(
+        settle=False,
+        edit=lambda it: dg.Definitions.merge(it, dg.Definitions(asset_checks=[sane])),
+        boss_failed={"on": {"check": {"becomes": "failed", "metrics": "revenue"}}},
+    )
+    shop.check([key])
+    tick = shop.look()
+    assert tick.agents == ["boss_failed"]
+    token = whole_graph.set(shop.repository.asset_graph)
+    try:
+        ran = shop.run_requested(tick.of("boss_failed"))
+        assert ran.success, ran.failures
+        assert {read.outcome for read in shop.reads(ran.run_id)} == {"refused"}
+        shop.check([key])
+        assert shop.look().agents == [], "executed again, it has not failed again"
+    finally:
+        whole_graph.reset(token)

@@ -103,3 +103,13 @@ def test_a_level_for_a_metric_without_numbers(built_shop: Path, tmp_path: Path) 
     path = write_agents(tmp_path / "agents", {"boss": trigger}) / "boss.yaml"
     with pytest.raises(AgentDefinitionError, match="its values are no numbers"):
         refuse_triggers([load_agent(path)], [path], [("orders", "revenue")], catalog)
+
+
+@pytest.mark.parametrize(
+    "written", ["{start: 22:00, end: 06:00}", '{start: "22:00Z", end: "06:00"}']
+)
+def test_hours_that_yaml_makes_numbers_of(built_shop: Path, tmp_path: Path, written: str) -> None:
+    path = write_agents(tmp_path / "agents", {"boss": {}}) / "boss.yaml"
+    path.write_text(path.read_text().replace("trigger:", f"trigger:\n  quiet_hours: {written}"))
+    with pytest.raises(AgentDefinitionError, match="is no time of the day; write it in quotes"):
+        load_agent(path)
