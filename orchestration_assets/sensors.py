@@ -243,7 +243,7 @@ def _request(
         return "a run of it goes on"
     earlier, run_key = runs.by_key.get(due.run_key), due.run_key
     if earlier is not None and _is_wiped(due, earlier):
-        earlier, run_key = None, f"{run_key}-{earlier.run_id[:8]}"
+        run_key, earlier = f"{run_key}-{earlier.run_id[:8]}", None
     if earlier is not None:
         is_limited = earlier.run_id == due.history.limited_run_id
         ended = "at a limit" if is_limited else f"as {earlier.status.value}"
