@@ -33,6 +33,7 @@ from orchestration_assets.definitions_check import (
 from orchestration_assets.errors import told_to_dagster
 from orchestration_assets.governed_snapshot import SNAPSHOT_KEY
 from orchestration_assets.grounded_check import check_grounded, grounded_spec
+from orchestration_assets.other_policy import refuse_other_policy
 from orchestration_assets.read_events import (
     AGENT_TAG,
     BECAUSE_TAG,
@@ -95,8 +96,8 @@ def build_agent_asset(
 ) -> dg.AssetsDefinition:
     """The asset of one agent. `readable` are the metrics that it asks for and is granted: its dependencies.
 
-    `resource_key` names its `AgentResource`, and `made_of` what its metrics come from, of which the gates ask. The asset has no partitions and returns no value; what it decided is in the
-    metadata of its materialization. A run that answered a person's question, or ended at a limit, has not done the agent's own task, and hands
+    `resource_key` names its `AgentResource`, and `made_of` what its metrics come from, of which the gates ask. The asset has no partitions and returns no
+    value; what it decided is in the metadata of its materialization. A run that answered a person's question, or ended at a limit, has not done the agent's own task, and hands
     on the basis of the run before it.
     """
     agent_key = key or agent_asset_key(definition.name)
@@ -237,11 +238,7 @@ def _look(
     made_of: Upstream,
 ) -> Sight:
     """What the triggers of an agent look at when its run begins. Raises `GateClosed` under a policy that is not published."""
-    if metrics.ledger.current_policy_hash() != metrics.policy.hash:
-        raise GateClosed(
-            f"Agent '{agent.definition.name}' does not run, because the policy of this process is not the published one",
-            hint="the owner of the policy publishes it: materialize governed_snapshot",
-        )
+    refuse_other_policy(agent.definition.name, metrics)
     scene = Scene(
         instance=context.instance,
         graph=_graph_of(context),

@@ -19,7 +19,7 @@ from orchestration_assets.agent_assets import build_agent_asset, readable_names
 from orchestration_assets.agent_key import agent_asset_key
 from orchestration_assets.approvals.actions_asset import build_actions_asset
 from orchestration_assets.approvals.approvals_sensor import Proposer, build_approvals_sensor
-from orchestration_assets.circles import way_back
+from orchestration_assets.circles import refuse_circles
 from orchestration_assets.history_assets import build_history_asset
 from orchestration_assets.metrics_project import METRICS_RESOURCE, MetricsProject
 from orchestration_assets.outcome_check import build_outcome_check
@@ -69,7 +69,14 @@ def build_agents_definitions(
     _refuse_unknown_metrics(definitions, paths, project.catalog)
     _refuse_unknown_models(definitions, paths, settings)
     _refuse_unknown_agents(definitions, paths)
-    _refuse_circles(definitions, paths)
+    refuse_circles(
+        definitions,
+        paths,
+        {it.name: it.memory.decisions_of for it in definitions},
+        place=("memory", "decisions_of"),
+        what="read each other's decisions",
+        hint="take one of them out of it: an agent runs after those whose decisions it reads",
+    )
     watched = [
         WatchedAgent(
             definition=definition,
@@ -251,16 +258,3 @@ def _refuse_unknown_agents(definitions: Sequence[AgentDefinition], paths: Sequen
                 file = load_yaml(path, AgentDefinitionError)
                 where = file.where("memory", "decisions_of", position)
                 raise AgentDefinitionError(f"{where}: {wrong[0]}", hint=wrong[1])
-
-
-def _refuse_circles(definitions: Sequence[AgentDefinition], paths: Sequence[Path]) -> None:
-    """Agents that read each other's decisions in a circle have no order in the asset graph."""
-    others = {it.name: it.memory.decisions_of for it in definitions}
-    for definition, path in zip(definitions, paths, strict=True):
-        way = way_back(definition.name, others)
-        if way:
-            where = load_yaml(path, AgentDefinitionError).where("memory", "decisions_of")
-            raise AgentDefinitionError(
-                f"{where}: these agents read each other's decisions in a circle: {' <- '.join(way)}",
-                hint="take one of them out of it: an agent runs after those whose decisions it reads",
-            )

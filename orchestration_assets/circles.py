@@ -1,6 +1,32 @@
 """Circles among agents that follow each other."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from agent_resources.agent import AgentDefinition
+from agent_resources.errors import AgentDefinitionError
+from semantic.yaml_file import load_yaml
+
+
+def refuse_circles(
+    definitions: Sequence[AgentDefinition],
+    paths: Sequence[Path],
+    others: Mapping[str, Sequence[str]],
+    *,
+    place: tuple[str, str],
+    what: str,
+    hint: str,
+) -> None:
+    """Raises `AgentDefinitionError` where agents follow each other in a circle. `others` are by agent those that it follows, as `place` in its file says;
+    `what` they do in words.
+    """
+    for definition, path in zip(definitions, paths, strict=True):
+        way = way_back(definition.name, others)
+        if way:
+            where = load_yaml(path, AgentDefinitionError).where(*place)
+            raise AgentDefinitionError(
+                f"{where}: these agents {what} in a circle: {' <- '.join(way)}", hint=hint
+            )
 
 
 def way_back(name: str, others: Mapping[str, Sequence[str]]) -> list[str]:

@@ -12,6 +12,7 @@ from agent_resources.errors import GateClosed
 from orchestration_assets.agent_materialization import materialized
 from orchestration_assets.agent_run_place import has_done, read_context
 from orchestration_assets.errors import told_to_dagster
+from orchestration_assets.other_policy import refuse_other_policy
 from orchestration_assets.read_events import AGENT_TAG
 from orchestration_assets.translator import valid_owners
 from orchestration_assets.triggers.gates import Gate, closed_in_snapshot, first_told
@@ -60,6 +61,7 @@ def build_history_asset(
         resource: AgentResource = getattr(context.resources, resource_key)
         day = date.fromisoformat(context.partition_key)
         with told_to_dagster(), resource.metrics.open(context.instance) as metrics:
+            refuse_other_policy(definition.name, metrics)
             record = _as_known(metrics, day, asked.as_known)
             _refuse_closed(definition, readable, metrics, record)
             run = resource.run(

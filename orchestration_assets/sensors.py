@@ -18,6 +18,7 @@ from agent_resources.agent_resource import registered
 from agent_resources.metrics_resource import GovernedMetricsResource
 from orchestration_assets.definitions_check import changed_meanings, report_changed_meanings
 from orchestration_assets.in_progress import assets_in_progress, unfinished_runs
+from orchestration_assets.other_policy import NOT_PUBLISHED
 from orchestration_assets.read_events import AGENT_TAG, BECAUSE_TAG, ran_tag
 from orchestration_assets.runs_again import asked_again, recalled
 from orchestration_assets.triggers.basis import NO_HISTORY, AgentHistory, read_histories
@@ -118,10 +119,8 @@ def evaluate(
     `now` is the door's unless another is given.
     """
     _register(metrics.ledger, agents)
-    if metrics.ledger.current_policy_hash() != metrics.policy.hash:
-        return dg.SensorResult(
-            skip_reason="The policy of this code location is not the published one; materialize governed_snapshot"
-        )
+    if not metrics.has_published_policy():
+        return dg.SensorResult(skip_reason=NOT_PUBLISHED)
     try:
         record = metrics.snapshots.current()
     except SnapshotUnavailable as error:

@@ -151,6 +151,10 @@ class GovernedMetrics:
                 self._opened = (snapshot.version, self.snapshots.open(snapshot))
             return self._opened[1]
 
+    def has_published_policy(self) -> bool:
+        """Whether the policy of this process is the one that is published. Raises `LedgerUnavailable`."""
+        return self.ledger.current_policy_hash() == self.policy.hash
+
     def now(self) -> datetime:
         return self._now() if self._now else datetime.now(UTC)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import validate_call
+from pydantic_core import to_jsonable_python
 
 from agent_resources.agent import AgentDefinition
 from agent_resources.tool import IDEMPOTENCY_KEY, Tool, takes_key
@@ -67,8 +68,9 @@ def _act(
     record_id = derived_id("action", [approval.approval_id, action])
     ended = metrics.ledger.body_here(record_id, RecordKind.OUTCOME)
     if ended is not None:
-        state = "failed" if ended["reason"] else "done"
-        return _done(tool, arguments, state, str(ended["details"].get("returned", "")))
+        return _done(
+            tool, arguments, ended["reason"] or "done", str(ended["details"].get("returned", ""))
+        )
     function = tool.load()
     if stopped and metrics.ledger.body_here(record_id, RecordKind.TOOL_CALL) is None:
         return _done(tool, arguments, "failed", f"not done: {stopped}")
@@ -95,10 +97,12 @@ def _call(
         if inspect.isawaitable(called):
             called = asyncio.run(_awaited(called))
     except Exception as error:
-        told = f"{type(error).__name__}: {error}"
+        # The text of an error may hold what nobody meant to tell.
+        told = type(error).__name__
         _end(session, record_id, "failed", _took(started, told))
         return _done(tool, arguments, "failed", told)
-    returned = json.dumps(recordable_value(called), default=repr, ensure_ascii=False)
+    plain = recordable_value(to_jsonable_python(called, fallback=repr))
+    returned = json.dumps(plain, ensure_ascii=False)
     _end(session, record_id, None, _took(started, returned))
     return _done(tool, arguments, "done", returned)
 

@@ -12,11 +12,13 @@ from orchestration_assets.agent_run_place import read_context
 from orchestration_assets.approvals.acting import Done, act_on
 from orchestration_assets.approvals.standing import void_because
 from orchestration_assets.errors import told_to_dagster
+from orchestration_assets.other_policy import refuse_other_policy
 from orchestration_assets.read_events import checkpoint_metadata
 from orchestration_assets.translator import valid_owners
 from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import ReadContext
-from semantic.ledger.approvals import Approval, ApprovalState, approvals, end_use, use, void
+from semantic.ledger.approval_steps import end_use, use, void
+from semantic.ledger.approvals import Approval, ApprovalState, approvals
 from semantic.ledger.moment import as_recorded
 
 ACTED = "acted"
@@ -68,7 +70,7 @@ def build_actions_asset(
                     f"Another run does what '{definition.name}' was allowed to do",
                     hint="run it when that has ended",
                 )
-            _refuse_other_policy(definition.name, metrics)
+            refuse_other_policy(definition.name, metrics)
             done = []
             for approval, stopped in _approved(definition, metrics, place):
                 acts = act_on(approval, definition, metrics, place, stopped=stopped)
@@ -78,14 +80,6 @@ def build_actions_asset(
         return _materialized(key, done, checkpoint)
 
     return actions
-
-
-def _refuse_other_policy(agent: str, metrics: GovernedMetrics) -> None:
-    if metrics.ledger.current_policy_hash() != metrics.policy.hash:
-        raise GateClosed(
-            f"'{agent}' may do nothing, because the policy of this process is not the published one",
-            hint="the owner of the policy publishes it: materialize governed_snapshot",
-        )
 
 
 def _approved(

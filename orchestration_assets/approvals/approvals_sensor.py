@@ -23,17 +23,16 @@ from orchestration_assets.approvals.notifying import (
     notifier,
 )
 from orchestration_assets.approvals.standing import void_because
+from orchestration_assets.other_policy import NOT_PUBLISHED
 from orchestration_assets.read_events import AGENT_TAG
 from semantic.errors import GovernedMetricsError, SnapshotUnavailable
 from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import RecordKind
+from semantic.ledger.approval_steps import remind, void
 from semantic.ledger.approvals import (
     Approval,
     ApprovalState,
     approvals,
-    remind,
-    seconds_waiting,
-    void,
 )
 
 _HOUR = 3_600
@@ -97,10 +96,8 @@ def follow(
     now: datetime | None = None,
 ) -> dg.SensorResult:
     """One tick: what is to be done, or why nothing is. `notifiers` are by address, of which the record keeps a digest."""
-    if metrics.ledger.current_policy_hash() != metrics.policy.hash:
-        return dg.SensorResult(
-            skip_reason="The policy of this code location is not the published one; materialize governed_snapshot"
-        )
+    if not metrics.has_published_policy():
+        return dg.SensorResult(skip_reason=NOT_PUBLISHED)
     moment = now or metrics.now()
     by_name = {it.definition.name: it for it in proposers}
     own = [it for it in approvals(metrics.ledger) if it.agent in by_name]
@@ -185,7 +182,7 @@ def _due(
     approval: Approval, definition: AgentDefinition, now: datetime
 ) -> list[tuple[str, tuple[str, ...]]]:
     """The stages that people are to be told of by now and were not, with whom."""
-    asked, waited = definition.approval, seconds_waiting(approval, now)
+    asked, waited = definition.approval, approval.seconds_waiting(now)
     stages = [
         ("proposed", 0.0, approval.terms.by),
         ("reminder", asked.remind_after_hours, approval.terms.by),

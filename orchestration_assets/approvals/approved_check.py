@@ -46,12 +46,11 @@ def check_approved(
 
 def report_answers(
     instance: DagsterInstance, keys: Mapping[str, dg.AssetKey], found: Sequence[Approval]
-) -> list[Approval]:
-    """Has Dagster know what became of proposals, each of the newest materialization of its agent, once for each state. Returns those that it told of."""
+) -> None:
+    """Has Dagster know what became of proposals, each of the newest materialization of its agent, once for each state."""
     newest = {approval.agent: approval for approval in found if approval.agent in keys}
     checks = {dg.AssetCheckKey(keys[agent], APPROVED): it for agent, it in newest.items()}
     latest = instance.event_log_storage.get_latest_asset_check_execution_by_key([*checks])
-    told = []
     for check, approval in checks.items():
         execution = latest.get(check)
         evaluation = (
@@ -63,8 +62,6 @@ def report_answers(
         if shown is None or shown.value != approval.code or (known and known.value == state):
             continue
         report_answer(instance, check.asset_key, approval)
-        told.append(approval)
-    return told
 
 
 def report_answer(instance: DagsterInstance, key: dg.AssetKey, approval: Approval) -> None:

@@ -11,7 +11,8 @@ from agent_resources.agent_run import AgentRun, Run
 from agent_resources.approval import ProposedAction
 from orchestration_assets.triggers.basis import Basis
 from semantic.ledger import Ledger, ReadContext
-from semantic.ledger.approvals import Approval, Terms, propose
+from semantic.ledger.approval_steps import propose
+from semantic.ledger.approvals import Approval, Terms
 
 REQUESTER_TAG = "governed_agents/requested_by"
 

@@ -13,7 +13,8 @@ from orchestration_assets.triggers.gates import (
 )
 from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import RecordKind
-from semantic.ledger.approvals import Approval, not_as_shown
+from semantic.ledger.approval_digest import not_as_shown
+from semantic.ledger.approvals import Approval
 from semantic.ledger.recalls import recalls
 from semantic.ledger.run_decisions import decisions_with
 from semantic.snapshot_record import SnapshotRecord

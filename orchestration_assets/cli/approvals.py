@@ -12,7 +12,8 @@ from orchestration_assets.cli.output import print_json, print_table, print_text,
 from orchestration_assets.cli.place import Place
 from orchestration_assets.cli.token import TokenFile, token_of
 from semantic.ledger import Ledger, ReadQuestion, RecordKind, find_reads
-from semantic.ledger.approvals import Approval, ApprovalState, answer, approvals, find_approval
+from semantic.ledger.approval_steps import answer
+from semantic.ledger.approvals import Approval, ApprovalState, approvals, find_approval
 from semantic.ledger.erasable import is_erased
 
 _ERASED = "was erased"
@@ -131,6 +132,7 @@ def _row(ledger: Ledger, approval: Approval) -> dict[str, Any]:
         "decision_id": approval.decision_id,
         "run_id": approval.run_id,
         "answered_by": approval.answered_by,
+        "answered_at": approval.answered_at,
         "why": approval.why,
         "digest": approval.digest,
     }

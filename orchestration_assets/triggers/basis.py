@@ -187,7 +187,7 @@ def read_basis(
         seq=seq,
         metrics=standing,
         meanings={name: record.meanings[name] for name in standing if name in record.meanings},
-        figures=_figures(reader, watches, metrics, record),
+        figures=figures_of(reader, watches, metrics, record),
         closed=closed or {},
     )
 
@@ -212,7 +212,7 @@ def _standing(record: SnapshotRecord, name: str, state: MetricState, rows: str) 
     return Standing(whole=whole, as_read=as_read if rows else whole)
 
 
-def _figures(
+def figures_of(
     reader: Reader, watches: Sequence[Watch], metrics: GovernedMetrics, record: SnapshotRecord
 ) -> dict[str, Points]:
     """By key, the newest figures of what is watched, as many periods as a trigger compares."""

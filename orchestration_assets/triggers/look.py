@@ -15,6 +15,7 @@ from orchestration_assets.triggers.basis import (
     NO_HISTORY,
     AgentHistory,
     Basis,
+    figures_of,
     read_basis,
     read_histories,
 )
@@ -32,7 +33,7 @@ from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger.registry import registered_since
 from semantic.ledger.said import last_number
 from semantic.snapshot_record import SnapshotRecord
-from semantic.watch_measurement import seen_of
+from semantic.watch import Points
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +119,7 @@ def _basis(
         before is not None
         and before.identity == scene.record.identity
         and before.metrics.keys() >= {*agent.readable}
-        and before.figures.keys() >= _measured(scene, agent)
+        and before.figures.keys() >= _figures(scene, agent).keys()
     ):
         return replace(before, at=scene.now, seq=seq, closed=closed)
     return read_basis(
@@ -133,15 +134,9 @@ def _basis(
     )
 
 
-def _measured(scene: Scene, agent: WatchedAgent) -> set[str]:
-    """The keys of the figures that the triggers of an agent compare, as far as the snapshot has them."""
-    metrics, found = scene.metrics, set()
-    for watch in agent.definition.trigger.watches():
-        metric = metrics.catalog.metrics.get(watch.metric)
-        seen = seen_of(metrics.policy, agent.definition.name, watch, metric) if metric else None
-        if seen is not None and seen[1] in scene.record.watched:
-            found.add(seen[1])
-    return found
+def _figures(scene: Scene, agent: WatchedAgent) -> Mapping[str, Points]:
+    definition = agent.definition
+    return figures_of(definition.reader, definition.trigger.watches(), scene.metrics, scene.record)
 
 
 def _decisions(

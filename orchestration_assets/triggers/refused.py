@@ -8,7 +8,7 @@ from agent_resources.agent import AgentDefinition
 from agent_resources.errors import AgentDefinitionError
 from agent_resources.output_type import field_names
 from agent_resources.trigger import Cron, DecisionOf, ValueChanged, When
-from orchestration_assets.circles import way_back
+from orchestration_assets.circles import refuse_circles
 from orchestration_assets.triggers.calendar import wrong_cron
 from semantic.catalog import Catalog
 from semantic.errors import did_you_mean
@@ -40,7 +40,17 @@ def refuse_triggers(
             if wrong is not None:
                 where = _where(path, position, when, wrong.keys)
                 raise AgentDefinitionError(f"{where}: {wrong.message}", hint=wrong.hint)
-    _refuse_circles(definitions, paths)
+    refuse_circles(
+        definitions,
+        paths,
+        {
+            it.name: [when.of for when in it.trigger.on if isinstance(when, DecisionOf)]
+            for it in definitions
+        },
+        place=("trigger", "on"),
+        what="run because of each other",
+        hint="take one of them out of it",
+    )
 
 
 def _where(path: Path, position: int, when: When, keys: tuple[str | int, ...]) -> str:
@@ -151,20 +161,4 @@ def _wrong_decision(
                 or (
                     f"its fields: {', '.join(fields)}" if fields else "it has no output of its own"
                 ),
-            )
-
-
-def _refuse_circles(definitions: Sequence[AgentDefinition], paths: Sequence[Path]) -> None:
-    """Agents that run because of each other in a circle would never rest."""
-    others = {
-        it.name: [when.of for when in it.trigger.on if isinstance(when, DecisionOf)]
-        for it in definitions
-    }
-    for definition, path in zip(definitions, paths, strict=True):
-        way = way_back(definition.name, others)
-        if way:
-            where = load_yaml(path, AgentDefinitionError).where("trigger", "on")
-            raise AgentDefinitionError(
-                f"{where}: these agents run because of each other in a circle: {' <- '.join(way)}",
-                hint="take one of them out of it",
             )

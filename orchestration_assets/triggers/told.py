@@ -108,7 +108,9 @@ def _moments(sight: Sight, keys: Mapping[str, str]) -> list[_Moment]:
         moment = _Moment(step.snapshot, step.published_at)
         versions |= step.versions
         for name, key in keys.items():
-            moment.versions[name] = versions.get(name, "")
+            if name not in versions:
+                continue
+            moment.versions[name] = versions[name]
             for item in step.moved.get(key, ()):
                 if first is not None and item.before is not None and name in before:
                     first.values[name].setdefault(item.cells, item.before)

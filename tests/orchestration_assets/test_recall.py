@@ -1,40 +1,22 @@
 """A metric that was wrong for a period: what rests on it is taken back, on record and in Dagster."""
 
-import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 import pytest
 
-from orchestration_assets.cli.app import main
 from orchestration_assets.runs_again import asked_again
 from semantic.ledger.run_decisions import standing_decisions
 from semantic.snapshot_record import SnapshotRecord
+from tests.orchestration_assets.commands import Command, Said, typed_in
 from tests.orchestration_assets.corner_shop import build_definitions, warehouse_of
 from tests.orchestration_assets.location import Location, agent_key, fork, metric_key
 from tests.orchestration_assets.test_sensors import ORDERS
 
 BOSS, NORTH = agent_key("boss"), agent_key("north")
 SUMMARY, SLIDES = dg.AssetKey("summary"), dg.AssetKey("slides")
-
-
-@dataclass(frozen=True)
-class Said:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def told(self) -> dict[str, Any]:
-        [found] = json.loads(self.out)
-        assert isinstance(found, dict)
-        return found
-
-
-Command = Callable[..., Said]
 
 
 @pytest.fixture
@@ -61,20 +43,7 @@ def built_on(settled_shop: Path, tmp_path: Path) -> Iterator[Location]:
 def command(
     built_on: Location, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Command:
-    monkeypatch.setenv("DAGSTER_HOME", str(built_on.home))
-
-    def run(*arguments: str) -> Said:
-        monkeypatch.setattr("sys.argv", ["governed-agents", *arguments])
-        capsys.readouterr()
-        code = 0
-        try:
-            main()
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-        said = capsys.readouterr()
-        return Said(code, said.out, said.err)
-
-    return run
+    return typed_in(built_on.home, monkeypatch, capsys)
 
 
 def recall(command: Command, metric: str = "orders", **options: str) -> Said:

@@ -1,49 +1,23 @@
 """`governed-agents run`: an agent by hand, on its task or on a question, as a run of the instance."""
 
 import json
-from collections.abc import Callable
-from typing import NamedTuple
 
 import pytest
 
-from orchestration_assets.cli.app import main
 from semantic.ledger import ReadQuestion, find_reads
+from tests.orchestration_assets.commands import Command, typed_in
 from tests.orchestration_assets.location import Location, agent_key
 
 MODULE = "tests.orchestration_assets.shop_location"
-
-
-class Said(NamedTuple):
-    """What a command printed, and how it ended."""
-
-    code: int
-    out: str
-    err: str
-
-
-Command = Callable[..., Said]
 
 
 @pytest.fixture
 def command(
     settled: Location, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Command:
-    monkeypatch.setenv("DAGSTER_HOME", str(settled.home))
     monkeypatch.setenv("CORNER_SHOP", str(settled.folder))
     monkeypatch.setenv("GOVERNED_AGENTS_DEFINITIONS", MODULE)
-
-    def run(*arguments: str) -> Said:
-        monkeypatch.setattr("sys.argv", ["governed-agents", *arguments])
-        capsys.readouterr()
-        code = 0
-        try:
-            main()
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-        said = capsys.readouterr()
-        return Said(code, said.out, said.err)
-
-    return run
+    return typed_in(settled.home, monkeypatch, capsys)
 
 
 def test_a_question_is_answered_as_a_run_of_the_instance(

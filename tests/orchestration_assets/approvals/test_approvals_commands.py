@@ -2,11 +2,11 @@
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
@@ -18,23 +18,12 @@ from orchestration_assets.approvals.notifying import (
     WebhookNotifier,
     notifier,
 )
-from orchestration_assets.cli.app import main
 from semantic.ledger.approvals import ApprovalState
 from tests.orchestration_assets.approvals.conftest import Open
 from tests.orchestration_assets.approvals.watched import BOSS, Watched
+from tests.orchestration_assets.commands import Command, typed_in
 
 RING = ("ring", {"whom": "ana", "how_often": 2})
-
-
-class Said(NamedTuple):
-    """What a command printed, and how it ended."""
-
-    code: int
-    out: str
-    err: str
-
-
-Command = Callable[..., Said]
 
 
 @pytest.fixture
@@ -46,24 +35,7 @@ def shop(watch: Open) -> Watched:
 def command(
     shop: Watched, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Command:
-    monkeypatch.setenv("DAGSTER_HOME", str(shop.home))
-    monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.delenv("GOVERNED_AGENTS_TOKEN", raising=False)
-
-    def run(*arguments: str, token: str | None = None) -> Said:
-        monkeypatch.setattr("sys.argv", ["governed-agents", *arguments])
-        if token is not None:
-            monkeypatch.setenv("GOVERNED_AGENTS_TOKEN", token)
-        capsys.readouterr()
-        code = 0
-        try:
-            main()
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-        said = capsys.readouterr()
-        return Said(code, said.out, said.err)
-
-    return run
+    return typed_in(shop.home, monkeypatch, capsys)
 
 
 def test_a_person_looks_and_approves(shop: Watched, command: Command, tmp_path: Path) -> None:

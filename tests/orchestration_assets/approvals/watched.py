@@ -11,7 +11,8 @@ from agent_resources.agent_file import load_agent
 from orchestration_assets.approvals.actions_asset import actions_key
 from orchestration_assets.approvals.approvals_sensor import Proposer, follow
 from orchestration_assets.approvals.notifying import FileNotifier, Notifier
-from semantic.ledger.approvals import Approval, answer, approvals
+from semantic.ledger.approval_steps import answer
+from semantic.ledger.approvals import Approval, approvals
 from semantic.ledger.tokens import holder_of, mint_token
 from tests.orchestration_assets.location import Ran, agent_key
 from tests.orchestration_assets.triggers.playing import Played
