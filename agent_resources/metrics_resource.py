@@ -107,6 +107,10 @@ class GovernedMetricsResource(dg.ConfigurableResource[None]):
         default_factory=ReadSettings, description="What queries may use, and what is kept"
     )
 
+    platform_metrics: bool = Field(
+        default=False,
+        description="Whether Dagster's own health is among the governed metrics",
+    )
     sealing: SealingSettings = Field(
         default_factory=SealingSettings,
         description="How much of the record no checkpoint may cover",
@@ -140,9 +144,11 @@ class GovernedMetricsResource(dg.ConfigurableResource[None]):
         )
 
     def load_catalog(self) -> Catalog:
-        """The catalogue of the dbt project. Raises `ManifestError`."""
+        """The catalogue of the dbt project, with the platform's metrics where these are asked for. Raises `ManifestError`."""
         project = Path(self.dbt_project_dir) if self.dbt_project_dir else None
-        return load_catalog(Path(self.dbt_target), project_dir=project)
+        return load_catalog(
+            Path(self.dbt_target), project_dir=project, platform_metrics=self.platform_metrics
+        )
 
     def state_folder(self, instance: DagsterInstance) -> Path:
         """Where the record lives. Raises `LedgerUnavailable` where it would be lost with the process."""

@@ -1,14 +1,10 @@
 """Agents as assets: one run is one materialization, below every metric that the agent may read."""
 
 from collections.abc import Mapping, Sequence
-from contextvars import ContextVar
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import dagster as dg
-from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
-from dagster_shared.check import CheckError
 
 from agent_resources.agent import AgentDefinition
 from agent_resources.agent_resource import AgentResource
@@ -26,6 +22,7 @@ from orchestration_assets.approvals.proposing import (
     proposal_metadata,
     proposal_of,
 )
+from orchestration_assets.asset_graph import asset_graph_of
 from orchestration_assets.definitions_check import (
     check_definitions_current,
     definitions_current_spec,
@@ -67,10 +64,6 @@ class AgentConfig(dg.Config):
     """What a person may give a run: a question in place of the agent's own task."""
 
     question: str = ""
-
-
-# What a run in this process looks at for gates: a job that was narrowed to one asset does not know the others.
-whole_graph: ContextVar[BaseAssetGraph[Any] | None] = ContextVar("whole_graph", default=None)
 
 
 def readable_names(
@@ -241,7 +234,7 @@ def _look(
     refuse_other_policy(agent.definition.name, metrics)
     scene = Scene(
         instance=context.instance,
-        graph=_graph_of(context),
+        graph=asset_graph_of(context),
         metrics=metrics,
         record=record,
         now=metrics.now(),
@@ -249,19 +242,6 @@ def _look(
     )
     [sight] = look(scene, [agent])
     return sight
-
-
-def _graph_of(context: dg.AssetExecutionContext) -> BaseAssetGraph[Any]:
-    """All assets and checks of the code location; of a run in the process that asked for it, which has no location, those that it was given
-    (`whole_graph`), or of its job.
-    """
-    given = whole_graph.get()
-    if given is not None:
-        return given
-    try:
-        return context.repository_def.asset_graph
-    except CheckError:
-        return context.job_def.asset_layer.asset_graph
 
 
 def _called(sight: Sight, metrics: GovernedMetrics) -> Called:

@@ -9,9 +9,11 @@ import dagster as dg
 from dagster import DagsterInstance
 
 from agent_resources.metrics_resource import GovernedMetricsResource
+from orchestration_assets.asset_graph import asset_graph_of
 from orchestration_assets.dbt_project import DbtAssets
 from orchestration_assets.errors import told_to_dagster
 from orchestration_assets.model_states import governed_nodes, last_touched, read_model_states
+from orchestration_assets.platform.platform_tables import read_platform_tables
 from orchestration_assets.read_events import checkpoint_metadata
 from orchestration_assets.triggers.watched import watches_of
 from semantic.catalog import Catalog
@@ -19,12 +21,14 @@ from semantic.errors import WarehouseUnavailable
 from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import ReadContext
 from semantic.measurement import measure
+from semantic.platform.tables import NO_TABLES
 from semantic.policy_check import check_policy, check_reach
 from semantic.policy_file import policy_text
 from semantic.snapshot_record import SnapshotRecord, State
 
 SNAPSHOT_KEY = dg.AssetKey("governed_snapshot")
 LOOKED_AT = "looked_at"
+PUBLISHING_POOL = "governed_snapshot"
 
 
 def build_governed_snapshot(
@@ -51,7 +55,7 @@ def build_governed_snapshot(
         description="The governed relations, published under a new version with the data version of every metric "
         "and the state of its models' checks. Agents read from here, never from the warehouse.",
         required_resource_keys={resource_key},
-        pool="governed_snapshot",
+        pool=PUBLISHING_POOL,
     )
     def governed_snapshot(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
         resource: GovernedMetricsResource = getattr(context.resources, resource_key)
@@ -89,7 +93,14 @@ def publish_snapshot(
     states = read_model_states(context.instance, metrics.catalog, dbt)
     store = metrics.snapshots
     previous = store.current() if store.current_version() else None
-    with store.stage(metrics.catalog, warehouse) as staged:
+    tables = (
+        read_platform_tables(
+            context.instance, asset_graph_of(context), metrics.ledger, metrics.now()
+        )
+        if metrics.catalog.platform_metrics
+        else NO_TABLES
+    )
+    with store.stage(metrics.catalog, warehouse, tables) as staged:
         _refuse_other_data(context.instance, metrics.catalog, dbt, looked_at)
         if metrics.ledger.publish_policy(
             metrics.policy.hash, policy_text(metrics.policy), by="governed_snapshot", run_id=run_id

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 import dagster as dg
 from dagster import DagsterInstance
 
-_NOT_ENDED = [
+NOT_ENDED = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.MANAGED,
@@ -17,7 +17,7 @@ _NOT_ENDED = [
 
 def unfinished_runs(instance: DagsterInstance) -> Sequence[dg.DagsterRun]:
     """The runs that have not ended, those that wait in the queue included."""
-    return instance.get_runs(dg.RunsFilter(statuses=_NOT_ENDED))
+    return instance.get_runs(dg.RunsFilter(statuses=NOT_ENDED))
 
 
 def assets_in_progress(

@@ -8,6 +8,7 @@ import dagster as dg
 from agent_resources.metrics_resource import GovernedMetricsResource
 from orchestration_assets.errors import told_to_dagster
 from orchestration_assets.governed_snapshot import SNAPSHOT_KEY
+from orchestration_assets.platform.platform_health import PLATFORM_KEY
 from orchestration_assets.translator import MetricTranslator, MetricTranslatorData
 from semantic.catalog import Catalog
 from semantic.ledger.version_reads import VersionReader, version_readers
@@ -29,12 +30,17 @@ def build_metric_asset_specs(
     dbt_keys: Mapping[str, dg.AssetKey] = _NO_KEYS,
 ) -> Sequence[dg.AssetSpec]:
     """One spec per metric, in the order of their names. Each says in its metadata which metric it stands for, and with `dbt_keys`, the assets of dbt
-    models by unique id, from which of their columns it comes, as far as these are documented in dbt.
+    models by unique id, from which of their columns it comes, as far as these are documented in dbt. The platform's metrics lie below `platform_health`.
     """
     asked = translator or MetricTranslator()
     return [
         asked.get_asset_spec(
-            MetricTranslatorData(metric=metric, snapshot_key=snapshot_key)
+            MetricTranslatorData(
+                metric=metric,
+                snapshot_key=PLATFORM_KEY
+                if metric.name in catalog.platform_metrics
+                else snapshot_key,
+            )
         ).merge_attributes(metadata={METRIC: metric.name, **_columns_of(metric, dbt_keys)})
         for metric in catalog.metrics.values()
     ]

@@ -31,6 +31,9 @@ from orchestration_assets.openlineage_settings import (
     OpenLineageSettings,
     openlineage_definitions,
 )
+from orchestration_assets.platform.platform_health import PLATFORM_KEY, build_platform_health
+from orchestration_assets.platform.platform_sensor import build_platform_sensor
+from orchestration_assets.platform.settings import PlatformSettings
 from orchestration_assets.refresh import build_refresh_sensor
 from orchestration_assets.translator import MetricTranslator
 from orchestration_assets.triggers.gates import Upstream
@@ -55,6 +58,7 @@ class MetricsProject:
     resource: GovernedMetricsResource
     warehouse: Callable[[], Path]
     translator: MetricTranslator
+    platform: PlatformSettings | None = None
 
     @cached_property
     def metric_keys(self) -> Mapping[str, dg.AssetKey]:
@@ -67,6 +71,8 @@ class MetricsProject:
         return Upstream(
             assets={
                 name: (key, *self._behind(self.catalog.metrics[name]))
+                if name not in self.catalog.platform_metrics
+                else (key, PLATFORM_KEY)
                 for name, key in self.metric_keys.items()
             },
             kept=frozenset(
@@ -89,8 +95,12 @@ class MetricsProject:
 
     @property
     def refreshed_keys(self) -> tuple[dg.AssetKey, ...]:
-        """The snapshot and its metrics: what agents wait for."""
-        return (SNAPSHOT_KEY, *self.metric_keys.values())
+        """The snapshot and its metrics, and where they are asked for those of the platform: what agents wait for."""
+        return (
+            SNAPSHOT_KEY,
+            *([PLATFORM_KEY] if self.platform else ()),
+            *self.metric_keys.values(),
+        )
 
 
 def load_metrics_project(
@@ -105,8 +115,9 @@ def load_metrics_project(
     allow_ephemeral_record: bool = False,
     reading: ReadSettings | None = None,
     sealing: SealingSettings | None = None,
+    platform: PlatformSettings | None = None,
 ) -> MetricsProject:
-    """Reads the dbt artifacts and the policy. Opens no warehouse, no ledger and no engine.
+    """Reads the dbt artifacts and the policy. Opens no warehouse, no ledger and no engine. With `platform`, Dagster's own health is among the metrics.
 
     Raises `GovernedMetricsError` with one short message where something does not fit.
     """
@@ -121,6 +132,7 @@ def load_metrics_project(
         allow_ephemeral_record=allow_ephemeral_record,
         reading=reading or ReadSettings(),
         sealing=sealing or SealingSettings(),
+        platform_metrics=platform is not None,
     )
     named = warehouse.resolve() if warehouse else None
     catalog = resource.load_catalog()
@@ -133,6 +145,7 @@ def load_metrics_project(
         resource=resource,
         warehouse=lambda: named or _warehouse_of(project),
         translator=translator or MetricTranslator(),
+        platform=platform,
     )
 
 
@@ -176,7 +189,25 @@ def build_metrics_definitions(
         openlineage_definitions(
             openlineage, resource_key=METRICS_RESOURCE, default_status=default_sensor_status
         ),
+        _platform_definitions(project, default_sensor_status),
     )
+
+
+def _platform_definitions(
+    project: MetricsProject, default_status: dg.DefaultSensorStatus
+) -> dg.Definitions:
+    """The asset above the platform's metrics and the sensor that publishes them, where these are asked for."""
+    if project.platform is None:
+        return dg.Definitions()
+    names = sorted(project.catalog.platform_metrics)
+    sensor = build_platform_sensor(
+        [project.metric_keys[name] for name in names],
+        project.platform,
+        publishing=[SNAPSHOT_KEY],
+        default_status=default_status,
+    )
+    health = build_platform_health(resource_key=METRICS_RESOURCE)
+    return dg.Definitions(assets=[health], sensors=[sensor])
 
 
 def _warehouse_of(project: DbtProject) -> Path:

@@ -8,6 +8,14 @@ NOT_PUBLISHED = (
 )
 
 
+def refuse_unpublished(metrics: GovernedMetrics) -> None:
+    """Raises `GateClosed` where the policy of this process is not the published one, so that nothing is measured under it."""
+    if not metrics.has_published_policy():
+        raise GateClosed(
+            NOT_PUBLISHED, hint="governed_snapshot belongs to those who own the policy"
+        )
+
+
 def refuse_other_policy(agent: str, metrics: GovernedMetrics) -> None:
     """Raises `GateClosed` where the policy of this process is not the published one."""
     if not metrics.has_published_policy():

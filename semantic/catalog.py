@@ -15,6 +15,7 @@ from semantic.metric import (
     NamedDimension,
     SemanticModel,
 )
+from semantic.platform.definitions import is_of_platform
 from semantic.saved_query import SavedQuery
 
 _TIMES = frozenset({*GRAINS, *WITHIN_A_SECOND, *(f"{EXTRACT}{part}" for part in DATE_PARTS)})
@@ -47,7 +48,7 @@ class Catalog:
     """What a dbt project says about its metrics. Built by `semantic.dbt_manifest.load_catalog`.
 
     `metrics` holds public metrics only; `private_metrics` are the helpers that nobody may ask for. `manifest_hash` is
-    the SHA-256 of `semantic_manifest.json`. `database` is the DuckDB catalogue that all relations live in. `custom_grains` are
+    the SHA-256 of `semantic_manifest.json`. `database` is the DuckDB catalogue that all relations of dbt live in. `custom_grains` are
     those that the time spines declare.
     """
 
@@ -85,6 +86,22 @@ class Catalog:
         """The relations that governed reads may scan: those of the semantic models, and the time spines."""
         found = {model.relation for model in self.semantic_models.values()}
         return tuple(sorted(found | set(self.time_spines)))
+
+    @cached_property
+    def platform_metrics(self) -> frozenset[str]:
+        """The metrics that the platform tells of itself, and dbt builds nothing of."""
+        return frozenset(
+            name
+            for name, metric in self.metrics.items()
+            if any(
+                is_of_platform(self.semantic_models[it].relation) for it in metric.semantic_models
+            )
+        )
+
+    @property
+    def platform_relations(self) -> tuple[str, ...]:
+        """The relations that these are made of."""
+        return tuple(filter(is_of_platform, self.relations()))
 
     def relations_of(
         self, metrics: Iterable[str], dimensions: Iterable[NamedDimension]

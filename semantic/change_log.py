@@ -10,7 +10,7 @@ from typing import Any
 from semantic.durable import write_whole
 from semantic.snapshot_record import SnapshotRecord, State
 
-KEPT_CHANGES = 500
+KEPT_CHANGES = 2_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class Changes:
     """What a snapshot changed. `before` is the identity of the one before it, None for the first.
 
     `versions` are by metric the data version of those of which that changed, `closed` by metric why it may not be read any more, or None where it may again; `meant` the metrics that mean something else; `moved` by key of a watch
-    the points that changed.
+    the points that changed. Of a snapshot that `is_of_platform` only what the platform tells is new.
     """
 
     snapshot: str
@@ -38,6 +38,7 @@ class Changes:
     closed: Mapping[str, str | None] = field(default_factory=dict)
     meant: tuple[str, ...] = ()
     moved: Mapping[str, tuple[Moved, ...]] = field(default_factory=dict)
+    is_of_platform: bool = False
 
 
 def changes_between(before: SnapshotRecord | None, record: SnapshotRecord) -> Changes:
@@ -48,6 +49,7 @@ def changes_between(before: SnapshotRecord | None, record: SnapshotRecord) -> Ch
         identity=record.identity,
         before=before.identity if before else None,
         published_at=record.published_at,
+        is_of_platform=record.is_of_platform,
         versions={
             name: state.data_version
             for name, state in record.metrics.items()
@@ -141,6 +143,7 @@ def _to_json(changes: Changes) -> dict[str, Any]:
         "before": changes.before,
         "published_at": changes.published_at.isoformat(),
         "versions": dict(changes.versions),
+        "is_of_platform": changes.is_of_platform,
         "closed": dict(changes.closed),
         "meant": list(changes.meant),
         "moved": {
@@ -160,6 +163,7 @@ def _from_json(plain: Mapping[str, Any]) -> Changes:
         closed=plain["closed"],
         meant=tuple(plain["meant"]),
         moved={key: _moved_from_json(rows) for key, rows in plain["moved"].items()},
+        is_of_platform=plain.get("is_of_platform", False),
     )
 
 

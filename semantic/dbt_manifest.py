@@ -15,6 +15,7 @@ from semantic.dbt_nodes import catalog_part, is_personal, personal_columns, read
 from semantic.errors import ManifestError
 from semantic.metric import DimensionKind, Element, SemanticModel
 from semantic.metric_meaning import MetricMeanings, words_of
+from semantic.platform.definitions import is_of_platform, with_platform_metrics
 from semantic.saved_query import read_saved_queries
 
 Json = Mapping[str, Any]
@@ -23,8 +24,10 @@ _KEYS = frozenset({"primary", "unique", "natural"})
 _STALE_AFTER_SECONDS = 60
 
 
-def load_catalog(target_path: Path, *, project_dir: Path | None = None) -> Catalog:
-    """The catalogue of the dbt project whose artifacts lie in `target_path`.
+def load_catalog(
+    target_path: Path, *, project_dir: Path | None = None, platform_metrics: bool = False
+) -> Catalog:
+    """The catalogue of the dbt project whose artifacts lie in `target_path`, on demand with the platform's metrics in it.
 
     With `project_dir`, artifacts that are older than the project's own files are refused. Raises `ManifestError`.
     """
@@ -32,7 +35,10 @@ def load_catalog(target_path: Path, *, project_dir: Path | None = None) -> Catal
     manifest = _parse(target_path / "manifest.json", _read(target_path / "manifest.json"))
     if project_dir is not None:
         _refuse_stale(target_path, manifest, project_dir)
-    return build_catalog(raw_semantic, manifest, source=str(target_path / "semantic_manifest.json"))
+    source = str(target_path / "semantic_manifest.json")
+    if platform_metrics:
+        raw_semantic = json.dumps(with_platform_metrics(_parse(Path(source), raw_semantic), source))
+    return build_catalog(raw_semantic, manifest, source=source)
 
 
 def build_catalog(
@@ -56,7 +62,11 @@ def build_catalog(
     models = {
         raw["name"]: _semantic_model(raw, nodes, pii_columns) for raw in semantic["semantic_models"]
     }
-    databases = {raw["node_relation"]["database"] for raw in semantic["semantic_models"]}
+    databases = {
+        raw["node_relation"]["database"]
+        for raw in semantic["semantic_models"]
+        if not is_of_platform(raw["node_relation"]["relation_name"])
+    }
     if len(databases) != 1:
         raise ManifestError(
             f"The semantic models of {source} read from several databases: {', '.join(sorted(map(str, databases)))}",

@@ -47,7 +47,7 @@ def _refuse_metric(permit: Permit, snapshot: SnapshotRecord, catalog: Catalog) -
 
 
 def _refuse_old(permit: Permit, reader: Reader, snapshot: SnapshotRecord, now: datetime) -> None:
-    age = now - snapshot.published_at
+    age = now - snapshot.published([permit.metric])
     if permit.max_age is not None and age > permit.max_age:
         raise Refused(
             Reason.STALE,

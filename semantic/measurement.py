@@ -17,6 +17,7 @@ import duckdb
 from semantic.answer import MetricAnswer, Reason, Refusal
 from semantic.asked import MAX_METRICS
 from semantic.canonical import canonical_json, canonical_value
+from semantic.carried_over import carried_over
 from semantic.catalog import Catalog
 from semantic.errors import LedgerUnavailable, MetricCompileError, PolicyError
 from semantic.governed_metrics import GovernedMetrics, ReadSession
@@ -69,7 +70,8 @@ def measure(
     context: ReadContext,
     progress: Callable[[str], None] = lambda _: None,
 ) -> SnapshotRecord:
-    """The full record of a staged snapshot. By reader, `watches` are what is watched; these readers are measured beside those that the policy lists.
+    """The full record of a staged snapshot. By reader, `watches` are what is watched; these readers are measured beside those that the policy lists. Of one that
+    takes data over, only what the platform tells is measured.
 
     A metric that cannot be measured is `failing` with its reason; the others go on. Raises `LedgerUnavailable`, and
     `PolicyError` where the refresh itself has nothing granted.
@@ -77,16 +79,17 @@ def measure(
     data = staged.open()
     try:
         days = _days_of_models(metrics.catalog, data)
+        wanted = {
+            name: metric
+            for name, metric in metrics.catalog.metrics.items()
+            if not staged.is_of_platform or name in metrics.catalog.platform_metrics
+        }
         states = {
             name: _unmeasured_state(metric, models, metrics.catalog, days)
-            for name, metric in metrics.catalog.metrics.items()
+            for name, metric in wanted.items()
         }
         unmeasured = staged.unmeasured(models, states, context.run_id)
-        ready = [
-            metrics.catalog.metrics[name]
-            for name, state in states.items()
-            if state.state is State.PASSING
-        ]
+        ready = [wanted[name] for name, state in states.items() if state.state is State.PASSING]
         refresh = Reader(name=REFRESH)
         if ready and not any(metrics.policy.is_readable(refresh, metric) for metric in ready):
             raise PolicyError(
@@ -112,7 +115,7 @@ def measure(
         }
         known = _points_of(metrics, refresh, whole)
         as_read: dict[str, dict[str, VersionAsRead]] = defaultdict(dict)
-        restricted = _restricted_readers(metrics, metrics.catalog.metrics.values(), watches)
+        restricted = _restricted_readers(metrics, wanted.values(), watches)
         for (key, reader), granted in restricted.items():
             progress(f"measuring {len(granted)} metrics as '{reader}' sees them")
             acting = Reader(name=REFRESH, acting_for=reader)
@@ -132,7 +135,12 @@ def measure(
         watched = measure_watches(
             metrics, unmeasured, data, passing, watches, known, before, context
         )
-        return replace(unmeasured, metrics=measured, as_read=dict(as_read), watched=watched)
+        record = replace(unmeasured, metrics=measured, as_read=dict(as_read), watched=watched)
+        return (
+            carried_over(record, staged.before, metrics.catalog)
+            if staged.is_of_platform
+            else record
+        )
     finally:
         data.close()
 

@@ -11,9 +11,11 @@ import duckdb
 
 from semantic.cancellation import Cancellation
 from semantic.errors import SnapshotUnavailable
+from semantic.platform.tables import PLATFORM_FILE, attach_platform
 from semantic.recent import Recent
 
 _STATEMENTS = 512
+_opening = threading.Lock()
 _BLOCKS = """SELECT count(DISTINCT block_id) * (SELECT any_value(block_size) FROM pragma_database_size())
 FROM pragma_storage_info(?)"""
 
@@ -44,7 +46,6 @@ class OpenSnapshot:
     def __init__(self, path: Path, *, limits: QueryLimits | None = None) -> None:
         limits = limits or QueryLimits()
         config = {
-            "enable_external_access": "false",
             "autoinstall_known_extensions": "false",
             "autoload_known_extensions": "false",
             "allow_community_extensions": "false",
@@ -54,8 +55,9 @@ class OpenSnapshot:
         if limits.memory_mb is not None:
             config["memory_limit"] = f"{limits.memory_mb}MB"
         try:
-            self._connection = duckdb.connect(str(path), read_only=True, config=config)
-            _fix_settings(self._connection)
+            with _opening:
+                self._connection = duckdb.connect(str(path), read_only=True, config=config)
+                _fix_settings(self._connection, path.parent / PLATFORM_FILE)
         except duckdb.ConnectionException as error:
             raise SnapshotUnavailable(
                 f"The snapshot {path.parent.name} is open in this process with other limits",
@@ -110,13 +112,17 @@ class OpenSnapshot:
         return int(found)
 
 
-def _fix_settings(connection: duckdb.DuckDBPyConnection) -> None:
-    """Days are those of UTC, not of the machine that happens to answer, and nothing can be set from here on.
+def _fix_settings(connection: duckdb.DuckDBPyConnection, platform: Path) -> None:
+    """What the platform tells is read beside what dbt built; nothing else outside the file is. Days are those of UTC, not of the machine that happens to
+    answer, and nothing can be set from here on.
 
     A process that opens a file twice has one database behind both, and has fixed it already.
     """
     fixed = connection.execute("SELECT current_setting('lock_configuration')").fetchone()
     if fixed != (True,):
+        if platform.is_file():
+            attach_platform(connection, platform)
+        connection.execute("SET GLOBAL enable_external_access = false")
         connection.execute("SET GLOBAL TimeZone = 'UTC'")
         connection.execute("SET GLOBAL lock_configuration = true")
 

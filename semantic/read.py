@@ -321,7 +321,7 @@ class Read:
         return told[request.offset :], len(hidden)
 
     def _notices(self, ready: Prepared) -> tuple[Notice, ...]:
-        age = self._door.now() - ready.snapshot.published_at
+        age = self._door.now() - ready.snapshot.published(ready.request.metrics)
         return tuple(notices_of(ready.request, self._door.catalog, ready.snapshot, age))
 
     def _versions(
@@ -352,13 +352,14 @@ class Read:
 
     def _provenance(self, ready: Prepared, notices: tuple[Notice, ...]) -> Provenance:
         snapshot, plan = ready.snapshot, ready.plan
+        published_at = snapshot.published(item.name for item in ready.versions)
         return Provenance(
             read_id=self._read_id,
             reader=self._reader.name,
             metrics=ready.versions,
             snapshot=snapshot.version,
-            published_at=snapshot.published_at,
-            age=self._door.now() - snapshot.published_at,
+            published_at=published_at,
+            age=self._door.now() - published_at,
             as_of=last_day([item.name for item in ready.versions], snapshot),
             relations=plan.relations,
             dbt_models=ready.touches.dbt_models,

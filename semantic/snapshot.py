@@ -6,6 +6,7 @@ version current. A version's path is never used again: DuckDB keeps serving old 
 
     <root>/CURRENT                          the name of the version that new readers get
     <root>/v000007/<database>.duckdb        governed relations
+    <root>/v000007/dagster_platform.duckdb  what the platform tells of itself, where that is asked for
     <root>/v000007/snapshot.json            `SnapshotRecord`
     <root>/v000007/semantic_manifest.json   the definitions that this data was measured with
     <root>/v000007/manifest.json            the part of dbt's manifest that the catalogue needs
@@ -29,6 +30,14 @@ from semantic.dbt_manifest import load_catalog
 from semantic.durable import sync
 from semantic.errors import SnapshotUnavailable, WarehouseUnavailable
 from semantic.open_snapshot import OpenSnapshot, QueryLimits
+from semantic.platform.definitions import is_of_platform
+from semantic.platform.tables import (
+    NO_TABLES,
+    PLATFORM_FILE,
+    PlatformTables,
+    attach_platform,
+    write_tables,
+)
 from semantic.snapshot_record import (
     MetricState,
     ModelState,
@@ -115,12 +124,45 @@ class SnapshotStore:
         return tuple(sorted(path.name for path in self.root.glob("v[0-9]*") if path.is_dir()))
 
     @contextmanager
-    def stage(self, catalog: Catalog, warehouse: Path) -> Iterator["StagedSnapshot"]:
-        """A new version that nobody sees until it is published. One at a time per folder.
+    def stage(
+        self, catalog: Catalog, warehouse: Path, platform: PlatformTables = NO_TABLES
+    ) -> Iterator["StagedSnapshot"]:
+        """A new version that nobody sees until it is published. One at a time per folder. `platform` are the tables of the platform's metrics, where the
+        catalogue has them.
 
         Raises `WarehouseUnavailable` where the warehouse is gone, locked or lacks a relation. What was not published when
         the block ends is removed.
         """
+        with self._staging() as folder:
+            rows = _copy_relations(catalog, warehouse, folder / f"{catalog.database}.duckdb")
+            if catalog.platform_metrics:
+                rows |= write_tables(platform, folder)
+            yield StagedSnapshot(self, folder, catalog, rows, database=catalog.database)
+
+    @contextmanager
+    def stage_platform(
+        self, catalog: Catalog, platform: PlatformTables
+    ) -> Iterator["StagedSnapshot"]:
+        """A new version in which only these tables are new: what dbt built is that of the current version, the same file. Without one it is empty.
+
+        Raises `SnapshotUnavailable` where the current version is damaged.
+        """
+        with self._staging() as folder:
+            before = self.current() if self.current_version() else None
+            database = before.database if before else catalog.database
+            file = folder / f"{database}.duckdb"
+            if before is None:
+                duckdb.connect(str(file)).close()
+            else:
+                _share(self.root / before.version / file.name, file)
+            rows = write_tables(platform, folder)
+            yield StagedSnapshot(
+                self, folder, catalog, rows, database=database, is_of_platform=True, before=before
+            )
+
+    @contextmanager
+    def _staging(self) -> Iterator[Path]:
+        """A folder that becomes a version, or is removed."""
         self.root.mkdir(parents=True, exist_ok=True)
         with (self.root / "publish.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -129,11 +171,7 @@ class SnapshotStore:
             folder = self.root / f"staging-{uuid.uuid4().hex}"
             folder.mkdir()
             try:
-                file = folder / f"{catalog.database}.duckdb"
-                rows = _copy_relations(catalog, warehouse, file)
-                (folder / "semantic_manifest.json").write_text(catalog.semantic_manifest)
-                (folder / "manifest.json").write_text(catalog.manifest_subset)
-                yield StagedSnapshot(self, folder, catalog, rows, _types(catalog, file))
+                yield folder
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
 
@@ -144,13 +182,20 @@ class SnapshotStore:
     def _retire(self) -> None:
         """Removes old versions: all but the newest few, the current one and the newest in which all was passing."""
         versions = self.versions()
-        keep = {*versions[max(0, len(versions) - self._keep) :], self.current_version()}
+        built = [version for version in versions if not self._is_of_platform(version)]
+        keep = {*built[-self._keep :], *versions[-self._keep :], self.current_version()}
         passing = (version for version in reversed(versions) if self._is_all_passing(version))
         keep.add(next(passing, None))
         for version in versions:
             if version not in keep:
                 shutil.rmtree(self.root / version, ignore_errors=True)
                 self._records.pop(version, None)
+
+    def _is_of_platform(self, version: str) -> bool:
+        try:
+            return self.record(version).is_of_platform
+        except SnapshotUnavailable:
+            return False
 
     def _is_all_passing(self, version: str) -> bool:
         try:
@@ -161,7 +206,9 @@ class SnapshotStore:
 
 
 class StagedSnapshot:
-    """A copy of the governed relations that is measured before anybody may read it."""
+    """A copy of the governed relations that is measured before anybody may read it. Of one that `is_of_platform` only what the platform tells is new, and the rest
+    that of `before`, the version before it, where there is one.
+    """
 
     def __init__(
         self,
@@ -169,19 +216,25 @@ class StagedSnapshot:
         folder: Path,
         catalog: Catalog,
         relations: Mapping[str, int],
-        types: Mapping[str, Mapping[str, str]],
+        *,
+        database: str,
+        is_of_platform: bool = False,
+        before: SnapshotRecord | None = None,
     ) -> None:
         self._store = store
         self._folder = folder
         self._catalog = catalog
         self.relations = relations
-        self.types = types
+        self.database = database
+        self.is_of_platform = is_of_platform
+        self.before = before
         self.version = store._next_version()
+        self.types = _types(catalog, folder / f"{database}.duckdb")
+        (folder / "semantic_manifest.json").write_text(catalog.semantic_manifest)
+        (folder / "manifest.json").write_text(catalog.manifest_subset)
 
     def open(self) -> OpenSnapshot:
-        return OpenSnapshot(
-            self._folder / f"{self._catalog.database}.duckdb", limits=self._store.limits
-        )
+        return OpenSnapshot(self._folder / f"{self.database}.duckdb", limits=self._store.limits)
 
     def unmeasured(
         self,
@@ -197,7 +250,7 @@ class StagedSnapshot:
             version=self.version,
             published_at=datetime.now(UTC),
             run_id=run_id,
-            database=self._catalog.database,
+            database=self.database,
             manifest_hash=self._catalog.manifest_hash,
             relations=self.relations,
             models=models,
@@ -240,7 +293,8 @@ def _copy_relations(catalog: Catalog, warehouse: Path, target: Path) -> dict[str
     try:
         _attach(connection, warehouse, catalog.database)
         connection.execute(f"ATTACH '{_escaped(target)}' AS governed_snapshot_target")
-        return {name: _copy(connection, catalog.database, name) for name in catalog.relations()}
+        built = [name for name in catalog.relations() if not is_of_platform(name)]
+        return {name: _copy(connection, catalog.database, name) for name in built}
     finally:
         connection.close()
 
@@ -249,6 +303,8 @@ def _types(catalog: Catalog, file: Path) -> dict[str, dict[str, str]]:
     """By semantic model and element the DuckDB type, as far as the element's expression can be read."""
     found: dict[str, dict[str, str]] = {}
     with duckdb.connect(str(file), read_only=True) as connection:
+        if catalog.platform_metrics:
+            attach_platform(connection, file.with_name(PLATFORM_FILE))
         for name, model in catalog.semantic_models.items():
             found[name] = {}
             for element in model.elements.values():
@@ -296,6 +352,14 @@ def _copy(connection: duckdb.DuckDBPyConnection, database: str, relation: str) -
             hint="the last published version stays current; mend this and materialize again",
         ) from error
     return int(counted[0]) if counted else 0
+
+
+def _share(file: Path, link: Path) -> None:
+    """Has a file stand in a second place, without its bytes being written again where the disk can do that. Nobody writes to it any more."""
+    try:
+        link.hardlink_to(file)
+    except OSError:
+        shutil.copyfile(file, link)
 
 
 def _escaped(path: Path) -> str:

@@ -1,7 +1,7 @@
 """What a snapshot holds and how good it is, as readers and `snapshot.json` know it."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime
 from enum import StrEnum
@@ -10,6 +10,7 @@ from typing import Any
 from semantic.watch import Points, points_from_json, points_to_json
 
 _DAYS = ("first_day", "last_day", "until_day")
+_PUBLISHED = "published_at"
 
 
 class State(StrEnum):
@@ -42,7 +43,8 @@ class MetricState:
     `data_version` is the hash of its canonical rows over its declared scope; `since` is the snapshot with which this
     version began. `value` is its total, or where it has none that of the last day; `series` is (day, value) over the
     scope's days. `closed_since` is the moment at which the first snapshot was published in which it was closed and has been since. Numbers are text without trailing zeros. `first_day` and `until_day` bound its data; `last_day` is the
-    last for which all that it is made of has data. `reason` is told to readers, `detail` only to those who mend it.
+    last for which all that it is made of has data. `reason` is told to readers, `detail` only to those who mend it. `published_at` is given where its data was
+    published with an earlier snapshot, which this one took it over from.
     """
 
     definition_hash: str
@@ -58,6 +60,7 @@ class MetricState:
     first_day: date | None = None
     last_day: date | None = None
     until_day: date | None = None
+    published_at: datetime | None = None
 
     @property
     def why(self) -> str:
@@ -79,7 +82,8 @@ class SnapshotRecord:
 
     By semantic model and element, `elements` are hashes of the definitions (`Catalog.element_hashes`) and `types` the DuckDB types. `meanings` are by metric the
     hash of all that gives it its meaning, down to the sources; `watched` are by key of a watch the values that it saw.
-    `covering` is the day after which nothing of it may be told; None where all may.
+    `covering` is the day after which nothing of it may be told; None where all may. Of one that `is_of_platform`, what the platform tells is new, and the rest
+    that of the snapshot before it.
     """
 
     version: str
@@ -96,6 +100,12 @@ class SnapshotRecord:
     meanings: Mapping[str, str] = field(default_factory=dict)
     watched: Mapping[str, Points] = field(default_factory=dict)
     covering: date | None = None
+    is_of_platform: bool = False
+
+    def published(self, metrics: Iterable[str]) -> datetime:
+        """When the data of some metrics was published, that of the oldest of them."""
+        moments = (self.metrics[name].published_at for name in metrics if name in self.metrics)
+        return min([self.published_at, *(moment for moment in moments if moment)])
 
     @property
     def identity(self) -> str:
@@ -140,7 +150,7 @@ def record_to_json(record: SnapshotRecord) -> dict[str, Any]:
     plain["watched"] = {key: points_to_json(points) for key, points in record.watched.items()}
     plain["published_at"] = record.published_at.isoformat()
     for metric in plain["metrics"].values():
-        for key in _DAYS:
+        for key in (*_DAYS, _PUBLISHED):
             metric[key] = metric[key].isoformat() if metric[key] else None
     return plain
 
@@ -167,16 +177,19 @@ def record_from_json(text: str) -> SnapshotRecord:
         types=plain.get("types", {}),
         meanings=plain.get("meanings", {}),
         watched={key: points_from_json(rows) for key, rows in plain.get("watched", {}).items()},
+        is_of_platform=plain.get("is_of_platform", False),
     )
 
 
 def _metric_from_json(item: Mapping[str, Any]) -> MetricState:
     series: Sequence[Sequence[str | None]] = item["series"]
+    published = item.get(_PUBLISHED)
     return MetricState(
         **{
             **item,
             "state": State(item["state"]),
             "series": tuple((str(day), value) for day, value in series),
             **{key: date.fromisoformat(item[key]) if item[key] else None for key in _DAYS},
+            _PUBLISHED: datetime.fromisoformat(published) if published else None,
         }
     )

@@ -64,9 +64,9 @@ def _run(
     who: str | None,
 ) -> dict[str, Any]:
     """What a run came to, from its materialization. Raises `GovernedMetricsError` where it failed."""
-    from orchestration_assets.agent_assets import whole_graph
     from orchestration_assets.agent_key import agent_asset_key
     from orchestration_assets.approvals.proposing import REQUESTER_TAG
+    from orchestration_assets.asset_graph import whole_graph
     from orchestration_assets.read_events import AGENT_TAG
 
     key = agent_asset_key(agent)

@@ -24,6 +24,7 @@ from orchestration_assets.metrics_project import (
     load_metrics_project,
 )
 from orchestration_assets.openlineage_settings import OpenLineageSettings
+from orchestration_assets.platform.settings import PlatformSettings
 
 POLICY_TEMPLATE = """\
 # Who may read which metric. Nothing is allowed unless a rule permits it; a forbid beats every permit.
@@ -153,6 +154,13 @@ class SemanticMetricsComponent(dg.Component, dg.Resolvable):
             examples=[{"to": "configured", "tables": "duckdb:///data/shop.duckdb"}],
         ),
     ] = None
+    platform_metrics: Annotated[
+        bool | PlatformSettings,
+        dg.Resolver.default(
+            description="Whether Dagster's own health (runs, failures, assets, queues) is among the governed metrics, and how often it is published.",
+            examples=[True, {"at_most_every_minutes": 10}],
+        ),
+    ] = False
     sensor_is_running: Annotated[
         bool,
         dg.Resolver.default(
@@ -176,6 +184,12 @@ class SemanticMetricsComponent(dg.Component, dg.Resolvable):
             return found
         return found.model_copy(update={"to": str(folder / found.to)})
 
+    @property
+    def _platform(self) -> PlatformSettings | None:
+        if isinstance(self.platform_metrics, PlatformSettings):
+            return self.platform_metrics
+        return PlatformSettings() if self.platform_metrics else None
+
     def load_project(self, context: dg.ComponentLoadContext, folder: Path) -> MetricsProject:
         """What the agents of another component build on; read once. `folder` is the one that this component's file lies in.
 
@@ -193,6 +207,7 @@ class SemanticMetricsComponent(dg.Component, dg.Resolvable):
                 allow_ephemeral_record=self.allow_ephemeral_record,
                 reading=self.reading,
                 sealing=self.sealing,
+                platform=self._platform,
             )
         return self._loaded[folder]
 

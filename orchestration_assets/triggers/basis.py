@@ -53,7 +53,8 @@ class Basis:
     """What an agent may read, as it stands in one snapshot, and the state of the record at that time.
 
     `identity` is that of the snapshot; `metrics` and `meanings` are by metric; `figures` by key of a watch, those that its trigger compares. `at` is the moment
-    and `seq` the number of the newest record; `closed` are by metric since when a gate has been closed on it.
+    and `seq` the number of the newest record; `closed` are by metric since when a gate has been closed on it, `published` when its data was published, where that was with
+    an earlier snapshot.
     """
 
     snapshot: str
@@ -64,6 +65,13 @@ class Basis:
     meanings: Mapping[str, str] = field(default_factory=dict)
     figures: Mapping[str, Points] = field(default_factory=dict)
     closed: Mapping[str, str] = field(default_factory=dict)
+    published: Mapping[str, str] = field(default_factory=dict)
+
+    def published_at(self, name: str) -> datetime:
+        """When the data of a metric was published."""
+        return datetime.fromisoformat(
+            self.published.get(name) or self.identity.partition(" ")[2].split(" ")[0]
+        )
 
     def written(self) -> str:
         """As the metadata of a materialization holds it: one text, since Dagster takes a tree of values apart each time that it is looked at."""
@@ -85,6 +93,7 @@ class Basis:
             "meanings": dict(self.meanings),
             "figures": {key: points_to_json(points) for key, points in self.figures.items()},
             "closed": dict(self.closed),
+            "published": dict(self.published),
         }
 
     @classmethod
@@ -106,6 +115,7 @@ class Basis:
             meanings=plain["meanings"],
             figures={key: points_from_json(rows) for key, rows in plain["figures"].items()},
             closed=plain["closed"],
+            published=plain.get("published", {}),
         )
 
 
@@ -189,6 +199,11 @@ def read_basis(
         meanings={name: record.meanings[name] for name in standing if name in record.meanings},
         figures=figures_of(reader, watches, metrics, record),
         closed=closed or {},
+        published={
+            name: moment.isoformat()
+            for name in standing
+            if (moment := record.metrics[name].published_at) is not None
+        },
     )
 
 

@@ -1,6 +1,5 @@
 """States that changed: what a metric means, whether it is fresh, and whether its checks pass."""
 
-from datetime import datetime
 from itertools import pairwise
 
 from agent_resources.trigger import Check, DefinitionChanged, Freshness
@@ -47,7 +46,7 @@ def look_at_freshness(when: Freshness, sight: Sight, found: Found) -> None:
             found.reasons.append(
                 TriggerReason(
                     kind=when.kind,
-                    words=f"{name} is fresh again: its data was published at {sight.record.published_at:%Y-%m-%d %H:%M} UTC",
+                    words=f"{name} is fresh again: its data was published at {sight.record.published([name]):%Y-%m-%d %H:%M} UTC",
                     key=f"fresh {name} {sight.record.identity}",
                     metrics=(name,),
                 )
@@ -59,10 +58,11 @@ def _was_stale_between(name: str, sight: Sight) -> bool:
     within = sight.ages.get(name)
     if within is None or sight.handled is None:
         return False
-    first = datetime.fromisoformat(sight.handled.identity.partition(" ")[2])
-    moments = [first, *(step.published_at for step in sight.changes or ())]
+    is_of_platform = name in sight.metrics.catalog.platform_metrics
+    steps = [it for it in sight.changes or () if is_of_platform or not it.is_of_platform]
+    moments = [sight.handled.published_at(name), *(step.published_at for step in steps)]
     if sight.changes is None:
-        moments.append(sight.record.published_at)
+        moments.append(sight.record.published([name]))
     return any(after - at > within for at, after in pairwise(moments))
 
 

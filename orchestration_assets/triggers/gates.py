@@ -13,14 +13,13 @@ from typing import Any
 import dagster as dg
 from dagster import DagsterInstance
 from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
-from dagster._core.definitions.freshness import CronFreshnessPolicy, TimeWindowFreshnessPolicy
 from dagster._core.storage.asset_check_execution_record import (
     AssetCheckExecutionRecord,
     AssetCheckExecutionRecordStatus,
 )
-from dagster._utils.schedules import get_latest_completed_cron_tick
 
 from orchestration_assets.metric_assets import closed_because
+from orchestration_assets.staleness import staleness
 from orchestration_assets.triggers.permits import permits_of
 from semantic.governed_metrics import GovernedMetrics
 from semantic.policy import Reader
@@ -96,7 +95,7 @@ def closed_to(
     """Those of the metrics that are closed to one reader: by what is `closed` to everybody, or by how old its data may be for it."""
     found = {}
     for name in names:
-        against = closed.get(name) or _too_old(record, ages.get(name), now)
+        against = closed.get(name) or _too_old(record.published([name]), ages.get(name), now)
         if against is not None:
             found[name] = against
     return found
@@ -123,13 +122,13 @@ def _closed_in(name: str, metrics: GovernedMetrics, record: SnapshotRecord) -> C
     )
 
 
-def _too_old(record: SnapshotRecord, within: timedelta | None, now: datetime) -> Closed | None:
-    if within is None or now - record.published_at <= within:
+def _too_old(published_at: datetime, within: timedelta | None, now: datetime) -> Closed | None:
+    if within is None or now - published_at <= within:
         return None
     return Closed(
         gate=Gate.FRESHNESS,
-        why=f"its data was published at {record.published_at:%Y-%m-%d %H:%M} UTC and may be read for {_words(within)}",
-        since=record.published_at + within,
+        why=f"its data was published at {published_at:%Y-%m-%d %H:%M} UTC and may be read for {_words(within)}",
+        since=published_at + within,
     )
 
 
@@ -196,31 +195,9 @@ def _gated(
 def _stale(
     key: dg.AssetKey, policy: dg.FreshnessPolicy | None, made: float | None, now: datetime
 ) -> Closed | None:
-    """Whether an asset is older than its policy allows. One of a kind that is not known here is."""
-    if policy is None:
-        return None
-    named = key.to_user_string()
-    if made is None:
-        return Closed(gate=Gate.FRESHNESS, why=f"{named} has a freshness policy and was never made")
-    at = datetime.fromtimestamp(made, UTC)
-    match policy:
-        case TimeWindowFreshnessPolicy():
-            window = policy.fail_window.to_timedelta()
-            if now - at <= window:
-                return None
-            since = at + window
-        case CronFreshnessPolicy():
-            deadline = get_latest_completed_cron_tick(policy.deadline_cron, now, policy.timezone)
-            if deadline is None or at >= deadline - policy.lower_bound_delta:
-                return None
-            since = deadline.astimezone(UTC)
-        case _:
-            since = at
-    return Closed(
-        gate=Gate.FRESHNESS,
-        why=f"{named} was made at {at:%Y-%m-%d %H:%M} UTC, and its freshness policy asks for newer",
-        since=since,
-    )
+    """Whether an asset is older than its policy allows."""
+    found = staleness(key, policy, made, now) if policy is not None else None
+    return Closed(gate=Gate.FRESHNESS, why=found.why, since=found.since) if found else None
 
 
 def _failed(

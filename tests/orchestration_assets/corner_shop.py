@@ -17,10 +17,11 @@ from orchestration_assets.metrics_project import (
     build_metrics_definitions,
     load_metrics_project,
 )
+from orchestration_assets.platform.settings import PlatformSettings
 from orchestration_assets.refresh import build_refresh_sensor
 from orchestration_assets.triggers.look import WatchedAgent
 from tests.dbt_build import copy_dbt_project, run_dbt
-from tests.orchestration_assets.location import SNAPSHOT, agent_key
+from tests.orchestration_assets.location import PLATFORM_SENSOR, SNAPSHOT, agent_key
 
 SOURCE = Path(__file__).parents[1] / "projects" / "shop"
 CORNER = Path(__file__).parent / "corner"
@@ -46,10 +47,11 @@ def load_shop(
     policy: Path = CORNER / "policy.yaml",
     resource: type[GovernedMetricsResource] = GovernedMetricsResource,
     allow_ephemeral_record: bool = False,
+    platform: PlatformSettings | None = None,
 ) -> MetricsProject:
     """The metrics of the shop in `folder`. `resource` is what they are read through."""
     project = DbtProject(project_dir=project_of(folder), profiles_dir=project_of(folder))
-    loaded = load_metrics_project(project, policy)
+    loaded = load_metrics_project(project, policy, platform=platform)
     settings = loaded.resource.model_dump() | {"allow_ephemeral_record": allow_ephemeral_record}
     return replace(loaded, resource=resource(**settings))
 
@@ -98,7 +100,11 @@ def build_definitions(
                 )
             },
         ),
-        dg.Definitions(assets=read.assets, resources=read.resources, sensors=[refresh]),
+        dg.Definitions(
+            assets=read.assets,
+            resources=read.resources,
+            sensors=[refresh, *(it for it in read.sensors or () if it.name == PLATFORM_SENSOR)],
+        ),
         build_agents_definitions(
             agents,
             metrics,

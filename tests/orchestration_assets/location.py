@@ -18,6 +18,8 @@ from semantic.snapshot_record import SnapshotRecord
 
 REFRESH_SENSOR = "governed_snapshot_on_built_models"
 AGENTS_SENSOR = "agents_on_changed_values"
+PLATFORM_SENSOR = "platform_health_on_ended_runs"
+PLATFORM = dg.AssetKey("platform_health")
 SNAPSHOT = dg.AssetKey("governed_snapshot")
 DAGSTER_YAML = "telemetry: {enabled: false}\n"
 QUICK = """\
@@ -100,6 +102,7 @@ class Location:
             "metrics",
             "governed_snapshot",
             "access_report",
+            "platform_health",
             "arrivals",
         )
         return [key for key in self.keys if key.path[0] not in others]

@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from orchestration_assets.agent_assets import whole_graph
+from orchestration_assets.asset_graph import whole_graph
 from orchestration_assets.translator import MetricTranslator, MetricTranslatorData
 from semantic.watch import NO_VALUE
 from tests.orchestration_assets.corner_shop import CORNER

@@ -1,0 +1,1 @@
+"""What Dagster tells of itself, read from its instance and published as governed metrics."""

@@ -1,0 +1,58 @@
+"""What the tags of a Dagster run say of it: which agent's it is, who launched it, and of which run it is a retry."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from orchestration_assets.read_events import AGENT_TAG, RAN_TAG
+
+FIRST_RUN_TAG = "governed_agents/first_run"
+REFRESH_TAG = "governed_agents/platform_refresh"
+WILL_RETRY_TAG = "dagster/will_retry"
+# The first of these tags that a run has tells who launched it.
+_LAUNCHED = (
+    ("governed_agents/remedy", "remedy"),
+    ("dagster/retry_number", "retry"),
+    ("dagster/schedule_name", "schedule"),
+    ("dagster/backfill", "backfill"),
+    ("dagster/automation_condition", "automation"),
+    ("dagster/auto_materialize", "automation"),
+    ("dagster/from_automation_condition", "automation"),
+    ("dagster/sensor_name", "sensor"),
+)
+
+
+def launched_by(run: dg.DagsterRun) -> str:
+    """schedule, sensor, backfill, automation, retry, remedy, or person."""
+    named = next((who for tag, who in _LAUNCHED if tag in run.tags), None)
+    return named or ("retry" if run.parent_run_id else "person")
+
+
+def agent_of(run: dg.DagsterRun) -> str | None:
+    """The agent whose run it is, or the agents, with commas; None where it is none's."""
+    named = {run.tags[AGENT_TAG]} if AGENT_TAG in run.tags else set()
+    prefix = f"{RAN_TAG}/"
+    named |= {tag.removeprefix(prefix) for tag in run.tags if tag.startswith(prefix)}
+    return ",".join(sorted(named)) or None
+
+
+def first_run_of(run: dg.DagsterRun) -> str:
+    """The run that this one is a retry of in the end, by Dagster or as a remedy; itself where it is none."""
+    return run.tags.get(FIRST_RUN_TAG) or run.root_run_id or run.run_id
+
+
+def attempts(records: Sequence[dg.RunRecord]) -> Mapping[str, int]:
+    """By run, the how manieth it is of all with the same first run."""
+    count: dict[str, int] = {}
+    found = {}
+    for record in sorted(records, key=lambda it: (it.create_timestamp, it.storage_id)):
+        first = first_run_of(record.dagster_run)
+        count[first] = count.get(first, 0) + 1
+        found[record.dagster_run.run_id] = count[first]
+    return found
+
+
+def moment(seconds: float) -> datetime:
+    """A time of Dagster's as one of the platform's tables: UTC, without a zone."""
+    return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None)

@@ -1,0 +1,1 @@
+select null::date as date_day where false
