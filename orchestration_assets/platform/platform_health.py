@@ -10,14 +10,19 @@ from orchestration_assets.errors import told_to_dagster
 from orchestration_assets.governed_snapshot import LOOKED_AT, PUBLISHING_POOL
 from orchestration_assets.other_policy import refuse_unpublished
 from orchestration_assets.platform.platform_tables import read_platform_tables
+from orchestration_assets.platform.run_facts import moment
 from orchestration_assets.read_events import checkpoint_metadata
 from orchestration_assets.triggers.watched import watches_of
 from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import ReadContext
 from semantic.measurement import measure
+from semantic.platform.tables import PlatformTables
 from semantic.snapshot_record import SnapshotRecord
 
 PLATFORM_KEY = dg.AssetKey("platform_health")
+# The runs that ended last are named, so that one which was written down while this looked is not taken for a known one.
+NEWEST_RUNS = "newest_runs"
+OVERLAP_SECONDS = 10
 
 
 def build_platform_health(*, resource_key: str) -> dg.AssetsDefinition:
@@ -37,7 +42,10 @@ def build_platform_health(*, resource_key: str) -> dg.AssetsDefinition:
         with told_to_dagster(), resource.open(context.instance) as metrics:
             refuse_unpublished(metrics)
             looked_at = time.time()
-            record = _publish(context, metrics)
+            tables = read_platform_tables(
+                context.instance, asset_graph_of(context), metrics.ledger, metrics.now()
+            )
+            record = _publish(context, metrics, tables)
             metrics.ledger.sweep()
             checkpoint = metrics.ledger.seal()
         rows = {
@@ -49,6 +57,7 @@ def build_platform_health(*, resource_key: str) -> dg.AssetsDefinition:
                 "version": record.version,
                 LOOKED_AT: dg.MetadataValue.timestamp(looked_at),
                 **rows,
+                NEWEST_RUNS: sorted(_ended_after(tables, looked_at - OVERLAP_SECONDS)),
                 **checkpoint_metadata(checkpoint),
             }
         )
@@ -56,11 +65,16 @@ def build_platform_health(*, resource_key: str) -> dg.AssetsDefinition:
     return platform_health
 
 
-def _publish(context: dg.AssetExecutionContext, metrics: GovernedMetrics) -> SnapshotRecord:
+def _ended_after(tables: PlatformTables, seconds: float) -> list[str]:
+    """The runs in these tables that ended after a moment."""
+    after = moment(seconds)
+    return [run.run_id for run in tables.runs if run.ended_at >= after]
+
+
+def _publish(
+    context: dg.AssetExecutionContext, metrics: GovernedMetrics, tables: PlatformTables
+) -> SnapshotRecord:
     catalog, store, run_id = metrics.catalog, metrics.snapshots, context.run.run_id
-    tables = read_platform_tables(
-        context.instance, asset_graph_of(context), metrics.ledger, metrics.now()
-    )
     with store.stage_platform(catalog, tables) as staged:
         metrics.ledger.record_definitions(
             {name: catalog.metrics[name].definition_hash for name in catalog.platform_metrics},

@@ -1,14 +1,18 @@
 """When what Dagster tells of itself is published: at once when a run failed, soon after one ended, and from time to time."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 from dagster import DagsterInstance
 
 from orchestration_assets.governed_snapshot import LOOKED_AT
 from orchestration_assets.in_progress import assets_in_progress, unfinished_runs
-from orchestration_assets.platform.platform_health import PLATFORM_KEY
+from orchestration_assets.platform.platform_health import (
+    NEWEST_RUNS,
+    OVERLAP_SECONDS,
+    PLATFORM_KEY,
+)
 from orchestration_assets.platform.run_facts import REFRESH_TAG
 from orchestration_assets.platform.settings import PlatformSettings
 
@@ -18,7 +22,6 @@ _ENDED = [
     dg.DagsterRunStatus.CANCELED,
 ]
 _LOOKED_AT_RUNS = 50
-_OVERLAP = timedelta(seconds=1)
 
 
 def build_platform_sensor(
@@ -44,7 +47,7 @@ def build_platform_sensor(
         instance = context.instance
         if assets_in_progress(instance, unfinished_runs(instance), [PLATFORM_KEY, *publishing]):
             return dg.SensorResult(skip_reason="A snapshot is being published")
-        return due(instance, settings, refreshed, name=name, now=datetime.now().astimezone())
+        return due(instance, settings, refreshed, name=name, now=datetime.now(UTC))
 
     return sensor
 
@@ -58,10 +61,12 @@ def due(
     now: datetime,
 ) -> dg.SensorResult:
     """One tick: the run to ask for, or why none is."""
-    looked_at = _looked_at(instance)
-    # Of two that publish the same moment twice nothing is lost; of a run that ended beside the look, something would be.
-    since = None if looked_at is None else looked_at - _OVERLAP
-    ended = _ended_since(instance, since)
+    looked_at, known = _looked_at(instance)
+    ended = [
+        it
+        for it in _ended_since(instance, looked_at)
+        if it.dagster_run.run_id not in known and REFRESH_TAG not in it.dagster_run.tags
+    ]
     newest = max((it.update_timestamp for it in ended), default=None)
     has_failed = any(it.dagster_run.status is dg.DagsterRunStatus.FAILURE for it in ended)
     waited = None if looked_at is None else now - looked_at
@@ -88,19 +93,21 @@ def due(
     )
 
 
-def _ended_since(instance: DagsterInstance, since: datetime | None) -> list[dg.RunRecord]:
-    """The newest runs that ended since then, without those that publish just this."""
-    records = instance.get_run_records(
+def _ended_since(instance: DagsterInstance, looked_at: datetime | None) -> Sequence[dg.RunRecord]:
+    """The newest runs that ended since then, and a little before."""
+    since = None if looked_at is None else looked_at - timedelta(seconds=OVERLAP_SECONDS)
+    return instance.get_run_records(
         dg.RunsFilter(statuses=_ENDED, updated_after=since), limit=_LOOKED_AT_RUNS
     )
-    return [it for it in records if REFRESH_TAG not in it.dagster_run.tags]
 
 
-def _looked_at(instance: DagsterInstance) -> datetime | None:
-    """The moment from which the newest publication knew the runs."""
+def _looked_at(instance: DagsterInstance) -> tuple[datetime | None, frozenset[str]]:
+    """The moment from which the newest publication knew the runs, and those that had ended just before."""
     latest = instance.get_latest_materialization_event(PLATFORM_KEY)
     materialization = latest.asset_materialization if latest else None
     if materialization is None or LOOKED_AT not in materialization.metadata:
-        return None
-    seconds = float(str(materialization.metadata[LOOKED_AT].value))
-    return datetime.fromtimestamp(seconds).astimezone()
+        return None, frozenset()
+    found = {name: item.value for name, item in materialization.metadata.items()}
+    at = datetime.fromtimestamp(float(str(found[LOOKED_AT])), UTC)
+    named = found.get(NEWEST_RUNS)
+    return at, frozenset(named if isinstance(named, list) else ())

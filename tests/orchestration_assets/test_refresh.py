@@ -17,6 +17,7 @@ from semantic.catalog import Catalog
 from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import Ledger
 from semantic.open_snapshot import OpenSnapshot
+from semantic.platform.tables import NO_TABLES, PlatformTables
 from semantic.snapshot import SnapshotStore, StagedSnapshot
 from semantic.snapshot_record import State
 from tests.orchestration_assets.corner_shop import (
@@ -206,8 +207,10 @@ class EventfulStore(SnapshotStore):
     """Versions beside whose copying something happens."""
 
     @contextmanager
-    def stage(self, catalog: Catalog, warehouse: Path) -> Iterator[StagedSnapshot]:
-        with super().stage(catalog, warehouse) as staged:
+    def stage(
+        self, catalog: Catalog, warehouse: Path, platform: PlatformTables = NO_TABLES
+    ) -> Iterator[StagedSnapshot]:
+        with super().stage(catalog, warehouse, platform) as staged:
             while while_copied:
                 while_copied.pop()()
             staged.__class__ = Eventful

@@ -2,6 +2,8 @@
 
 import dagster as dg
 
+from semantic.answer import MetricAnswer
+from semantic.ledger import ReadQuestion, find_reads
 from tests.orchestration_assets.platform import weather
 from tests.orchestration_assets.platform.told_shop import FAILURES, ToldShop
 
@@ -24,3 +26,43 @@ def test_a_failed_run_is_published_at_once_and_told_through_the_door(shop: ToldS
     assert after.is_of_platform
     assert not before.is_of_platform
     assert "No run has ended since" in shop.refresh().skipped
+
+
+def test_the_data_of_the_project_stays_as_it_was(shop: ToldShop) -> None:
+    before = shop.current
+    shop.fail("exported")
+    [request] = shop.refresh().requests
+    after = shop.current
+    names = before.metrics.keys() - shop.metrics.catalog.platform_metrics
+    assert names >= {"customers", "orders", "revenue"}
+    for name in names:
+        assert after.metrics[name].data_version == before.metrics[name].data_version
+        assert after.metrics[name].since == before.metrics[name].since
+        assert after.published([name]) == before.published_at
+        assert after.meanings[name] == before.meanings[name]
+    assert after.published(["dagster_failures"]) == after.published_at > before.published_at
+    answer = shop.answer({"metrics": ["orders", "dagster_failed_runs"]})
+    assert isinstance(answer, MetricAnswer)
+    assert list(answer.records()) == [{"orders": 9, "dagster_failed_runs": 1}]
+    assert answer.provenance.published_at == before.published_at
+    data, again = (shop.store.root / it.version / f"{it.database}.duckdb" for it in (before, after))
+    assert data.stat().st_ino == again.stat().st_ino
+    [run] = [
+        it for it in shop.instance.get_runs() if it.tags.get("dagster/run_key") == request.run_key
+    ]
+    with shop.ledger() as ledger:
+        measured = {read.metric for read in find_reads(ledger, ReadQuestion(run=[run.run_id]))}
+    assert measured == shop.metrics.catalog.platform_metrics
+
+
+def test_old_versions_of_the_platform_push_out_none_of_the_data(shop: ToldShop) -> None:
+    first = shop.current.version
+    for _ in range(6):
+        shop.fail("exported")
+        shop.refresh()
+    assert first in shop.store.versions()
+    assert len(shop.store.versions()) == 6
+    with shop.metrics.resource.open(shop.instance) as metrics:
+        data = metrics.snapshots.open(shop.store.record(first))
+        assert data.execute("SELECT count(*) FROM till_analytics.orders", {}, 1).rows == [(9,)]
+        data.close()

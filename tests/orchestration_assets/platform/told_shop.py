@@ -96,9 +96,11 @@ class ToldShop(Location):
         """What a reader gets, as records."""
         answer = self.answer(query, reader)
         assert isinstance(answer, MetricAnswer), answer
-        return answer.records()
+        return list(answer.records())
 
     def answer(self, query: Mapping[str, Any], reader: str = "boss") -> MetricAnswer | Refusal:
-        with self.metrics.resource.open(self.instance) as metrics:
-            with metrics.session(Reader(name=reader), ReadContext()) as session:
-                return session.query(dict(query))
+        with (
+            self.metrics.resource.open(self.instance) as metrics,
+            metrics.session(Reader(name=reader), ReadContext()) as session,
+        ):
+            return session.query(dict(query))
