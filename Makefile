@@ -16,7 +16,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # Memory of tests is taken in large pages where the system has them: a virtual machine may need a third less time for them.
 LARGE_PAGES := PYTHONMALLOC=malloc GLIBC_TUNABLES=glibc.malloc.hugetlb=1:glibc.malloc.top_pad=67108864:glibc.malloc.mmap_threshold=33554432:glibc.malloc.trim_threshold=1073741824
 
-.PHONY: demo demo-llm test test-clients soak ui check bench bench-llm clean
+.PHONY: demo demo-llm test test-clients soak ui check bench bench-llm platform-metrics clean
 
 demo: $(VENV)/.installed ## Lands the flights, lets agents run, and tells who read what
 	@$(BIN)/python -m orchestration_assets.defs.story $(DEMO)
@@ -49,6 +49,9 @@ bench: $(BENCH_VENV)/.installed ## Measures, and writes benchmarks/results/; BEN
 
 bench-llm: $(VENV)/.installed .venv-llm/.installed ## Has small real models answer questions on 127.0.0.1: half an hour and two gigabytes
 	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -W ignore -m benchmarks.llm $(BENCH)
+
+platform-metrics: $(VENV)/.installed ## Writes semantic/platform/semantic_manifest.json from the dbt project beside it
+	@$(BIN)/python -m tests.platform_manifest
 
 clean: ## Removes the environment, the demonstration and all caches
 	rm -rf $(VENV) $(BENCH_VENV) $(DEMO) .demo-llm .venv-llm .llm build dist *.egg-info dbt_project/target dbt_project/logs

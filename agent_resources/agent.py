@@ -15,23 +15,26 @@ What an agent asks for here is not what it gets: it gets what is both asked here
 import hashlib
 import re
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
     StringConstraints,
+    model_validator,
 )
 
 from agent_resources.approval import ApprovalOf
 from agent_resources.history import HistoryOf
 from agent_resources.import_path import IMPORT_PATH
 from agent_resources.output_type import OutputType
+from agent_resources.recovery import Recovery
 from agent_resources.tool import Effect, Tool
 from agent_resources.trigger import Trigger
 from agent_resources.written import Identifier, Whole, Written, as_list
 from semantic.canonical import canonical_json
+from semantic.platform.failed_assets import FAILURES
 from semantic.policy import Reader
 
 
@@ -75,6 +78,7 @@ _STEERING = {
     "task",
     "metrics",
     "tools",
+    "recovery",
     "output",
     "limits",
     "guardrails",
@@ -179,6 +183,7 @@ class AgentDefinition(Written):
     limits: Limits = Limits()
     trigger: Trigger = Trigger()
     approval: ApprovalOf = ApprovalOf()
+    recovery: Recovery | None = None
     resume: Resume = Resume()
     grounding: Grounding = Grounding()
     guardrails: Guardrails = Guardrails()
@@ -191,7 +196,26 @@ class AgentDefinition(Written):
     def hash(self) -> str:
         """Changes with the prompt, the model, what is asked for, the output, the tools, the limits, the guardrails and the memory."""
         steering = self.model_dump(mode="json", include=_STEERING)
+        if self.recovery is None:
+            del steering["recovery"]
         return hashlib.sha256(canonical_json(steering)).hexdigest()[:32]
+
+    @model_validator(mode="after")
+    def _looks_after_what_failed(self) -> Self:
+        if self.recovery is not None and FAILURES not in self.metrics:
+            raise ValueError(
+                f"recovery: an agent that proposes remedies asks for the metric {FAILURES}"
+            )
+        names = [tool.name for tool in self.every_tool]
+        same = next((tool.name for tool in self.tools if names.count(tool.name) > 1), None)
+        if self.recovery is not None and same is not None:
+            raise ValueError(f"recovery: the tool '{same}' has the name of a remedy")
+        return self
+
+    @property
+    def every_tool(self) -> tuple[Tool, ...]:
+        """Those of its author, and those by which it proposes remedies."""
+        return (*self.tools, *(self.recovery.tools if self.recovery else ()))
 
     @property
     def may_propose(self) -> bool:
@@ -201,7 +225,7 @@ class AgentDefinition(Written):
     @property
     def writes(self) -> bool:
         """Whether it has a tool that changes something outside."""
-        return any(tool.effect is Effect.WRITE for tool in self.tools)
+        return any(tool.effect is Effect.WRITE for tool in self.every_tool)
 
     @property
     def approvers(self) -> tuple[str, ...]:

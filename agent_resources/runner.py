@@ -199,7 +199,7 @@ def _toolsets(
 ) -> list[AbstractToolset[MetricReader]]:
     """The tools that an agent has: those that read metrics, its author's, and those of its memory."""
     own = build_own_toolset(
-        definition.tools,
+        definition.every_tool,
         policy=metrics.policy,
         reader=definition.reader,
         calls=calls,

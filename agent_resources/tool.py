@@ -76,7 +76,9 @@ class Tool(BaseModel):
         kept = [it for name, it in signature.parameters.items() if name != IDEMPOTENCY_KEY]
         shown.__signature__ = signature.replace(parameters=kept)  # type: ignore[attr-defined]
         shown.__annotations__ = {
-            name: hint for name, hint in get_type_hints(function).items() if name != IDEMPOTENCY_KEY
+            name: hint
+            for name, hint in get_type_hints(function, include_extras=True).items()
+            if name != IDEMPOTENCY_KEY
         }
         return shown
 

@@ -10,6 +10,7 @@ on:
 - check: {becomes: failed}
 - cron: {at: "0 7 * * 1-5", time_zone: America/New_York}
 - decision: {of: operations_watch, where: {severity: [high, critical]}}
+- run_failed                                      # any Dagster run; or {jobs: nightly, assets: "marts/*"}
 at_most_every_minutes: 15
 quiet_hours: {start: "22:00", end: "07:00", time_zone: America/New_York}
 """
@@ -24,6 +25,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_validator
 
 from agent_resources.written import Identifier, Whole, Written, as_list
+from semantic.platform.failed_assets import FAILURE_WATCH, PAST_WATCH
 from semantic.time_range import TimeUnit
 from semantic.watch import Watch
 
@@ -180,11 +182,19 @@ class DecisionOf(Written):
     )
 
 
+class RunFailed(Written):
+    """A Dagster run failed, and Dagster does not try it again by itself: any, or one of these jobs, or in which one of these assets failed; both by name, with `*`."""
+
+    kind: Literal["run_failed"] = "run_failed"
+    jobs: Names = ()
+    assets: Names = ()
+
+
 When = Annotated[
-    ValueChanged | DefinitionChanged | Freshness | Check | Cron | DecisionOf,
+    ValueChanged | DefinitionChanged | Freshness | Check | Cron | DecisionOf | RunFailed,
     Field(discriminator="kind"),
 ]
-_BY_ITSELF = {_VALUE_CHANGED, "definition_changed"}
+_BY_ITSELF = {_VALUE_CHANGED, "definition_changed", "run_failed"}
 
 
 def _clock(value: object) -> object:
@@ -227,9 +237,11 @@ class Trigger(Written):
 
     def watches(self) -> tuple[Watch, ...]:
         """What a snapshot has to measure for it."""
-        return tuple(
+        figures = [
             watch for when in self.on if isinstance(when, ValueChanged) for watch in when.watches()
-        )
+        ]
+        has_failures = any(isinstance(when, RunFailed) for when in self.on)
+        return (*figures, *([FAILURE_WATCH, PAST_WATCH] if has_failures else ()))
 
 
 def _as_level(value: Any) -> Any:
@@ -272,5 +284,6 @@ _HOW = {
     "check": "check: {becomes: failed}",
     "cron": 'cron: "0 7 * * *"',
     "decision": "decision: {of: another_agent}",
+    "run_failed": "run_failed: {jobs: nightly}",
 }
 _KINDS = frozenset(_HOW)

@@ -22,6 +22,7 @@ from orchestration_assets.approvals.proposing import (
     proposal_metadata,
     proposal_of,
 )
+from orchestration_assets.approvals.unattended import allow_unattended
 from orchestration_assets.asset_graph import asset_graph_of
 from orchestration_assets.definitions_check import (
     check_definitions_current,
@@ -116,8 +117,8 @@ def build_agent_asset(
             "asks_for": list(definition.metrics),
             "may_read": list(readable),
             **(
-                {"tools": [f"{it.name} ({it.effect})" for it in definition.tools]}
-                if definition.tools
+                {"tools": [f"{it.name} ({it.effect})" for it in definition.every_tool]}
+                if definition.every_tool
                 else {}
             ),
             "instructions": dg.MetadataValue.md(definition.instructions),
@@ -169,8 +170,11 @@ def build_agent_asset(
                 run,
                 basis,
                 read_context(context),
+                moving=metrics.catalog.platform_metrics,
                 requester=context.run.tags.get(REQUESTER_TAG),
             )
+            actions = run.proposed if isinstance(run, AgentRun) else ()
+            approval = allow_unattended(context.instance, metrics, definition, approval, actions)
             quality = recent_quality(metrics.ledger, definition.name)
             decided = [run.decision_id] if isinstance(run, AgentRun) else []
             decision = next(iter(decisions_with(metrics.ledger, decided)), None)
@@ -197,7 +201,7 @@ def build_agent_asset(
                     else []
                 ),
             ],
-            proposal=proposal_metadata(approval, run.proposed if isinstance(run, AgentRun) else ()),
+            proposal=proposal_metadata(approval, actions),
         )
 
     return agent

@@ -23,6 +23,7 @@ from orchestration_assets.circles import refuse_circles
 from orchestration_assets.history_assets import build_history_asset
 from orchestration_assets.metrics_project import METRICS_RESOURCE, MetricsProject
 from orchestration_assets.outcome_check import build_outcome_check
+from orchestration_assets.recovery.recovery_sensor import build_recovery_sensor
 from orchestration_assets.sensors import build_agent_sensor
 from orchestration_assets.triggers.look import WatchedAgent
 from orchestration_assets.triggers.refused import refuse_triggers
@@ -91,6 +92,7 @@ def build_agents_definitions(
         for agent in watched
         if agent.definition.may_propose
     ]
+    doctors = [it.definition for it in watched if it.definition.recovery is not None]
     return dg.Definitions(
         assets=[
             build_agent_asset(
@@ -150,6 +152,21 @@ def build_agents_definitions(
                     )
                 ]
                 if proposers
+                else []
+            ),
+            *(
+                [
+                    build_recovery_sensor(
+                        doctors,
+                        name=f"{sensor_name.removesuffix('_on_changed_values')}_recovery",
+                        resource_key=METRICS_RESOURCE,
+                        notify=notify,
+                        notify_env=notify_env,
+                        default_status=default_sensor_status,
+                        minimum_interval_seconds=minimum_interval_seconds,
+                    )
+                ]
+                if doctors
                 else []
             ),
         ],

@@ -9,6 +9,7 @@ from typing import Any
 from semantic.canonical import canonical_json
 from semantic.errors import ManifestError
 from semantic.metric import GRAINS, WITHIN_A_SECOND, Metric, MetricType, Reach, Scope, SemanticModel
+from semantic.platform.definitions import is_of_platform
 from semantic.saved_query import names_in
 
 Json = Mapping[str, Any]
@@ -196,11 +197,16 @@ class MetricMeanings:
             ],
             "filtered_by": [
                 _without_prose(dimension)
-                for model in self._raw_models.values()
+                for model in self._joinable_with(raw)
                 for dimension in model.get("dimensions") or ()
                 if dimension["name"] in elements
             ],
         }
+
+    def _joinable_with(self, raw: Json) -> Iterator[Json]:
+        """The semantic models that a filter of a metric may reach: what the platform tells has no entity with what dbt builds in common."""
+        sides = {_is_of_platform(model) for model, _ in self._measures_of(raw)}
+        return (model for model in self._raw_models.values() if _is_of_platform(model) in sides)
 
     def _hash(self, name: str) -> str:
         if name not in self._hashes:
@@ -265,6 +271,10 @@ class MetricMeanings:
             )
             or any(map(self._needs_time, self._inputs(raw)))
         )
+
+
+def _is_of_platform(model: Json) -> bool:
+    return is_of_platform(str(model["node_relation"]["relation_name"]))
 
 
 def words_of(expression: str) -> frozenset[str]:

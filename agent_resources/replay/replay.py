@@ -137,13 +137,13 @@ def _replayed_tools(
 ) -> ReplayedTools:
     """The agent's own tools, and those of its memory: it is shown them as in the run, and none is called."""
     own: AbstractToolset[MetricReader] = build_own_toolset(
-        definition.tools,
+        definition.every_tool,
         policy=metrics.policy,
         reader=definition.reader,
         calls=calls,
         seconds=definition.limits.seconds,
     )
-    tools = {tool.name: tool for tool in definition.tools}
+    tools = {tool.name: tool for tool in definition.every_tool}
     if memory is not None:
         own = CombinedToolset([own, build_memory_toolset(memory, definition.memory)])
     return ReplayedTools(own, tools=tools, returned=run.tools)

@@ -42,7 +42,7 @@ def act_on(
     """Makes the calls of an approved proposal, each once, also where an earlier try was cut off. Where it was `stopped` since, none is begun any more.
     Raises `LedgerUnavailable`.
     """
-    tools = {tool.call: tool for tool in definition.tools}
+    tools = {tool.call: tool for tool in definition.every_tool}
     with metrics.session(definition.reader, context) as session:
         return [
             _act(action, approval, tools, metrics, session, stopped) for action in approval.actions

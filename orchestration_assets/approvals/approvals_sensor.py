@@ -3,7 +3,6 @@
 It keeps nothing of its own: every step is on record, and the next tick goes on where one ended.
 """
 
-import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from orchestration_assets.approvals.notifying import (
     Notice,
     Notifier,
     NotNotified,
+    address_digest,
     notifier,
 )
 from orchestration_assets.approvals.standing import void_because
@@ -165,7 +165,7 @@ def _tell(
         for stage, to in _due(approval, definition, now):
             notice = _notice(stage, to, approval, metrics)
             for address, one in notifiers.items():
-                step = f"{stage} {hashlib.sha256(address.encode()).hexdigest()[:8]}"
+                step = f"{stage} {address_digest(address)}"
                 if step in approval.reminded:
                     continue
                 try:

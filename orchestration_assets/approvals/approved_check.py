@@ -27,20 +27,15 @@ def check_approved(
     approval: Approval | None, *, has_decided: bool, key: dg.AssetKey
 ) -> dg.AssetCheckResult:
     """The result for a run that has just ended. While it waits it is a warning, so that the run itself ends well."""
-    is_passed = has_decided and approval is None
+    is_open = approval is not None and approval.state is ApprovalState.PENDING
+    is_passed = has_decided and not is_open
     return dg.AssetCheckResult(
         asset_key=key,
         check_name=APPROVED,
         passed=is_passed,
         severity=dg.AssetCheckSeverity.WARN,
-        description="Nothing is to be approved"
-        if is_passed
-        else "Waits for a person"
-        if approval
-        else "It came to no decision",
-        metadata={_STATE: ApprovalState.PENDING.value, "proposal": approval.code}
-        if approval
-        else {},
+        description=_words(approval, has_decided=has_decided),
+        metadata={_STATE: _shown(approval), "proposal": approval.code} if approval else {},
     )
 
 
@@ -87,6 +82,16 @@ def report_answer(instance: DagsterInstance, key: dg.AssetKey, approval: Approva
             },
             blocking=True,
         )
+    )
+
+
+def _words(approval: Approval | None, *, has_decided: bool) -> str:
+    if approval is None:
+        return "Nothing is to be approved" if has_decided else "It came to no decision"
+    return (
+        "Waits for a person"
+        if approval.state is ApprovalState.PENDING
+        else approval.why.capitalize()
     )
 
 

@@ -1,5 +1,6 @@
 """How people are told that something waits for them: a line in a file, a webhook, or any of the services that Apprise knows."""
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -29,13 +30,16 @@ class Notice:
     actions: tuple[str, ...]
     until: str
     run_id: str | None
+    about: str = ""
 
     @property
     def title(self) -> str:
-        return f"{self.stage}: '{self.agent}' waits for an answer"
+        return f"{self.stage}: '{self.agent}' {'asks for help' if self.about else 'waits for an answer'}"
 
     @property
     def body(self) -> str:
+        if self.about:
+            return f"{self.about} What was proposed: `governed-agents approvals {self.proposal}`."
         what = f"It proposes: {', '.join(self.actions)}. " if self.actions else ""
         return (
             f"{what}Look at it with `governed-agents approvals {self.proposal}`, and answer until {self.until[:16].replace('T', ' ')} UTC "
@@ -103,6 +107,11 @@ class AppriseNotifier:
             raise NotNotified("Apprise knows no service of this address")
         if not service.notify(title=notice.title, body=notice.body):
             raise NotNotified("The service did not take the notice")
+
+
+def address_digest(address: str) -> str:
+    """What stands on record for an address, which may hold a key."""
+    return hashlib.sha256(address.encode()).hexdigest()[:8]
 
 
 def notifier(address: str) -> Notifier:

@@ -1,7 +1,7 @@
 """What a run proposes: its decision, where its agent's file says so, and the calls of tools that change something outside."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -24,9 +24,12 @@ def proposal_of(
     basis: Basis,
     context: ReadContext,
     *,
+    moving: Collection[str],
     requester: str | None,
 ) -> Approval | None:
-    """What a person has to answer of a run, on record; None where that is nothing. Raises `LedgerUnavailable`."""
+    """What a person has to answer of a run, on record; None where that is nothing. Of `moving`, the platform's metrics, it rests on no version: these change with
+    every run, and a remedy looks at its run itself. Raises `LedgerUnavailable`.
+    """
     if not isinstance(run, AgentRun):
         return None
     if definition.approval.of == "actions" and not run.proposed:
@@ -37,7 +40,11 @@ def proposal_of(
         definition.name,
         run.decision_id,
         actions=[action.record_id for action in run.proposed],
-        rests_on={name: basis.metrics[name].key for name in _read(run) if name in basis.metrics},
+        rests_on={
+            name: basis.metrics[name].key
+            for name in _read(run)
+            if name in basis.metrics and name not in moving
+        },
         definition_hash=definition.hash,
         terms=Terms(
             by=definition.approvers,
@@ -63,12 +70,18 @@ def proposal_metadata(
         return {}
     return {
         "proposal": approval.code,
+        **(_to_answer(approval) if not approval.rules else {"allowed": approval.why}),
+        "proposed_actions": actions_table([(action.name, action.arguments) for action in actions]),
+    }
+
+
+def _to_answer(approval: Approval) -> dict[str, Any]:
+    return {
         "answer_with": dg.MetadataValue.md(
             f"`governed-agents approve {approval.code} --why ...` or `governed-agents reject {approval.code} --why ...`"
         ),
         "may_answer": ", ".join(approval.terms.by),
         "answer_until": f"{approval.expires_at[:16].replace('T', ' ')} UTC",
-        "proposed_actions": actions_table([(action.name, action.arguments) for action in actions]),
     }
 
 

@@ -28,7 +28,8 @@ def void_because(
     newest: str,
 ) -> str | None:
     """Why a proposal counts no more, None where it does. `newest` is the id of the newest proposal of its agent. Raises `LedgerUnavailable`."""
-    if approval.approval_id != newest:
+    # What is proposed for one failed run is no answer to what was proposed for another.
+    if approval.approval_id != newest and definition.recovery is None:
         return f"'{approval.agent}' has proposed something newer since"
     if approval.definition_hash != definition.hash:
         return f"the definition of '{approval.agent}' changed since"
@@ -82,5 +83,5 @@ def _may_call(action: str, definition: AgentDefinition, metrics: GovernedMetrics
     """Whether the tool of a recorded call is still one of the agent's, and permitted."""
     body = metrics.ledger.body(action, RecordKind.TOOL_CALL)
     call = body["details"]["tool"] if body else None
-    found = next((tool for tool in definition.tools if tool.call == call), None)
+    found = next((tool for tool in definition.every_tool if tool.call == call), None)
     return found is not None and metrics.policy.may_call(definition.reader, found.name).is_permitted

@@ -71,6 +71,15 @@ def failures(
     ]
 
 
+def unmade_assets(instance: DagsterInstance, run_id: str) -> list[dg.AssetKey]:
+    """The assets that a failed run was to make and did not, those below a failure included; where it made all, those of the steps that failed."""
+    events = instance.all_logs(run_id, of_type=set(_OF_A_RUN))
+    planned, made = _assets_by_step(events)
+    missing = {key for keys in planned.values() for key in keys if key not in made}
+    failed = {key for error in _errors(events) for key in planned.get(error.step, ())}
+    return sorted(missing or failed)
+
+
 def _rows(
     instance: DagsterInstance,
     graph: BaseAssetGraph[Any] | None,

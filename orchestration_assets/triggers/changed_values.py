@@ -26,7 +26,11 @@ def look_at_values(when: ValueChanged, sight: Sight, found: Found) -> None:
 
 def _whole_changed(when: ValueChanged, sight: Sight, found: Found) -> None:
     before = sight.handled.metrics if sight.handled else {}
-    now = {name: it for name in sight.asked(when.metrics) if (it := sight.basis.metrics.get(name))}
+    asked = sight.asked(when.metrics)
+    if not when.metrics:
+        # What the platform tells changes by each run, also by one of the agent itself: of that only counts what is named.
+        asked = [name for name in asked if name not in sight.metrics.catalog.platform_metrics]
+    now = {name: it for name in asked if (it := sight.basis.metrics.get(name))}
     changed = {name: it for name, it in now.items() if it.is_other_than(before.get(name))}
     if not changed:
         return

@@ -13,6 +13,7 @@ from agent_resources.trigger import (
     DecisionOf,
     DefinitionChanged,
     Freshness,
+    RunFailed,
     ValueChanged,
 )
 from orchestration_assets.triggers.changed_states import (
@@ -21,6 +22,7 @@ from orchestration_assets.triggers.changed_states import (
     look_at_freshness,
 )
 from orchestration_assets.triggers.changed_values import look_at_values
+from orchestration_assets.triggers.failed_runs import look_at_failures
 from orchestration_assets.triggers.occasions import look_at_clock, look_at_decisions
 from orchestration_assets.triggers.sight import Called, Found, Sight
 
@@ -31,6 +33,7 @@ _LOOKS: Mapping[type, Callable[[Any, Sight, Found], None]] = {
     Check: look_at_checks,
     Cron: look_at_clock,
     DecisionOf: look_at_decisions,
+    RunFailed: look_at_failures,
 }
 
 

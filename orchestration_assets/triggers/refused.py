@@ -7,11 +7,12 @@ from pathlib import Path
 from agent_resources.agent import AgentDefinition
 from agent_resources.errors import AgentDefinitionError
 from agent_resources.output_type import field_names
-from agent_resources.trigger import Cron, DecisionOf, ValueChanged, When
+from agent_resources.trigger import Cron, DecisionOf, RunFailed, ValueChanged, When
 from orchestration_assets.circles import refuse_circles
 from orchestration_assets.triggers.calendar import wrong_cron
 from semantic.catalog import Catalog
 from semantic.errors import did_you_mean
+from semantic.platform.failed_assets import FAILURES
 from semantic.yaml_file import load_yaml
 
 
@@ -73,11 +74,26 @@ def _wrongs(
             yield _Wrong(keys=("at",), message=wrong, hint="a schedule has times that come")
     elif isinstance(when, DecisionOf):
         yield from _wrong_decision(when, definition, agents)
+    elif isinstance(when, RunFailed):
+        yield from _wrong_failures(definition, granted, catalog)
     else:
         for place, name in enumerate(when.metrics):
             yield from _wrong_metric(("metrics", place), name, definition, granted, catalog)
     if isinstance(when, ValueChanged):
         yield from _wrong_figures(when, catalog)
+
+
+def _wrong_failures(
+    definition: AgentDefinition, granted: Sequence[str], catalog: Catalog
+) -> Iterator[_Wrong]:
+    if FAILURES not in catalog.metrics:
+        yield _Wrong(
+            keys=(),
+            message="waits for failed runs, and Dagster's own health is not among the metrics",
+            hint="set platform_metrics: true in the SemanticMetricsComponent",
+        )
+    else:
+        yield from _wrong_metric((), FAILURES, definition, granted, catalog)
 
 
 def _wrong_metric(

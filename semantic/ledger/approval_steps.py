@@ -12,9 +12,11 @@ from semantic.errors import QuestionError
 from semantic.ledger.approval_digest import digest_of, not_as_shown
 from semantic.ledger.approvals import (
     PROPOSED,
+    REMEDIED,
     REMINDED,
     Approval,
     ApprovalState,
+    RemedyEnd,
     Terms,
     approval_of,
 )
@@ -108,6 +110,19 @@ def answer(
     return after
 
 
+def allow(ledger: Ledger, approval: Approval, rules: Sequence[str], *, policy: str) -> Approval:
+    """Puts on record that rules of a policy let a proposal be done without a person. Returns what it has come to."""
+    named = ", ".join(f"'{rule}'" for rule in rules)
+    details = {
+        "why": f"allowed without a person by {named}",
+        "digest": approval.digest,
+        "rules": list(rules),
+        "policy": policy,
+    }
+    _end(ledger, approval, ApprovalState.APPROVED.value, by=None, details=details)
+    return approval_of(ledger, approval.approval_id)
+
+
 def _refuse_closed(approval: Approval) -> None:
     if approval.state is not ApprovalState.PENDING:
         by = f" by {approval.answered_by}" if approval.answered_by else ""
@@ -166,6 +181,21 @@ def end_use(
 ) -> None:
     """Puts on record how what was approved ended."""
     _step(ledger, approval, _DONE, ApprovalState.DONE.value, {"outcome": dict(outcome)}, context)
+
+
+def end_remedy(
+    ledger: Ledger,
+    approval: Approval,
+    action: str,
+    *,
+    remedy: str,
+    run_id: str,
+    end: RemedyEnd,
+    note: str,
+) -> None:
+    """Puts on record how a remedy for a failed run ended, once."""
+    details = {"action": action, "remedy": remedy, "run": run_id, "end": end.value, "note": note}
+    _step(ledger, approval, f"{REMEDIED} {action}", REMEDIED, details)
 
 
 def remind(ledger: Ledger, approval: Approval, stage: str, to: Sequence[str]) -> None:

@@ -17,7 +17,29 @@ from semantic.ledger.schema import records
 
 SHORT = 12
 # The reasons of records that are neither an answer nor what followed one.
-PROPOSED, REMINDED = "proposed", "reminded"
+PROPOSED, REMINDED, REMEDIED = "proposed", "reminded", "remedied"
+# Who answered where a rule of the policy did.
+POLICY = "the policy"
+
+
+class RemedyEnd(StrEnum):
+    """How a remedy for a failed run ended: what failed was made, or was not; it was not done at all; or people were told."""
+
+    RECOVERED = "recovered"
+    FAILED = "failed"
+    NOT_DONE = "not done"
+    TOLD = "told"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndedRemedy:
+    """How a remedy for a failed run ended, when, and in words why."""
+
+    remedy: str
+    run_id: str
+    at: str
+    end: RemedyEnd
+    note: str
 
 
 class ApprovalState(StrEnum):
@@ -44,8 +66,8 @@ class Terms:
 
 @dataclass(frozen=True, kw_only=True)
 class Approval:
-    """A proposal and what it has come to. `digest` covers the decision, the calls that are proposed (`actions` are the ids of their records) and what they
-    rest on: by metric a version and since when it stands. Moments are as the ledger writes them.
+    """A proposal and what it has come to; `rules` are those of the policy that allowed it without a person. `digest` covers the decision, the calls that are proposed (`actions` are the ids of their records) and what they
+    rest on: by metric a version and since when it stands; `remedies` are by action how those ended that are remedies for failed runs. Moments are as the ledger writes them.
     """
 
     approval_id: str
@@ -63,8 +85,10 @@ class Approval:
     answered_by: str | None = None
     answered_at: str | None = None
     why: str = ""
+    rules: tuple[str, ...] = ()
     reminded: tuple[str, ...] = ()
     outcome: Mapping[str, Any] = field(default_factory=dict)
+    remedies: Mapping[str, EndedRemedy] = field(default_factory=dict)
 
     @property
     def code(self) -> str:
@@ -156,6 +180,15 @@ def _after(before: Approval, row: Any, details: Mapping[str, Any]) -> Approval:
     """What a proposal has come to after another record of it."""
     if row.reason == REMINDED:
         return replace(before, reminded=(*before.reminded, details["stage"]))
+    if row.reason == REMEDIED:
+        ended = EndedRemedy(
+            remedy=details["remedy"],
+            run_id=details["run"],
+            at=row.recorded_at,
+            end=RemedyEnd(details["end"]),
+            note=str(details["note"]),
+        )
+        return replace(before, remedies={**before.remedies, details["action"]: ended})
     state = ApprovalState(row.reason)
     steps: Mapping[ApprovalState, Callable[[], Approval]] = {
         ApprovalState.USED: lambda: replace(before, state=state),
@@ -164,10 +197,12 @@ def _after(before: Approval, row: Any, details: Mapping[str, Any]) -> Approval:
     }
     if state in steps:
         return steps[state]()
+    rules = tuple(details.get("rules", ()))
     return replace(
         before,
         state=state,
-        answered_by=row.reader,
+        rules=rules,
+        answered_by=POLICY if rules else row.reader,
         answered_at=row.recorded_at,
         why=str(details["why"]),
     )

@@ -11,13 +11,22 @@ from orchestration_assets.platform.settings import PlatformSettings
 from semantic.answer import MetricAnswer, Refusal
 from semantic.ledger import ReadContext
 from semantic.policy import Reader
+from tests.dbt_build import build_once
 from tests.orchestration_assets.corner_shop import (
     CORNER,
     build_definitions,
     load_shop,
+    prepare,
     warehouse_of,
 )
-from tests.orchestration_assets.location import PLATFORM_SENSOR, Location, Ran, Tick
+from tests.orchestration_assets.location import (
+    PLATFORM_SENSOR,
+    SNAPSHOT,
+    Location,
+    Ran,
+    Tick,
+    make_quick_home,
+)
 from tests.orchestration_assets.platform import weather
 
 FAILURES = {
@@ -36,6 +45,19 @@ FAILURES = {
         )
     ],
 }
+
+
+def build_platform(shared_folder: Path) -> Path:
+    """The shop after dbt, the snapshot, its metrics and the assets beside it ran in Dagster, once."""
+
+    def build(folder: Path) -> None:
+        prepare(folder)
+        make_quick_home(folder)
+        with ToldShop(folder) as shop:
+            ran = shop.run([*shop.dbt_keys, SNAPSHOT, *shop.metric_keys])
+            assert ran.success, ran.failures
+
+    return build_once(shared_folder / "told_shop", build)
 
 
 class ToldShop(Location):

@@ -1,0 +1,1 @@
+"""What is done about failed Dagster runs, as agents proposed it and a person or the policy allowed it."""

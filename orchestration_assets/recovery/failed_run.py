@@ -1,0 +1,78 @@
+"""A failed run, and what of it is still to be made."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+from dagster import DagsterInstance
+from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
+
+from orchestration_assets.platform.failures import unmade_assets
+
+_PARTITION = "dagster/partition"
+_NEWEST = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class FailedRun:
+    """A run that failed, when, and the assets that it did not make."""
+
+    run: dg.DagsterRun
+    failed_at: float
+    unmade: tuple[dg.AssetKey, ...]
+
+    @property
+    def partition(self) -> str | None:
+        return self.run.tags.get(_PARTITION)
+
+    def is_mended(self, instance: DagsterInstance) -> bool:
+        """Whether all of it was made since, by whatever run."""
+        found = {
+            record.asset_entry.asset_key: record.asset_entry.last_materialization_record
+            for record in instance.get_asset_records(list(self.unmade))
+        }
+        made = [found.get(key) for key in self.unmade]
+        return bool(made) and all(it is not None and it.timestamp > self.failed_at for it in made)
+
+    def upstream(self, graph: BaseAssetGraph[Any]) -> list[dg.AssetKey]:
+        """The assets that Dagster can make and that those which were not made are made from."""
+        parents = {parent for key in self.unmade for parent in graph.get(key).parent_keys}
+        return sorted(parents & graph.materializable_asset_keys - set(self.unmade))
+
+    def config(
+        self, repository: dg.RepositoryDefinition, keys: Sequence[dg.AssetKey]
+    ) -> Mapping[str, Any]:
+        """The configuration of the run as far as it speaks of what makes these assets, and of resources."""
+        makers = {
+            definition.op.name
+            for key in keys
+            if (definition := repository.assets_defs_by_key.get(key)) is not None
+        }
+        given: Mapping[str, Any] = self.run.run_config
+        ops = {name: it for name, it in (given.get("ops") or {}).items() if name in makers}
+        resources = given.get("resources")
+        return {
+            **({"ops": ops} if ops else {}),
+            **({"resources": resources} if resources else {}),
+        }
+
+
+def failed_run(instance: DagsterInstance, run_id: str) -> FailedRun | None:
+    """The failed run with an id, None where there is none."""
+    records = instance.get_run_records(dg.RunsFilter(run_ids=[run_id]))
+    if not records or records[0].dagster_run.status is not dg.DagsterRunStatus.FAILURE:
+        return None
+    [record] = records
+    ended = record.end_time or record.update_timestamp.timestamp()
+    return FailedRun(
+        run=record.dagster_run,
+        failed_at=ended,
+        unmade=tuple(unmade_assets(instance, run_id)),
+    )
+
+
+def newest_failed(instance: DagsterInstance) -> list[str]:
+    """The ids of the newest failed runs."""
+    asked = dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE])
+    return [run.run_id for run in instance.get_runs(asked, limit=_NEWEST)]

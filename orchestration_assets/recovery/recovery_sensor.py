@@ -1,0 +1,116 @@
+"""A sensor that does what was allowed about failed runs, and puts on record whether it helped.
+
+It keeps nothing of its own: what was asked for and how it ended is in the record, and a run that it asked for is known by its tags.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+
+import dagster as dg
+
+from agent_resources.agent import AgentDefinition
+from agent_resources.metrics_resource import GovernedMetricsResource
+from orchestration_assets.approvals.notifying import notifier
+from orchestration_assets.other_policy import NOT_PUBLISHED
+from orchestration_assets.recovery.asked_remedies import AskedRemedy, asked_remedies
+from orchestration_assets.recovery.following import Ended, Surroundings, Waits, next_step
+from semantic.errors import GovernedMetricsError
+from semantic.ledger import Ledger
+from semantic.ledger.approval_steps import end_remedy
+from semantic.ledger.approvals import Approval, RemedyEnd, approval_of
+from semantic.ledger.verdicts import Source, Turned, Verdict, tell_verdict
+
+_BY = "agents_recovery"
+
+
+def build_recovery_sensor(
+    definitions: Sequence[AgentDefinition],
+    *,
+    name: str = _BY,
+    resource_key: str = "governed_metrics",
+    notify: Sequence[str] = (),
+    notify_env: Sequence[str] = (),
+    minimum_interval_seconds: int = 30,
+    default_status: dg.DefaultSensorStatus = dg.DefaultSensorStatus.RUNNING,
+) -> dg.SensorDefinition:
+    """The sensor. It may ask for a run of any asset of the code location."""
+
+    @dg.sensor(
+        name=name,
+        target=dg.AssetSelection.all(),
+        minimum_interval_seconds=minimum_interval_seconds,
+        default_status=default_status,
+        required_resource_keys={resource_key},
+        description="Does what was allowed about failed runs, and puts on record whether it helped.",
+    )
+    def sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        resource: GovernedMetricsResource = getattr(context.resources, resource_key)
+        addresses = [*notify, *(os.environ[it] for it in notify_env if os.environ.get(it))]
+        repository = context.repository_def
+        if repository is None:
+            return dg.SensorResult(skip_reason="There is no code location to look at")
+        try:
+            with resource.open(context.instance) as metrics:
+                around = Surroundings(
+                    instance=context.instance,
+                    repository=repository,
+                    metrics=metrics,
+                    notifiers={it: notifier(it) for it in addresses},
+                    now=metrics.now(),
+                )
+                return recover(around, {it.name: it for it in definitions})
+        except GovernedMetricsError as error:
+            return dg.SensorResult(skip_reason=str(error))
+
+    return sensor
+
+
+def recover(around: Surroundings, definitions: Mapping[str, AgentDefinition]) -> dg.SensorResult:
+    """One tick: the runs to ask for, or how each remedy stands."""
+    metrics = around.metrics
+    if not metrics.has_published_policy():
+        return dg.SensorResult(skip_reason=NOT_PUBLISHED)
+    requests, lines = [], []
+    for asked in asked_remedies(metrics.ledger, definitions):
+        step = next_step(asked, definitions[asked.approval.agent], around)
+        told = f"{asked.approval.agent}: {asked.remedy} of {asked.run_id}"
+        match step:
+            case dg.RunRequest():
+                requests.append(step)
+            case Waits():
+                lines.append(f"{told} waits: {step.note}")
+            case Ended():
+                _end(metrics.ledger, asked, step)
+                lines.append(f"{told} {step.end.value}: {step.note}")
+    if requests:
+        return dg.SensorResult(run_requests=requests)
+    return dg.SensorResult(
+        skip_reason="\n".join(lines) or "nothing is to be done about failed runs"
+    )
+
+
+def _end(ledger: Ledger, asked: AskedRemedy, step: Ended) -> None:
+    """Puts on record how a remedy ended, and where all of a proposal have, how that turned out: its agent is told by its memory of past runs."""
+    end_remedy(
+        ledger,
+        asked.approval,
+        asked.action,
+        remedy=asked.remedy.value,
+        run_id=asked.run_id,
+        end=step.end,
+        note=step.note,
+    )
+    approval = approval_of(ledger, asked.approval.approval_id)
+    turned = _turned(approval)
+    if turned is not None:
+        note = "; ".join(f"{it.end.value}: {it.note}" for it in approval.remedies.values())
+        verdict = Verdict(turned=turned, acted_on=True, note=note)
+        tell_verdict(ledger, approval.decision_id, verdict, by=_BY, source=Source.CHECK)
+
+
+def _turned(approval: Approval) -> Turned | None:
+    """Wrong where one of its remedies failed, right where one helped and none failed; None before all have ended, and where none says anything."""
+    ends = [it.end for it in approval.remedies.values()]
+    if RemedyEnd.FAILED in ends:
+        return Turned.WRONG
+    return Turned.RIGHT if RemedyEnd.RECOVERED in ends else None
