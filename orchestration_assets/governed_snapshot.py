@@ -94,9 +94,7 @@ def publish_snapshot(
     store = metrics.snapshots
     previous = store.current() if store.current_version() else None
     tables = (
-        read_platform_tables(
-            context.instance, asset_graph_of(context), metrics.ledger, metrics.now()
-        )
+        read_platform_tables(context.instance, asset_graph_of(context), metrics)
         if metrics.catalog.platform_metrics
         else NO_TABLES
     )

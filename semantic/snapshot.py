@@ -19,21 +19,24 @@ import shutil
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
 
+from semantic.asked import MAX_ROWS
 from semantic.catalog import Catalog
 from semantic.change_log import ChangeLog, changes_between
 from semantic.dbt_manifest import load_catalog
 from semantic.durable import sync
 from semantic.errors import SnapshotUnavailable, WarehouseUnavailable
 from semantic.open_snapshot import OpenSnapshot, QueryLimits
-from semantic.platform.definitions import is_of_platform
+from semantic.platform.definitions import PLATFORM_DATABASE, is_of_platform
 from semantic.platform.tables import (
     NO_TABLES,
     PLATFORM_FILE,
+    Failure,
     PlatformTables,
     attach_platform,
     write_tables,
@@ -116,6 +119,25 @@ class SnapshotStore:
         return OpenSnapshot(
             self.root / record.version / f"{record.database}.duckdb", limits=self.limits
         )
+
+    def known_failures(self) -> list[Failure]:
+        """What the current version tells of failed runs; nothing where it tells nothing of the platform. It is told again as it was told first."""
+        record = self.readable_current()
+        if record is None or not any(map(is_of_platform, record.relations)):
+            return []
+        data = self.open(record)
+        try:
+            columns = [item.name for item in fields(Failure)]
+            asked = f"SELECT {', '.join(columns)} FROM {PLATFORM_DATABASE}.main.failures"
+            rows = data.execute(asked, {}, MAX_ROWS).rows
+            return [Failure(**dict(zip(columns, row, strict=True))) for row in rows]
+        except duckdb.Error as error:
+            raise SnapshotUnavailable(
+                f"What {record.version} tells of failed runs cannot be read",
+                hint="materialize governed_snapshot again",
+            ) from error
+        finally:
+            data.close()
 
     def versions(self) -> tuple[str, ...]:
         """The names of all kept versions, oldest first."""

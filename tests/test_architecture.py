@@ -151,11 +151,18 @@ def test_the_repository_names_no_place_of_its_making() -> None:
 # What reaches data or writes SQL, and the only modules that may name it. Each has its reason.
 WAYS = {
     # Opens the copy that reads are served from, copies the warehouse, and writes and reads archives of the record.
-    "duckdb.connect": {"semantic.snapshot", "semantic.open_snapshot", "semantic.ledger.archive"},
+    "duckdb.connect": {
+        "semantic.snapshot",
+        "semantic.open_snapshot",
+        "semantic.ledger.archive",
+        # Writes the file of what Dagster tells of itself, which is read with the copy.
+        "semantic.platform.tables",
+    },
     "duckdb": {
         "semantic.ledger.archive",
         "semantic.snapshot",
         "semantic.open_snapshot",
+        "semantic.platform.tables",
         "semantic.read",
         "semantic.measurement",
         # Interrupts a query of somebody else, and asks nothing.
@@ -170,8 +177,8 @@ WAYS = {
         "semantic.measurement",
         "semantic.watch_measurement",
     },
-    # Runs a SELECT: the path of a read, and the first and last day of a staged copy before anybody reads it.
-    ".execute_on_data": {"semantic.read", "semantic.measurement"},
+    # Runs a SELECT: the path of a read, the first and last day of a staged copy before anybody reads it, and what was told of failed runs, to tell it again.
+    ".execute_on_data": {"semantic.read", "semantic.measurement", "semantic.snapshot"},
     # Writes SQL: named where a door is put together, and nowhere else.
     "MetricFlowCompiler": {"semantic.engines.embedded"},
     "embedded_engine": {"agent_resources.metrics_resource", "orchestration_assets.cli.place"},

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import dagster as dg
@@ -50,11 +50,15 @@ def failures(
     records: Sequence[dg.RunRecord],
     standings: Mapping[dg.AssetKey, Standing],
     *,
+    known: Sequence[Failure],
     most: int,
 ) -> list[Failure]:
     """One row for each asset, or step that makes none, that one of these runs did not make because of an error in it. Of the newest `most` failed runs;
-    without those that Dagster tries again by itself.
+    without those that Dagster tries again by itself. Those that are `known` are told as they were, with their message redacted by the rules of now.
     """
+    before: dict[str, list[Failure]] = defaultdict(list)
+    for row in known:
+        before[row.run_id].append(replace(row, message=redacted(row.message)))
     failed = [
         it
         for it in records
@@ -65,9 +69,8 @@ def failures(
     return [
         row
         for record in failed[:most]
-        for row in _rows(
-            instance, graph, record.dagster_run, numbers[record.dagster_run.run_id], standings
-        )
+        for row in before.get(record.dagster_run.run_id)
+        or _rows(instance, graph, record.dagster_run, numbers[record.dagster_run.run_id], standings)
     ]
 
 

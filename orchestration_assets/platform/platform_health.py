@@ -42,9 +42,7 @@ def build_platform_health(*, resource_key: str) -> dg.AssetsDefinition:
         with told_to_dagster(), resource.open(context.instance) as metrics:
             refuse_unpublished(metrics)
             looked_at = time.time()
-            tables = read_platform_tables(
-                context.instance, asset_graph_of(context), metrics.ledger, metrics.now()
-            )
+            tables = read_platform_tables(context.instance, asset_graph_of(context), metrics)
             record = _publish(context, metrics, tables)
             metrics.ledger.sweep()
             checkpoint = metrics.ledger.seal()

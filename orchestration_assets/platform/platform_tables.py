@@ -1,6 +1,6 @@
 """All that Dagster's instance tells of itself, at one moment."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import dagster as dg
@@ -12,7 +12,7 @@ from orchestration_assets.platform.ended_runs import ended_runs
 from orchestration_assets.platform.failures import failures
 from orchestration_assets.platform.run_facts import REFRESH_TAG
 from orchestration_assets.platform.waiting_runs import waiting_runs
-from semantic.ledger import Ledger
+from semantic.governed_metrics import GovernedMetrics
 from semantic.platform.tables import PlatformTables
 
 _WINDOW = timedelta(days=90)
@@ -21,11 +21,12 @@ _MOST_FAILED = 200
 
 
 def read_platform_tables(
-    instance: DagsterInstance, graph: BaseAssetGraph[Any] | None, ledger: Ledger, now: datetime
+    instance: DagsterInstance, graph: BaseAssetGraph[Any] | None, metrics: GovernedMetrics
 ) -> PlatformTables:
     """The runs of the last 90 days (20,000 at most), what failed in the newest 200 that did, the assets of the code location, and the runs that have not ended. Without the runs
-    that publish just this. Raises `LedgerUnavailable`.
+    that publish just this. A failure that was told before is told as it was then. Raises `LedgerUnavailable`.
     """
+    now = metrics.now()
     records = [
         record
         for record in instance.get_run_records(
@@ -33,10 +34,17 @@ def read_platform_tables(
         )
         if REFRESH_TAG not in record.dagster_run.tags
     ]
-    known = standings(instance, graph, now)
+    found = standings(instance, graph, now)
     return PlatformTables(
-        runs=ended_runs(records, ledger),
-        failures=failures(instance, graph, records, known, most=_MOST_FAILED),
-        assets=asset_states(graph, known, now),
+        runs=ended_runs(records, metrics.ledger),
+        failures=failures(
+            instance,
+            graph,
+            records,
+            found,
+            known=metrics.snapshots.known_failures(),
+            most=_MOST_FAILED,
+        ),
+        assets=asset_states(graph, found, now),
         waiting_runs=waiting_runs(instance, now),
     )

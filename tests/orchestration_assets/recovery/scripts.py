@@ -19,5 +19,7 @@ def doctor() -> Generator[ToolStep, Told, Decision]:
     }
     newest = list(failed)[-1] if failed else ""
     for remedy, arguments in PROPOSED:
+        if remedy == "break":
+            raise RuntimeError("the script broke")
         yield ToolStep(tool=remedy, arguments={"run_id": newest, "why": "so it is", **arguments})
     return Decision(answer="Something failed and is looked after.", confidence=1.0)

@@ -29,7 +29,14 @@ REMEDIES = ["retry", "retry_with_more_resources", "refresh_upstream", "wait", "e
 class Ward(ToldShop):
     """A shop in which the doctor may propose every remedy, and does without a person what `unattended` says."""
 
-    def __init__(self, folder: Path, *, unattended: str = "", **recovery: Any) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        unattended: str = "",
+        approval: dict[str, Any] | None = None,
+        **recovery: Any,
+    ) -> None:
         agents = folder / "doctors"
         agents.mkdir(exist_ok=True)
         (agents / "look.md").write_text((CORNER / "agents" / "look.md").read_text())
@@ -42,6 +49,7 @@ class Ward(ToldShop):
             "metrics": ["dagster_failures"],
             "trigger": {"on": "run_failed", "at_most_every_minutes": 0},
             "memory": {"past_runs": True},
+            "approval": approval or {},
             "recovery": {"remedies": REMEDIES, "more_resources": {"size": "large"}} | recovery,
         }
         (agents / "doctor.yaml").write_text(yaml.safe_dump(doctor))
@@ -90,7 +98,7 @@ class Ward(ToldShop):
         [request] = result.run_requests or ()
         return self.run_requested(request)
 
-    def answer(self, *, is_approved: bool = True) -> Approval:
+    def decide(self, *, is_approved: bool = True) -> Approval:
         with self.ledger() as ledger:
             secret, _ = mint_token(ledger, OWNER, by="the operator", days=1)
             person = holder_of(ledger, secret)
