@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -159,6 +160,7 @@ def _in_full(ledger: Ledger, approval: Approval) -> dict[str, Any]:
             }
         ),
         "outcome": dict(approval.outcome),
+        "remedies": [asdict(it) for it in approval.remedies.values()],
     }
 
 
@@ -195,8 +197,15 @@ def _lines(shown: dict[str, Any]) -> Iterator[str]:
         yield f"would call {call['tool']} {call['arguments']}"
     for metric, version in shown["rests_on"].items():
         yield f"rests on {metric} at {version[:8]}, which stands since {version.partition(' ')[2]}"
+    yield from _lines_of_outcome(shown)
+    yield ""
+    yield f"governed-agents approve {shown['proposal']} --why ...   or   governed-agents reject {shown['proposal']} --why ..."
+
+
+def _lines_of_outcome(shown: dict[str, Any]) -> Iterator[str]:
+    """What came of it: calls by their end, and of remedies for failed runs whether they helped."""
     for state, number in shown["outcome"].items():
         if number:
             yield f"{number} {state}"
-    yield ""
-    yield f"governed-agents approve {shown['proposal']} --why ...   or   governed-agents reject {shown['proposal']} --why ..."
+    for ended in shown["remedies"]:
+        yield f"{ended['remedy']} of {ended['run_id']} {ended['end']}: {ended['note']}"

@@ -1,0 +1,6 @@
+"""A tool with the name of a remedy."""
+
+
+def wait(minutes: int) -> str:
+    """Waits."""
+    return f"{minutes} minutes"
