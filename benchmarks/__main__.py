@@ -26,6 +26,7 @@ BENCHMARKS = (
     "remembering",
     "tracing",
     "ticking",
+    "scheduling",
 )
 
 
