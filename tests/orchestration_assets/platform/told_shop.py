@@ -70,6 +70,7 @@ class ToldShop(Location):
         agents: Path = CORNER / "agents",
         policy: str = "",
         settings: PlatformSettings | None = None,
+        sensor_interval_seconds: int = 30,
     ) -> None:
         self.agents = agents
         written = folder / "policy.yaml"
@@ -82,7 +83,13 @@ class ToldShop(Location):
             folder, policy=written, platform=settings or PlatformSettings(at_most_every_minutes=0)
         )
         definitions = dg.Definitions.merge(
-            build_definitions(folder, self.metrics, agents=agents), weather.DEFINITIONS
+            build_definitions(
+                folder,
+                self.metrics,
+                agents=agents,
+                sensor_interval_seconds=sensor_interval_seconds,
+            ),
+            weather.DEFINITIONS,
         )
         super().__init__(folder, definitions, warehouse_of(folder))
 

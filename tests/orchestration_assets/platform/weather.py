@@ -1,7 +1,11 @@
 """Assets of a team beside the shop's, that fail when a test says so."""
 
+import os
+from pathlib import Path
+
 import dagster as dg
 
+STORMS = "STORMS_OF_WEATHER"
 SECRET = "hunter2-of-the-warehouse"
 FAILS: dict[str, str] = {}
 MADE: list[str] = []
@@ -9,6 +13,8 @@ MADE: list[str] = []
 
 def _make(name: str) -> None:
     MADE.append(name)
+    if STORMS in os.environ and (Path(os.environ[STORMS]) / name).exists():
+        raise ConnectionError(f"a storm over {name}")
     if name in FAILS:
         raise ConnectionError(FAILS[name])
 

@@ -12,9 +12,8 @@ from semantic.ledger.verdicts import Turned
 from tests.orchestration_assets.platform import weather
 from tests.orchestration_assets.recovery import scripts
 from tests.orchestration_assets.recovery.conftest import Open
-from tests.orchestration_assets.recovery.ward import DOCTOR, OWNER
+from tests.orchestration_assets.recovery.ward import DOCTOR, ONCE, OWNER
 
-ONCE = "  - {permit: once by itself, readers: [doctor], tools: [retry], unattended: {times: 1, hours: 24, per: run_id}}\n"
 RETRY = ("retry", {})
 PAST = {
     "metrics": ["dagster_failures"],

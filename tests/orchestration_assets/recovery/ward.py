@@ -23,6 +23,7 @@ from tests.orchestration_assets.platform.told_shop import ToldShop
 
 DOCTOR = agent_key("doctor")
 OWNER = "ana@example.com"
+ONCE = "  - {permit: once by itself, readers: [doctor], tools: [retry], unattended: {times: 1, hours: 24, per: run_id}}\n"
 REMEDIES = ["retry", "retry_with_more_resources", "refresh_upstream", "wait", "escalate"]
 
 
@@ -35,6 +36,7 @@ class Ward(ToldShop):
         *,
         unattended: str = "",
         approval: dict[str, Any] | None = None,
+        sensor_interval_seconds: int = 30,
         **recovery: Any,
     ) -> None:
         agents = folder / "doctors"
@@ -55,7 +57,9 @@ class Ward(ToldShop):
         (agents / "doctor.yaml").write_text(yaml.safe_dump(doctor))
         named = f"[{', '.join(REMEDIES)}]"
         rules = f"\ntools:\n  - {{permit: the doctor proposes, readers: [doctor], tools: {named}}}\n{unattended}"
-        super().__init__(folder, agents=agents, policy=rules)
+        super().__init__(
+            folder, agents=agents, policy=rules, sensor_interval_seconds=sensor_interval_seconds
+        )
 
     def settle(self) -> None:
         """Has the doctor run once, where nothing has failed."""
