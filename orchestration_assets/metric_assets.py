@@ -40,6 +40,7 @@ def build_metric_asset_specs(
                 snapshot_key=PLATFORM_KEY
                 if metric.name in catalog.platform_metrics
                 else snapshot_key,
+                is_of_platform=metric.name in catalog.platform_metrics,
             )
         ).merge_attributes(metadata={METRIC: metric.name, **_columns_of(metric, dbt_keys)})
         for metric in catalog.metrics.values()

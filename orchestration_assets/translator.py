@@ -14,10 +14,11 @@ _TAG_VALUE = re.compile(r"^[A-Za-z0-9_.-]{1,63}$")
 
 @dataclass(frozen=True, kw_only=True)
 class MetricTranslatorData:
-    """What a translator is given for one metric: its definition, and the asset that its data is served from."""
+    """What a translator is given for one metric: its definition, the asset that its data is served from, and whether Dagster itself tells it."""
 
     metric: Metric
     snapshot_key: dg.AssetKey
+    is_of_platform: bool = False
 
 
 class MetricTranslator:
@@ -32,9 +33,9 @@ class MetricTranslator:
             key=dg.AssetKey(["metrics", metric.name]),
             deps=[data.snapshot_key],
             description=_description(metric),
-            group_name="metrics",
+            group_name="platform" if data.is_of_platform else "metrics",
             owners=valid_owners([metric.owner]),
-            kinds={"semantic_model", "dbt"},
+            kinds={"semantic_model", "dagster" if data.is_of_platform else "dbt"},
             code_version=metric.definition_hash,
             tags=_tags(metric),
             skippable=True,

@@ -198,8 +198,9 @@ def _lines(shown: dict[str, Any]) -> Iterator[str]:
     for metric, version in shown["rests_on"].items():
         yield f"rests on {metric} at {version[:8]}, which stands since {version.partition(' ')[2]}"
     yield from _lines_of_outcome(shown)
-    yield ""
-    yield f"governed-agents approve {shown['proposal']} --why ...   or   governed-agents reject {shown['proposal']} --why ..."
+    if shown["state"] == ApprovalState.PENDING:
+        yield ""
+        yield f"governed-agents approve {shown['proposal']} --why ...   or   governed-agents reject {shown['proposal']} --why ..."
 
 
 def _lines_of_outcome(shown: dict[str, Any]) -> Iterator[str]:

@@ -9,7 +9,7 @@ _LINES, _LONGEST = 3, 300
 # `password=...`, `"api_key": "..."`, `Authorization: Bearer ...`: whatever follows such a word.
 _NAMED_SECRET = re.compile(
     r"(?i)\b([\w.-]*(?:password|passwd|pwd|secret|token|api[_-]?key|authorization|credential)[\w.-]*)"
-    r"(['\"]?\s*[=:]\s*)(?:(?:bearer|basic)\s+)?(\"[^\"]*\"|'[^']*'|[^\s,;&)}\]]+)"
+    r"(['\"]?\s*[=:]\s*)(?:(?:bearer|basic)\s+)?(?!\[credential\])(\"[^\"]*\"|'[^']*'|[^\s,;&)}\]]+)"
 )
 _OTHER_SPACE = re.compile(r"\s+")
 _screen = PersonalData()
