@@ -1,7 +1,7 @@
 """Agents on the past: a partition for each day, as the data was known then. The way to try an agent on history, outside triggers and approvals."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date
 from functools import partial
 
 import dagster as dg
@@ -12,6 +12,7 @@ from agent_resources.errors import GateClosed
 from orchestration_assets.agent_materialization import materialized
 from orchestration_assets.agent_run_place import has_done, read_context
 from orchestration_assets.errors import told_to_dagster
+from orchestration_assets.known_past import as_known_on
 from orchestration_assets.other_policy import refuse_other_policy
 from orchestration_assets.read_events import AGENT_TAG
 from orchestration_assets.translator import valid_owners
@@ -62,7 +63,7 @@ def build_history_asset(
         day = date.fromisoformat(context.partition_key)
         with told_to_dagster(), resource.metrics.open(context.instance) as metrics:
             refuse_other_policy(definition.name, metrics)
-            record = _as_known(metrics, day, asked.as_known)
+            record = as_known_on(metrics, day, asked.as_known)
             _refuse_closed(definition, readable, metrics, record)
             run = resource.run(
                 metrics,
@@ -84,21 +85,6 @@ def build_history_asset(
         )
 
     return history
-
-
-def _as_known(metrics: GovernedMetrics, day: date, how: str) -> SnapshotRecord:
-    """The data as it was known on a day. Raises `GateClosed` where it is not kept."""
-    if how == "covering":
-        return metrics.snapshots.current().until(day)
-    end = datetime.combine(day + timedelta(days=1), time(), UTC)
-    for version in reversed(metrics.snapshots.versions()):
-        record = metrics.snapshots.record(version)
-        if record.published_at < end:
-            return record
-    raise GateClosed(
-        f"No snapshot that was published by {day} is kept",
-        hint="keep more of them (kept_snapshots), or play the agent with as_known: covering",
-    )
 
 
 def _refuse_closed(

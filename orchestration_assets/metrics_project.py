@@ -27,6 +27,7 @@ from orchestration_assets.metric_assets import (
     metric_keys,
     publish_metrics,
 )
+from orchestration_assets.metric_days import MetricDays, build_metric_days
 from orchestration_assets.openlineage_settings import (
     OpenLineageSettings,
     openlineage_definitions,
@@ -154,9 +155,10 @@ def build_metrics_definitions(
     *,
     default_sensor_status: dg.DefaultSensorStatus,
     openlineage: OpenLineageSettings | None = None,
+    metrics_by_day: MetricDays | None = None,
 ) -> dg.Definitions:
     """The snapshot, one asset per metric, the sensor that refreshes both, the report of who uses them, and the door as a resource; with `openlineage` the
-    sensor that sends events.
+    sensor that sends events, with `metrics_by_day` the asset of the metrics on the past.
     """
     snapshot = build_governed_snapshot(
         project.catalog, project.dbt, project.warehouse, resource_key=METRICS_RESOURCE
@@ -190,6 +192,15 @@ def build_metrics_definitions(
             openlineage, resource_key=METRICS_RESOURCE, default_status=default_sensor_status
         ),
         _platform_definitions(project, default_sensor_status),
+        dg.Definitions(
+            assets=[
+                build_metric_days(
+                    metrics_by_day, project.metric_keys, resource_key=METRICS_RESOURCE
+                )
+            ]
+            if metrics_by_day
+            else []
+        ),
     )
 
 

@@ -18,6 +18,7 @@ from pydantic import BaseModel, Field
 from agent_resources.metrics_resource import ReadSettings, SealingSettings
 from orchestration_assets.components.defs_folder import folder_of, load_component_in
 from orchestration_assets.errors import DefinitionsError, told_at_load
+from orchestration_assets.metric_days import MetricDays
 from orchestration_assets.metrics_project import (
     MetricsProject,
     build_metrics_definitions,
@@ -161,6 +162,13 @@ class SemanticMetricsComponent(dg.Component, dg.Resolvable):
             examples=[True, {"at_most_every_minutes": 10}],
         ),
     ] = False
+    metrics_by_day: Annotated[
+        MetricDays | None,
+        dg.Resolver.default(
+            description="The days of the past of which an asset with a partition for each tells the metrics, as the data was known then; by default there is none.",
+            examples=[{"start": "2013-01-01", "end": "2014-01-01"}],
+        ),
+    ] = None
     sensor_is_running: Annotated[
         bool,
         dg.Resolver.default(
@@ -175,6 +183,7 @@ class SemanticMetricsComponent(dg.Component, dg.Resolvable):
                 self.load_project(context, folder_of(context)),
                 default_sensor_status=sensor_status(is_running=self.sensor_is_running),
                 openlineage=self._openlineage(folder_of(context)),
+                metrics_by_day=self.metrics_by_day,
             )
 
     def _openlineage(self, folder: Path) -> OpenLineageSettings | None:

@@ -103,6 +103,7 @@ class Location:
             "governed_snapshot",
             "access_report",
             "platform_health",
+            "metrics_by_day",
             "arrivals",
         )
         return [key for key in self.keys if key.path[0] not in others]
