@@ -11,6 +11,8 @@ from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGra
 from orchestration_assets.platform.failures import unmade_assets
 
 _PARTITION = "dagster/partition"
+_RANGE = "dagster/asset_partition_range"
+_OF_DAGSTER = ("dagster/", ".dagster", "governed_agents")
 _NEWEST = 50
 
 
@@ -25,6 +27,15 @@ class FailedRun:
     @property
     def partition(self) -> str | None:
         return self.run.tags.get(_PARTITION)
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Those that its author or operator gave it, and its range of partitions: a run in its place is to wait in the same queue, on as much of a machine."""
+        return {
+            tag: value
+            for tag, value in self.run.tags.items()
+            if tag.startswith(_RANGE) or not tag.startswith(_OF_DAGSTER)
+        }
 
     def is_mended(self, instance: DagsterInstance) -> bool:
         """Whether all of it was made since, by whatever run."""

@@ -100,6 +100,7 @@ def _run_again(
         partition_key=failed.partition,
         run_config=failed.config(around.repository, keys),
         tags={
+            **failed.tags,
             **more,
             REMEDY_TAG: asked.remedy.value,
             ACTION_TAG: asked.action,

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from semantic.catalog import Catalog, DbtNode
 from semantic.lineage.graph import Edge, How, Kind, LineageGraph, Node, Place
 from semantic.metric import Metric
+from semantic.platform.definitions import is_of_platform
 
 _SHORT_HASH = 12
 
@@ -14,6 +15,7 @@ def declared_graph(catalog: Catalog) -> LineageGraph:
     metrics = {**catalog.metrics, **catalog.private_metrics}
     nodes = [
         *(made for node in catalog.dbt_nodes.values() for made in _nodes_of(node)),
+        *(_platform_node(relation) for relation in catalog.platform_relations),
         *(_metric_node(metric, catalog) for metric in metrics.values()),
     ]
     edges = [
@@ -49,6 +51,18 @@ def _edges_of(node: DbtNode, catalog: Catalog) -> Iterator[Edge]:
             yield Edge(start=start, end=place_of(node), how=How.BUILDS)
 
 
+def _platform_node(relation: str) -> Node:
+    """What Dagster's instance tells, which dbt neither loads nor builds."""
+    label = ".".join(part.strip('"') for part in relation.split("."))
+    return Node(
+        place=_platform_place(relation), label=label, facts={"type": "platform", "table": relation}
+    )
+
+
+def _platform_place(relation: str) -> Place:
+    return Place(Kind.SOURCE, relation)
+
+
 def _metric_node(metric: Metric, catalog: Catalog) -> Node:
     facts = {
         "type": metric.type.value,
@@ -67,6 +81,10 @@ def _metric_edges(metric: Metric, catalog: Catalog) -> Iterator[Edge]:
     of_inputs = {model for name in others if (it := catalog.find(name)) for model in it.dbt_models}
     for name in sorted(others):
         yield Edge(start=metric_place(name), end=place, how=How.PART_OF)
+    if not others:
+        read = {catalog.semantic_models[name].relation for name in metric.semantic_models}
+        for relation in sorted(filter(is_of_platform, read)):
+            yield Edge(start=_platform_place(relation), end=place, how=How.MEASURED)
     for model in metric.dbt_models:
         if model in catalog.dbt_nodes and model not in of_inputs:
             start = place_of(catalog.dbt_nodes[model])

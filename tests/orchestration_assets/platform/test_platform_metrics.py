@@ -1,9 +1,15 @@
 """Dagster's own health as governed metrics: read through the same door, published beside the data of the dbt project."""
 
+import shutil
+from pathlib import Path
+
 import dagster as dg
 
-from semantic.answer import MetricAnswer
+from semantic.answer import MetricAnswer, Refusal
 from semantic.ledger import ReadQuestion, find_reads
+from semantic.lineage.declared import declared_graph
+from semantic.policy_file import policy_text
+from tests.orchestration_assets.location import PLATFORM, make_quick_home
 from tests.orchestration_assets.platform import weather
 from tests.orchestration_assets.platform.told_shop import FAILURES, ToldShop
 
@@ -66,3 +72,33 @@ def test_old_versions_of_the_platform_push_out_none_of_the_data(shop: ToldShop) 
         data = metrics.snapshots.open(shop.store.record(first))
         assert data.execute("SELECT count(*) FROM till_analytics.orders", {}, 1).rows == [(9,)]
         data.close()
+
+
+def test_a_platform_metric_comes_from_what_dagster_tells(shop: ToldShop) -> None:
+    graph = declared_graph(shop.metrics.catalog)
+    above = {str(edge.start): edge.end.name for edge in graph.edges}
+    assert above['source "dagster_platform"."main"."failures"'].startswith("dagster_")
+    rate = [edge.start.name for edge in graph.edges if edge.end.name == "dagster_run_failure_rate"]
+    assert sorted(rate) == ["dagster_ended_runs", "dagster_failed_runs"]
+
+
+def test_before_dbt_has_built_anything_the_platform_tells_of_itself(
+    built_platform: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "shop"
+    shutil.copytree(built_platform / "project", folder / "project")
+    make_quick_home(folder)
+    with ToldShop(folder) as shop:
+        assert "policy of this code location is not the published one" in str(
+            shop.run([PLATFORM]).failures
+        )
+        with shop.metrics.resource.open(shop.instance) as metrics:
+            metrics.ledger.publish_policy(
+                metrics.policy.hash, policy_text(metrics.policy), by="a person", run_id=None
+            )
+        shop.fail("exported")
+        shop.refresh()
+        assert [it["dagster_failures"] for it in shop.ask(FAILURES)] == [1]
+        refused = shop.answer({"metrics": ["orders"]})
+        assert isinstance(refused, Refusal)
+        assert "has not been published yet" in refused.message

@@ -107,6 +107,26 @@ def test_more_resources_are_those_of_the_operator(ward: Open) -> None:
     assert request.tags["governed_agents/remedy"] == "retry_with_more_resources"
 
 
+def test_a_run_in_its_place_has_its_tags(ward: Open) -> None:
+    shop = ward(RETRY)
+    weather.FAILS["exported"] = "away"
+    tags = {
+        "team": "exports",
+        "dagster/schedule_name": "nightly",
+        "dagster/asset_partition_range_start": "a",
+    }
+    assert not shop.run([dg.AssetKey("exported")], tags=tags).success
+    weather.FAILS.clear()
+    shop.diagnose()
+    shop.decide()
+    shop.act()
+    [request] = shop.recover().run_requests or ()
+    assert request.tags["team"] == "exports"
+    assert request.tags["dagster/asset_partition_range_start"] == "a"
+    assert "dagster/schedule_name" not in request.tags
+    assert "governed_agents.agent/doctor" not in request.tags
+
+
 def test_what_a_failed_asset_is_made_from_is_made_anew_before_it(ward: Open) -> None:
     shop = ward(("refresh_upstream", {}))
     assert shop.run([dg.AssetKey("exported")]).success
