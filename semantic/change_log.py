@@ -10,7 +10,7 @@ from typing import Any
 from semantic.durable import write_whole
 from semantic.snapshot_record import SnapshotRecord, State
 
-KEPT_CHANGES = 2_000
+KEPT_CHANGES = 5_000
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -51,6 +51,8 @@ from semantic.snapshot_record import (
 )
 
 KEPT_VERSIONS = 5
+# They share the file of the data, and come often: who resumes a run is to find the one that it had.
+_KEPT_OF_PLATFORM = 50
 _CURRENT = "CURRENT"
 _RECORD = "snapshot.json"
 _CHANGES = "changes"
@@ -125,17 +127,19 @@ class SnapshotStore:
         record = self.readable_current()
         if record is None or not any(map(is_of_platform, record.relations)):
             return []
-        data = self.open(record)
+        try:
+            data = self.open(record)
+        except SnapshotUnavailable:
+            return []
         try:
             columns = [item.name for item in fields(Failure)]
-            asked = f"SELECT {', '.join(columns)} FROM {PLATFORM_DATABASE}.main.failures"
+            table = f"{PLATFORM_DATABASE}.main.failures"
+            asked = f"SELECT {', '.join(columns)} FROM {table} ORDER BY failed_at DESC"
             rows = data.execute(asked, {}, MAX_ROWS).rows
             return [Failure(**dict(zip(columns, row, strict=True))) for row in rows]
-        except duckdb.Error as error:
-            raise SnapshotUnavailable(
-                f"What {record.version} tells of failed runs cannot be read",
-                hint="materialize governed_snapshot again",
-            ) from error
+        except duckdb.Error:
+            # Of a version that is damaged, or of before another column: what is there to tell is looked for anew.
+            return []
         finally:
             data.close()
 
@@ -205,7 +209,9 @@ class SnapshotStore:
         """Removes old versions: all but the newest few, the current one and the newest in which all was passing."""
         versions = self.versions()
         built = [version for version in versions if not self._is_of_platform(version)]
-        keep = {*built[-self._keep :], *versions[-self._keep :], self.current_version()}
+        newest = versions[-max(self._keep, _KEPT_OF_PLATFORM) :]
+        of_platform = [version for version in newest if version not in built]
+        keep = {*built[-self._keep :], *of_platform, self.current_version()}
         passing = (version for version in reversed(versions) if self._is_all_passing(version))
         keep.add(next(passing, None))
         for version in versions:

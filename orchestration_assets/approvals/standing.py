@@ -29,7 +29,9 @@ def void_because(
 ) -> str | None:
     """Why a proposal counts no more, None where it does. `newest` is the id of the newest proposal of its agent. Raises `LedgerUnavailable`."""
     # What is proposed for one failed run is no answer to what was proposed for another.
-    if approval.approval_id != newest and definition.recovery is None:
+    if approval.approval_id != newest and (
+        definition.recovery is None or definition.approval.of == "decision"
+    ):
         return f"'{approval.agent}' has proposed something newer since"
     if approval.definition_hash != definition.hash:
         return f"the definition of '{approval.agent}' changed since"

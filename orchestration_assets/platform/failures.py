@@ -13,17 +13,18 @@ from dagster_shared.error import SerializableErrorInfo
 from orchestration_assets.platform.asset_states import Standing
 from orchestration_assets.platform.redacted import redacted
 from orchestration_assets.platform.run_facts import (
-    WILL_RETRY_TAG,
     agent_of,
     attempts,
     first_run_of,
     moment,
+    tries_again,
 )
 from semantic.platform.tables import Failure
 
 _CODE_VERSION = "dagster/code_version"
 _HOUR = 3_600
 _FRESH, _UNKNOWN = "fresh", "unknown"
+_CHECKED = dg.DagsterEventType.ASSET_CHECK_EVALUATION
 _OF_A_RUN = frozenset(
     {
         dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED,
@@ -62,8 +63,7 @@ def failures(
     failed = [
         it
         for it in records
-        if it.dagster_run.status is dg.DagsterRunStatus.FAILURE
-        and it.dagster_run.tags.get(WILL_RETRY_TAG) != "true"
+        if it.dagster_run.status is dg.DagsterRunStatus.FAILURE and not tries_again(it.dagster_run)
     ]
     numbers = attempts(records)
     return [
@@ -75,12 +75,20 @@ def failures(
 
 
 def unmade_assets(instance: DagsterInstance, run_id: str) -> list[dg.AssetKey]:
-    """The assets that a failed run was to make and did not, those below a failure included; where it made all, those of the steps that failed."""
-    events = instance.all_logs(run_id, of_type=set(_OF_A_RUN))
+    """The assets that a failed run was to make and did not, those below a failure included, and those that it made and of which a check failed: what lies below these
+    is not to be made without them. Where there are none, those of the steps that failed.
+    """
+    events = instance.all_logs(run_id, of_type={*_OF_A_RUN, _CHECKED})
     planned, made = _assets_by_step(events)
     missing = {key for keys in planned.values() for key in keys if key not in made}
+    unsound = {
+        evaluation.asset_key
+        for entry in events
+        if _is(entry, _CHECKED) and (evaluation := entry.asset_check_evaluation) is not None
+        if not evaluation.passed and evaluation.severity is dg.AssetCheckSeverity.ERROR
+    }
     failed = {key for error in _errors(events) for key in planned.get(error.step, ())}
-    return sorted(missing or failed)
+    return sorted(missing | unsound or failed)
 
 
 def _rows(

@@ -80,7 +80,7 @@ def due(
         told = f"{len(ended)} runs ended since" if ended else "No run has ended since"
         return dg.SensorResult(skip_reason=f"{told} it was published at {looked_at:%H:%M:%S}")
     # One that failed is asked for again after a while.
-    tries = waited // timedelta(minutes=max(1, settings.at_most_every_minutes)) if waited else 0
+    tries = now.timestamp() // (60 * max(1, settings.at_most_every_minutes))
     key = f"{newest or ''} {looked_at or ''} {tries}"
     return dg.SensorResult(
         run_requests=[

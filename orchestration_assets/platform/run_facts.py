@@ -43,14 +43,21 @@ def first_run_of(run: dg.DagsterRun) -> str:
 
 
 def attempts(records: Sequence[dg.RunRecord]) -> Mapping[str, int]:
-    """By run, the how manieth it is of all with the same first run."""
-    count: dict[str, int] = {}
+    """By run, the how manieth try it is of all with the same first run. One that Dagster tries again by itself is none that anybody was told of."""
+    failed: dict[str, int] = {}
     found = {}
     for record in sorted(records, key=lambda it: (it.create_timestamp, it.storage_id)):
-        first = first_run_of(record.dagster_run)
-        count[first] = count.get(first, 0) + 1
-        found[record.dagster_run.run_id] = count[first]
+        run = record.dagster_run
+        first = first_run_of(run)
+        found[run.run_id] = failed.get(first, 0) + 1
+        is_told = run.status is dg.DagsterRunStatus.FAILURE and not tries_again(run)
+        failed[first] = failed.get(first, 0) + is_told
     return found
+
+
+def tries_again(run: dg.DagsterRun) -> bool:
+    """Whether Dagster itself tries a failed run again."""
+    return run.tags.get(WILL_RETRY_TAG) == "true"
 
 
 def moment(seconds: float) -> datetime:

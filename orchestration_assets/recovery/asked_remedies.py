@@ -3,6 +3,7 @@
 import json
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
 from agent_resources.remedies import Remedy, remedy_of
 from semantic.ledger import Ledger, RecordKind, derived_id
@@ -42,15 +43,21 @@ def _asked(ledger: Ledger, approval: Approval, action: str) -> AskedRemedy | Non
     ended = ledger.body(derived_id("action", [approval.approval_id, action]), RecordKind.OUTCOME)
     if remedy is None or ended is None or ended["reason"] is not None:
         return None
+    told = _returned(str(ended["details"].get("returned", "")))
+    return AskedRemedy(
+        approval=approval,
+        action=action,
+        remedy=remedy,
+        run_id=str(told.get("run_id", "")),
+        at=ended["at"],
+        minutes=int(told.get("minutes", 0)),
+    )
+
+
+def _returned(text: str) -> dict[str, Any]:
+    """What the call returned; nothing where that was erased, so that it ends as one of no run."""
     try:
-        told = json.loads(str(ended["details"]["returned"]))
-        return AskedRemedy(
-            approval=approval,
-            action=action,
-            remedy=remedy,
-            run_id=str(told["run_id"]),
-            at=ended["at"],
-            minutes=int(told.get("minutes", 0)),
-        )
-    except (ValueError, KeyError, TypeError):
-        return None
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

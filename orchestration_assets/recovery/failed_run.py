@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC
 from typing import Any
 
 import dagster as dg
@@ -38,13 +39,23 @@ class FailedRun:
         }
 
     def is_mended(self, instance: DagsterInstance) -> bool:
-        """Whether all of it was made since, by whatever run."""
-        found = {
-            record.asset_entry.asset_key: record.asset_entry.last_materialization_record
-            for record in instance.get_asset_records(list(self.unmade))
-        }
-        made = [found.get(key) for key in self.unmade]
-        return bool(made) and all(it is not None and it.timestamp > self.failed_at for it in made)
+        """Whether all of it was made since, by whatever run: the same partitions, where it has any."""
+        wanted = [(key, partition) for key in self.unmade for partition in self._partitions]
+        return bool(wanted) and all(self._is_made(instance, *it) for it in wanted)
+
+    def _is_made(self, instance: DagsterInstance, key: dg.AssetKey, partition: str | None) -> bool:
+        asked = dg.AssetRecordsFilter(
+            asset_key=key,
+            after_timestamp=self.failed_at,
+            asset_partitions=[partition] if partition is not None else None,
+        )
+        return bool(instance.fetch_materializations(asked, limit=1).records)
+
+    @property
+    def _partitions(self) -> list[str | None]:
+        """The partition of the run, or the first and the last of its range; None alone where it has none."""
+        ends = [value for tag, value in sorted(self.run.tags.items()) if tag.startswith(_RANGE)]
+        return [self.partition] if self.partition is not None else [*ends] or [None]
 
     def upstream(self, graph: BaseAssetGraph[Any]) -> list[dg.AssetKey]:
         """The assets that Dagster can make and that those which were not made are made from."""
@@ -56,7 +67,7 @@ class FailedRun:
     ) -> Mapping[str, Any]:
         """The configuration of the run as far as it speaks of what makes these assets, and of resources."""
         makers = {
-            definition.op.name
+            definition.node_def.name
             for key in keys
             if (definition := repository.assets_defs_by_key.get(key)) is not None
         }
@@ -75,7 +86,7 @@ def failed_run(instance: DagsterInstance, run_id: str) -> FailedRun | None:
     if not records or records[0].dagster_run.status is not dg.DagsterRunStatus.FAILURE:
         return None
     [record] = records
-    ended = record.end_time or record.update_timestamp.timestamp()
+    ended = record.end_time or record.update_timestamp.replace(tzinfo=UTC).timestamp()
     return FailedRun(
         run=record.dagster_run,
         failed_at=ended,

@@ -1,6 +1,6 @@
 """What becomes of a remedy, one tick after another: it is begun, goes on, or has ended, and then whether it helped is on record."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -8,12 +8,17 @@ from typing import Any
 import dagster as dg
 from dagster import DagsterInstance
 from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
+from dagster_shared.check import CheckError
 
 from agent_resources.agent import AgentDefinition
 from agent_resources.remedies import Remedy
 from orchestration_assets.approvals.notifying import Notice, Notifier, NotNotified, address_digest
 from orchestration_assets.in_progress import assets_in_progress, unfinished_runs
-from orchestration_assets.platform.run_facts import FIRST_RUN_TAG, first_run_of
+from orchestration_assets.platform.run_facts import (
+    FIRST_RUN_TAG,
+    first_run_of,
+    tries_again,
+)
 from orchestration_assets.recovery.asked_remedies import AskedRemedy
 from orchestration_assets.recovery.failed_run import FailedRun, failed_run, newest_failed
 from semantic.errors import did_you_mean
@@ -68,7 +73,14 @@ def next_step(asked: AskedRemedy, definition: AgentDefinition, around: Surroundi
             end=RemedyEnd.NOT_DONE,
             note=f"there is no failed run {asked.run_id!r}{f'; {hint}' if hint else ''}",
         )
-    return _STEPS[asked.remedy](asked, failed, definition, around)
+    try:
+        return _STEPS[asked.remedy](asked, failed, definition, around)
+    except (dg.DagsterError, CheckError) as error:
+        # One that Dagster does not take is no reason that the others wait.
+        return Ended(
+            end=RemedyEnd.NOT_DONE,
+            note=f"Dagster does not take it ({type(error).__name__}), so that a person looks at the run",
+        )
 
 
 def _run_again(
@@ -85,6 +97,9 @@ def _run_again(
     keys = list(failed.unmade)
     if asked.remedy is Remedy.REFRESH_UPSTREAM:
         keys = [*failed.upstream(around.graph), *keys]
+    wrong = _wrong_partitions(failed, keys, around) or _not_permitted(asked, definition, around)
+    if wrong is not None:
+        return Ended(end=RemedyEnd.NOT_DONE, note=wrong)
     busy = assets_in_progress(around.instance, unfinished_runs(around.instance), keys)
     if busy:
         named = ", ".join(sorted(key.to_user_string() for key in busy))
@@ -109,9 +124,36 @@ def _run_again(
     )
 
 
+def _not_permitted(
+    asked: AskedRemedy, definition: AgentDefinition, around: Surroundings
+) -> str | None:
+    """Why it is not begun any more, None where it is: the policy may have changed while it waited."""
+    verdict = around.metrics.policy.may_call(definition.reader, asked.remedy.value)
+    return None if verdict.is_permitted else f"the policy permits it to '{definition.name}' no more"
+
+
+def _wrong_partitions(
+    failed: FailedRun, keys: Sequence[dg.AssetKey], around: Surroundings
+) -> str | None:
+    """Why these assets cannot be made in one run, None where they can."""
+    partitions = {key: around.graph.get(key).partitions_def for key in keys}
+    kinds = {str(found): found for found in partitions.values() if found is not None}
+    if len(kinds) > 1:
+        return "what is made of other partitions is not made in one run, so that a person does it"
+    [found] = kinds.values() or [None]
+    known = failed.partition
+    if found is None or known is None:
+        return None
+    if not found.has_partition_key(known, dynamic_partitions_store=around.instance):
+        return f"there is no partition {known!r} any more"
+    return None
+
+
 def _end_of(run: dg.DagsterRun) -> Step:
     if not run.is_finished:
         return Waits(note=f"the run {run.run_id} goes on")
+    if tries_again(run):
+        return Waits(note=f"Dagster tries the run {run.run_id} again")
     if run.status is dg.DagsterRunStatus.SUCCESS:
         return Ended(end=RemedyEnd.RECOVERED, note=f"the run {run.run_id} succeeded")
     return Ended(

@@ -70,11 +70,14 @@ def recover(around: Surroundings, definitions: Mapping[str, AgentDefinition]) ->
     metrics = around.metrics
     if not metrics.has_published_policy():
         return dg.SensorResult(skip_reason=NOT_PUBLISHED)
-    requests, lines = [], []
+    requests: list[dg.RunRequest] = []
+    lines: list[str] = []
     for asked in asked_remedies(metrics.ledger, definitions):
         step = next_step(asked, definitions[asked.approval.agent], around)
         told = f"{asked.approval.agent}: {asked.remedy} of {asked.run_id}"
         match step:
+            case dg.RunRequest() if _overlap(step, requests):
+                lines.append(f"{told} waits: another remedy makes the same")
             case dg.RunRequest():
                 requests.append(step)
             case Waits():
@@ -89,6 +92,12 @@ def recover(around: Surroundings, definitions: Mapping[str, AgentDefinition]) ->
     )
 
 
+def _overlap(one: dg.RunRequest, others: Sequence[dg.RunRequest]) -> bool:
+    """Whether a run would make what another one of this tick makes."""
+    taken = {key for it in others for key in it.asset_selection or ()}
+    return not taken.isdisjoint(one.asset_selection or ())
+
+
 def _end(ledger: Ledger, asked: AskedRemedy, step: Ended) -> None:
     """Puts on record how a remedy ended, and where all of a proposal have, how that turned out: its agent is told by its memory of past runs."""
     end_remedy(
@@ -101,15 +110,19 @@ def _end(ledger: Ledger, asked: AskedRemedy, step: Ended) -> None:
         note=step.note,
     )
     approval = approval_of(ledger, asked.approval.approval_id)
+    goes_on = any(
+        it.approval.approval_id == approval.approval_id
+        for it in asked_remedies(ledger, {approval.agent})
+    )
     turned = _turned(approval)
-    if turned is not None:
+    if turned is not None and not goes_on:
         note = "; ".join(f"{it.end.value}: {it.note}" for it in approval.remedies.values())
         verdict = Verdict(turned=turned, acted_on=True, note=note)
         tell_verdict(ledger, approval.decision_id, verdict, by=_BY, source=Source.CHECK)
 
 
 def _turned(approval: Approval) -> Turned | None:
-    """Wrong where one of its remedies failed, right where one helped and none failed; None before all have ended, and where none says anything."""
+    """Wrong where one of its remedies failed, right where one helped and none failed; None where none says anything."""
     ends = [it.end for it in approval.remedies.values()]
     if RemedyEnd.FAILED in ends:
         return Turned.WRONG

@@ -1,5 +1,6 @@
 """Dagster runs that failed since an agent last looked."""
 
+from collections import Counter
 from collections.abc import Iterable
 
 from agent_resources.remedies import Remedy
@@ -53,13 +54,21 @@ def _look_at_remedies(when: RunFailed, sight: Sight, found: Found) -> None:
     if sight.definition.recovery is None or sight.handled is None:
         return
     since = as_recorded(sight.handled.at)
+    tries: Counter[str] = Counter()
     for approval in approvals(sight.metrics.ledger):
         ended = approval.remedies if approval.agent == sight.definition.name else {}
         for action, it in ended.items():
             is_in_vain = it.end is RemedyEnd.NOT_DONE or (
                 it.end is RemedyEnd.FAILED and it.remedy == Remedy.WAIT
             )
-            if is_in_vain and it.at > since:
+            tries[it.run_id] += is_in_vain
+            if not is_in_vain or it.at <= since:
+                continue
+            if tries[it.run_id] >= sight.definition.recovery.attempts:
+                found.notes.append(
+                    f"stopped: {tries[it.run_id]} remedies of the run {it.run_id} were in vain, and the agent looks after {sight.definition.recovery.attempts}"
+                )
+            else:
                 found.reasons.append(
                     TriggerReason(
                         kind=when.kind,

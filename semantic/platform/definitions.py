@@ -22,6 +22,12 @@ def with_platform_metrics(semantic: Mapping[str, Any], source: str) -> dict[str,
     Raises `ManifestError` where the project has names of its own among these.
     """
     ours = _definitions()
+    for model in semantic.get("semantic_models") or ():
+        if is_of_platform(str(model["node_relation"]["relation_name"])):
+            raise ManifestError(
+                f"The dbt project of {source} builds into a database {PLATFORM_DATABASE}, which is the platform's",
+                hint="give the DuckDB file another name, or leave platform_metrics out",
+            )
     for what, group in (("semantic model", "semantic_models"), ("metric", "metrics")):
         _refuse_same(what, _names(semantic.get(group)), _names(ours[group]), source)
     _refuse_same(
