@@ -1,5 +1,6 @@
 """The agents of a folder over one metrics project: their assets, resources and sensor."""
 
+import inspect
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from orchestration_assets.triggers.look import WatchedAgent
 from orchestration_assets.triggers.refused import refuse_triggers
 from semantic.catalog import Catalog
 from semantic.errors import did_you_mean
+from semantic.policy import Policy
 from semantic.yaml_file import load_yaml
 
 
@@ -86,7 +88,14 @@ def build_agents_definitions(
         )
         for definition in definitions
     ]
-    refuse_triggers(definitions, paths, [agent.readable for agent in watched], project.catalog)
+    refuse_triggers(
+        definitions,
+        paths,
+        [agent.readable for agent in watched],
+        project.catalog,
+        project.policy,
+    )
+    _refuse_uncounted(definitions, paths, project.policy)
     proposers = [
         Proposer(definition=agent.definition, key=agent.key)
         for agent in watched
@@ -256,6 +265,22 @@ def _refuse_unknown_metrics(
                     hint=did_you_mean(name, catalog.metrics)
                     or f"known: {', '.join(list(catalog.metrics)[:20])}",
                 )
+
+
+def _refuse_uncounted(
+    definitions: Sequence[AgentDefinition], paths: Sequence[Path], policy: Policy
+) -> None:
+    """A rule that counts by an argument that a tool does not have would never let a call of it be made without a person."""
+    for definition, path in zip(definitions, paths, strict=True):
+        for tool in definition.every_tool:
+            known = list(inspect.signature(tool.load_as_shown()).parameters)
+            for rule in policy.may_call(definition.reader, tool.name).unattended:
+                per = rule.unattended.per if rule.unattended else None
+                if per is not None and per not in known:
+                    raise AgentDefinitionError(
+                        f"{load_yaml(path, AgentDefinitionError).where('name')}: the rule '{rule.name}' of the policy counts per '{per}', which is no argument of '{tool.name}'",
+                        hint=did_you_mean(per, known) or f"its arguments: {', '.join(known)}",
+                    )
 
 
 def _refuse_unknown_agents(definitions: Sequence[AgentDefinition], paths: Sequence[Path]) -> None:

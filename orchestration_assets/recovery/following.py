@@ -144,9 +144,12 @@ def _wrong_partitions(
     known = failed.partition
     if found is None or known is None:
         return None
-    if not found.has_partition_key(known, dynamic_partitions_store=around.instance):
-        return f"there is no partition {known!r} any more"
-    return None
+    is_there = (
+        around.instance.has_dynamic_partition(str(found.name), known)
+        if isinstance(found, dg.DynamicPartitionsDefinition)
+        else found.has_partition_key(known)
+    )
+    return None if is_there else f"there is no partition {known!r} any more"
 
 
 def _end_of(run: dg.DagsterRun) -> Step:

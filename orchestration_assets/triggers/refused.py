@@ -12,7 +12,9 @@ from orchestration_assets.circles import refuse_circles
 from orchestration_assets.triggers.calendar import wrong_cron
 from semantic.catalog import Catalog
 from semantic.errors import did_you_mean
-from semantic.platform.failed_assets import FAILURES
+from semantic.metric import Dimension, DimensionKind, Metric
+from semantic.platform.failed_assets import FAILURE_WATCH, FAILURES, PAST_WATCH
+from semantic.policy import Permit, Policy
 from semantic.yaml_file import load_yaml
 
 
@@ -30,14 +32,15 @@ def refuse_triggers(
     paths: Sequence[Path],
     readable: Sequence[Sequence[str]],
     catalog: Catalog,
+    policy: Policy | None = None,
 ) -> None:
     """Raises `AgentDefinitionError` for the first trigger of these agents that cannot be. `readable` are the metrics that each of them asks for and is
-    granted.
+    granted, by `policy`.
     """
     by_name = {definition.name: definition for definition in definitions}
     for definition, path, granted in zip(definitions, paths, readable, strict=True):
         for position, when in enumerate(definition.trigger.on):
-            wrong = next(_wrongs(when, definition, granted, catalog, by_name), None)
+            wrong = next(_wrongs(when, definition, granted, catalog, by_name, policy), None)
             if wrong is not None:
                 where = _where(path, position, when, wrong.keys)
                 raise AgentDefinitionError(f"{where}: {wrong.message}", hint=wrong.hint)
@@ -67,6 +70,7 @@ def _wrongs(
     granted: Sequence[str],
     catalog: Catalog,
     agents: Mapping[str, AgentDefinition],
+    policy: Policy | None,
 ) -> Iterator[_Wrong]:
     if isinstance(when, Cron):
         wrong = wrong_cron(when)
@@ -75,7 +79,7 @@ def _wrongs(
     elif isinstance(when, DecisionOf):
         yield from _wrong_decision(when, definition, agents)
     elif isinstance(when, RunFailed):
-        yield from _wrong_failures(definition, granted, catalog)
+        yield from _wrong_failures(definition, granted, catalog, policy)
     else:
         for place, name in enumerate(when.metrics):
             yield from _wrong_metric(("metrics", place), name, definition, granted, catalog)
@@ -84,7 +88,10 @@ def _wrongs(
 
 
 def _wrong_failures(
-    definition: AgentDefinition, granted: Sequence[str], catalog: Catalog
+    definition: AgentDefinition,
+    granted: Sequence[str],
+    catalog: Catalog,
+    policy: Policy | None,
 ) -> Iterator[_Wrong]:
     if FAILURES not in catalog.metrics:
         yield _Wrong(
@@ -94,6 +101,35 @@ def _wrong_failures(
         )
     else:
         yield from _wrong_metric((), FAILURES, definition, granted, catalog)
+        if policy is not None and FAILURES in granted:
+            yield from _narrowed_failures(definition, catalog.metrics[FAILURES], policy)
+
+
+def _narrowed_failures(
+    definition: AgentDefinition, metric: Metric, policy: Policy
+) -> Iterator[_Wrong]:
+    """What is told of a failure is told whole, each by itself, or the trigger would not know one from another."""
+    hint = "who owns the policy can permit it whole; or watch the metric with value_changed"
+    permit = policy.decide(definition.reader, metric)
+    for name in dict.fromkeys([*FAILURE_WATCH.by, *PAST_WATCH.by]):
+        dimension = Dimension(name=name, kind=DimensionKind.CATEGORICAL, models=(FAILURES,))
+        if not policy.may_use(definition.reader, metric, dimension):
+            why = "is not granted"
+        elif isinstance(permit, Permit) and permit.mask_of(dimension) is not None:
+            why = "is given only masked"
+        else:
+            continue
+        yield _Wrong(
+            keys=(),
+            message=f"waits for failed runs, of which '{definition.name}' {why} {name}",
+            hint=hint,
+        )
+    if isinstance(permit, Permit) and (permit.smallest_group or 0) > 1:
+        yield _Wrong(
+            keys=(),
+            message=f"waits for failed runs, of which '{definition.name}' is told no group smaller than {permit.smallest_group}",
+            hint=hint,
+        )
 
 
 def _wrong_metric(

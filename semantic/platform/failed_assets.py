@@ -1,6 +1,7 @@
 """What failed in Dagster, as it is watched: one point for each asset, or step that makes none, of a failed run."""
 
 from dataclasses import dataclass, fields
+from itertools import repeat
 from typing import Self
 
 from semantic.time_range import TimeUnit
@@ -24,14 +25,15 @@ class FailedAsset:
 
     @classmethod
     def of(cls, cells: tuple[str, ...]) -> Self:
-        """That of a point of `FAILURE_WATCH`, whose first cell is a day."""
+        """That of a point of `FAILURE_WATCH`, whose first cell is a day; of one that is narrowed, of which nothing is known, none of it."""
         values = (None if cell == NO_VALUE else cell for cell in cells[1:])
-        return cls(**dict(zip(_NAMES, values, strict=True)))
+        is_whole = len(cells) == len(_NAMES) + 1
+        return cls(**dict(zip(_NAMES, values if is_whole else repeat(None), strict=is_whole)))
 
     @property
     def attempts(self) -> int:
         """The how manieth run it was of all that tried the same."""
-        return int(self.attempt or 1)
+        return int(self.attempt) if self.attempt and self.attempt.isdigit() else 1
 
     @property
     def told(self) -> str:

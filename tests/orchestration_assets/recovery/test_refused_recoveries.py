@@ -7,6 +7,7 @@ import pytest
 
 from agent_resources.agent_file import load_agent
 from agent_resources.errors import AgentDefinitionError
+from orchestration_assets.platform.settings import PlatformSettings
 from semantic.errors import PolicyError
 from semantic.policy import Reader
 from semantic.policy_file import parse_policy, policy_text
@@ -36,8 +37,6 @@ def test_failed_runs_are_told_only_where_the_platform_tells_of_itself(
 def test_who_waits_for_failed_runs_is_granted_what_tells_of_them(
     built_platform: Path, tmp_path: Path
 ) -> None:
-    from orchestration_assets.platform.settings import PlatformSettings
-
     shop = load_shop(built_platform, platform=PlatformSettings())
     for metrics, says in (
         (["orders"], f"watches '{FAILURES}', which 'north' does not ask for"),
@@ -47,6 +46,63 @@ def test_who_waits_for_failed_runs_is_granted_what_tells_of_them(
         with pytest.raises(AgentDefinitionError) as error:
             build_definitions(built_platform, shop, agents=agents)
         assert says in error.value.message
+
+
+@pytest.mark.parametrize(
+    ("rule", "says"),
+    [
+        (
+            "masks: {dagster_failure__message: drop}",
+            "is given only masked dagster_failure__message",
+        ),
+        (
+            "masks: {dagster_failure__attempt: hash}",
+            "is given only masked dagster_failure__attempt",
+        ),
+        ("smallest_group: 5", "is told no group smaller than 5"),
+    ],
+)
+def test_what_is_told_of_failures_is_granted_whole(
+    built_platform: Path, tmp_path: Path, rule: str, says: str
+) -> None:
+    narrowed = f"  - {{restrict: less, readers: [boss], metrics: [{FAILURES}], {rule}}}\n"
+    assert says in narrow(built_platform, tmp_path, "[dagster_failures]", narrowed)
+
+
+def test_a_dimension_of_failures_that_is_not_granted_is_told_at_load(
+    built_platform: Path, tmp_path: Path
+) -> None:
+    some = "[dagster_failures], dimensions: [dagster_failure__run]"
+    told = narrow(built_platform, tmp_path, some, "")
+    assert "'boss' is not granted dagster_failure__attempt" in told
+
+
+def test_a_rule_that_counts_by_no_argument_is_refused(built_platform: Path, tmp_path: Path) -> None:
+    rule = "tools:\n  - {permit: p, readers: [boss], tools: [retry], unattended: {times: 1, hours: 1, per: runid}}\n"
+    recovery = {"remedies": "retry"}
+    told = narrow(built_platform, tmp_path, "[dagster_failures]", rule, recovery=recovery)
+    assert "counts per 'runid', which is no argument of 'retry'" in told
+    assert "did you mean 'run_id'?" in told
+
+
+def narrow(folder: Path, tmp_path: Path, granted: str, rules: str, **more: Any) -> str:
+    """What is said of a boss who waits for failed runs, of which it is granted so much."""
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(
+        "rules:\n  - {permit: measure, readers: [refresh], metrics: ['*']}\n"
+        f"  - {{permit: some, readers: [boss], metrics: {granted}}}\n{rules}"
+    )
+    shop = load_shop(folder, policy=policy, platform=PlatformSettings())
+    agents = write_agents(
+        tmp_path / "agents",
+        {"boss": {"on": "run_failed"}},
+        metrics=[FAILURES],
+        owner="ana@example.com",
+        **more,
+    )
+    with pytest.raises(AgentDefinitionError) as error:
+        build_definitions(folder, shop, agents=agents)
+    return f"{error.value.message} | {error.value.hint}"
 
 
 @pytest.mark.parametrize(
