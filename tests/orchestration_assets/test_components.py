@@ -353,6 +353,31 @@ def test_where_openlineage_events_go_is_set_in_yaml(till: Till) -> None:
         OpenLineageSettings(to=settings.to, too="far")  # type: ignore[call-arg]
 
 
+@pytest.mark.parametrize(
+    ("written", "minutes"), [("true", 5), ("{at_most_every_minutes: 10}", 10), ("false", None)]
+)
+def test_whether_dagster_tells_of_itself_is_set_in_yaml(
+    till: Till, written: str, minutes: int | None
+) -> None:
+    defs = till.defs / "governed" / "defs.yaml"
+    edit(
+        defs,
+        lambda text: (
+            text + f"  platform_metrics: {written}\n  metrics_by_day: {{start: 2024-03-01}}\n"
+        ),
+    )
+    with opened(till) as tree:
+        built = build_defs(tree)
+        sensors = {it.name for it in built.sensors or ()}
+        keys = {spec.key for spec in built.resolve_all_asset_specs()}
+        component = tree.get_all_components(SemanticMetricsComponent)[0]
+        found = component._platform
+    assert ("platform_health_on_ended_runs" in sensors) == (minutes is not None)
+    assert (dg.AssetKey(["metrics", "dagster_failures"]) in keys) == (minutes is not None)
+    assert dg.AssetKey("metrics_by_day") in keys
+    assert (found.at_most_every_minutes if found else None) == minutes
+
+
 def test_a_setting_that_there_is_not_is_refused() -> None:
     with pytest.raises(ValidationError, match=r"query_second\n.*not permitted"):
         ReadSettings(query_second=1)  # type: ignore[call-arg]
