@@ -8,7 +8,6 @@ import dagster as dg
 from semantic.answer import MetricAnswer, Refusal
 from semantic.ledger import ReadQuestion, find_reads
 from semantic.lineage.declared import declared_graph
-from semantic.policy_file import policy_text
 from tests.orchestration_assets.location import PLATFORM, make_quick_home
 from tests.orchestration_assets.platform import weather
 from tests.orchestration_assets.platform.told_shop import FAILURES, ToldShop
@@ -18,8 +17,9 @@ def test_a_failed_run_is_published_at_once_and_told_through_the_door(shop: ToldS
     assert shop.run([dg.AssetKey("exported"), dg.AssetKey("mailed")]).success
     ran = shop.fail("exported", "mailed", message=f"password={weather.SECRET}\nsecond line")
     before = shop.current
-    tick = shop.refresh()
+    tick = shop.refresh(has_pages=True)
     assert len(tick.requests) == 1
+    assert shop.metadata(dg.AssetKey(["metrics", "dagster_failed_runs"]))["value"] == 1
     [failure] = shop.ask(FAILURES)
     assert failure["dagster_failure__run"] == ran.run_id
     assert failure["dagster_failure__asset"] == "exported"
@@ -92,10 +92,7 @@ def test_before_dbt_has_built_anything_the_platform_tells_of_itself(
         assert "policy of this code location is not the published one" in str(
             shop.run([PLATFORM]).failures
         )
-        with shop.metrics.resource.open(shop.instance) as metrics:
-            metrics.ledger.publish_policy(
-                metrics.policy.hash, policy_text(metrics.policy), by="a person", run_id=None
-            )
+        shop.publish_policy()
         shop.fail("exported")
         shop.refresh()
         failed = {it["dagster_failure__asset"] for it in shop.ask(FAILURES)}

@@ -11,6 +11,7 @@ from orchestration_assets.platform.settings import PlatformSettings
 from semantic.answer import MetricAnswer, Refusal
 from semantic.ledger import ReadContext
 from semantic.policy import Reader
+from semantic.policy_file import policy_text
 from tests.dbt_build import build_once
 from tests.orchestration_assets.corner_shop import (
     CORNER,
@@ -20,6 +21,7 @@ from tests.orchestration_assets.corner_shop import (
     warehouse_of,
 )
 from tests.orchestration_assets.location import (
+    PLATFORM,
     PLATFORM_SENSOR,
     SNAPSHOT,
     Location,
@@ -107,10 +109,19 @@ class ToldShop(Location):
         finally:
             whole_graph.reset(token)
 
-    def refresh(self) -> Tick:
-        """A tick of the platform's sensor, and what it asks for."""
+    def publish_policy(self) -> None:
+        """Publishes the policy, as its owner does on the command line."""
+        with self.metrics.resource.open(self.instance) as metrics:
+            text = policy_text(metrics.policy)
+            metrics.ledger.publish_policy(metrics.policy.hash, text, by="its owner", run_id=None)
+
+    def refresh(self, *, has_pages: bool = False) -> Tick:
+        """A tick of the platform's sensor, and what it asks for; without the pages of the metrics, which nobody looks at, unless it `has_pages`."""
         tick = self.tick(PLATFORM_SENSOR)
-        self.run_all(tick)
+        for request in tick.requests:
+            keys = list(request.asset_selection or ()) if has_pages else [PLATFORM]
+            ran = self.run(keys, tags={**request.tags, "dagster/run_key": str(request.run_key)})
+            assert ran.success, ran.failures
         return tick
 
     def fail(self, *names: str, message: str = "no route to host") -> Ran:

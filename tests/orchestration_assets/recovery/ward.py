@@ -18,7 +18,7 @@ from semantic.ledger.approvals import Approval, approvals
 from semantic.ledger.tokens import holder_of, mint_token
 from semantic.ledger.verdicts import Turned, turned_out
 from tests.orchestration_assets.corner_shop import CORNER
-from tests.orchestration_assets.location import Ran, agent_key
+from tests.orchestration_assets.location import PLATFORM, Ran, agent_key
 from tests.orchestration_assets.platform.told_shop import ToldShop
 
 DOCTOR = agent_key("doctor")
@@ -63,8 +63,9 @@ class Ward(ToldShop):
 
     def settle(self) -> None:
         """Has the doctor run once, where nothing has failed."""
+        self.publish_policy()
         self.tick()
-        assert self.publish()
+        assert self.run([PLATFORM]).success
         assert self.run([DOCTOR]).success
 
     def diagnose(self) -> None:
