@@ -27,14 +27,13 @@ from benchmarks.data_sets.flights import build_flights
 from benchmarks.door import open_door, publish
 from benchmarks.figure import Figure
 from benchmarks.hourly_flights import Hour, hours_of
+from benchmarks.played_snapshots import have_run, put
 from benchmarks.setting import Setting
 from benchmarks.table import figures_table
 from orchestration_assets.agent_assets import readable_names
 from orchestration_assets.agent_key import agent_asset_key
-from orchestration_assets.agent_materialization import BASIS
 from orchestration_assets.sensors import evaluate
-from orchestration_assets.triggers.look import Scene, WatchedAgent, look
-from semantic.change_log import changes_between
+from orchestration_assets.triggers.look import WatchedAgent
 from semantic.dbt_manifest import load_catalog
 from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import Ledger, ReadContext
@@ -45,7 +44,6 @@ from semantic.snapshot_record import (
     SnapshotRecord,
     State,
     VersionAsRead,
-    record_to_json,
 )
 from semantic.time_range import TimeUnit
 from semantic.watch import Points, Watch
@@ -151,7 +149,7 @@ class _Triggers:
                     keys = {key for it in asked for key in it.asset_selection or ()}
                     due = [agent for agent in agents if agent.key in keys]
                     runs.update(agent.definition.name for agent in due)
-                _have_run(instance, metrics, due, at)
+                have_run(instance, metrics, due, at)
         return runs
 
 
@@ -249,11 +247,7 @@ def _publish(
     store = metrics.snapshots
     before = store.current() if store.current_version() else None
     record = _record(metrics, agents, hour, number, before)
-    store.changes.add(changes_between(before, record))
-    folder = store.root / record.version
-    folder.mkdir(parents=True)
-    (folder / "snapshot.json").write_text(json.dumps(record_to_json(record)))
-    (store.root / "CURRENT").write_text(record.version)
+    put(store, record)
 
 
 def _record(
@@ -326,19 +320,3 @@ def _watches(agent: WatchedAgent, name: str, days: int) -> list[Watch]:
 
 def _carrier(agent: WatchedAgent) -> str:
     return agent.definition.name.removeprefix("analyst_").upper()
-
-
-def _have_run(
-    instance: DagsterInstance,
-    metrics: GovernedMetrics,
-    agents: Sequence[WatchedAgent],
-    at: datetime,
-) -> None:
-    """These agents have run on the snapshot that stands."""
-    scene = Scene(
-        instance=instance, graph=None, metrics=metrics, record=metrics.snapshots.current(), now=at
-    )
-    for agent, sight in zip(agents, look(scene, agents), strict=True):
-        instance.report_runless_asset_event(
-            dg.AssetMaterialization(asset_key=agent.key, metadata={BASIS: sight.basis.written()})
-        )

@@ -3,7 +3,6 @@
 Snapshots hold values that are made up and no data, since a tick reads none.
 """
 
-import json
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -11,29 +10,27 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
-import dagster as dg
 from dagster import DagsterInstance
 
 from agent_resources.agent import AgentDefinition
 from agent_resources.trigger import Trigger, ValueChanged
 from benchmarks.data_sets.many_metrics import parse_many_metrics
 from benchmarks.figure import Figure, timed_figure
+from benchmarks.played_snapshots import have_run, put
 from benchmarks.setting import Setting
 from benchmarks.table import figures_table
 from benchmarks.timing import milliseconds
 from orchestration_assets.agent_key import agent_asset_key
-from orchestration_assets.agent_materialization import BASIS
 from orchestration_assets.sensors import evaluate
-from orchestration_assets.triggers.look import Scene, WatchedAgent, look
+from orchestration_assets.triggers.look import WatchedAgent
 from semantic.catalog import Catalog
-from semantic.change_log import changes_between
 from semantic.dbt_manifest import load_catalog
 from semantic.engines.embedded import embedded_engine
 from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import Ledger
 from semantic.policy_file import load_policy
 from semantic.snapshot import SnapshotStore
-from semantic.snapshot_record import MetricState, SnapshotRecord, State, record_to_json
+from semantic.snapshot_record import MetricState, SnapshotRecord, State
 from semantic.watch import Points, Watch
 from semantic.watch_measurement import seen_of
 
@@ -99,7 +96,7 @@ def _stage(
 ) -> Figure:
     """A tick after the agents ran and then so much changed."""
     _publish(metrics, is_changed=lambda _: True)
-    _have_run(instance, metrics, agents)
+    have_run(instance, metrics, agents, datetime.now(UTC))
     _publish(metrics, is_changed=is_changed)
     evaluate(instance, metrics, agents, [])
     asked: list[int] = []
@@ -165,11 +162,7 @@ def _publish(metrics: GovernedMetrics, *, is_changed: Callable[[int], bool]) -> 
     before = store.current() if store.current_version() else None
     number = len(store.versions()) + 1
     record = _record(metrics, before, number, is_changed)
-    store.changes.add(changes_between(before, record))
-    folder = store.root / record.version
-    folder.mkdir(parents=True)
-    (folder / "snapshot.json").write_text(json.dumps(record_to_json(record)))
-    (store.root / "CURRENT").write_text(record.version)
+    put(store, record)
 
 
 def _record(
@@ -215,21 +208,3 @@ def _record(
         metrics=states,
         watched=watched,
     )
-
-
-def _have_run(
-    instance: DagsterInstance, metrics: GovernedMetrics, agents: Sequence[WatchedAgent]
-) -> None:
-    """Each agent has run on the snapshot that stands."""
-    scene = Scene(
-        instance=instance,
-        graph=None,
-        metrics=metrics,
-        record=metrics.snapshots.current(),
-        now=datetime.now(UTC),
-    )
-    for agent, sight in zip(agents, look(scene, agents, {}), strict=True):
-        basis = sight.basis.written()
-        instance.report_runless_asset_event(
-            dg.AssetMaterialization(asset_key=agent.key, metadata={BASIS: basis})
-        )

@@ -38,10 +38,17 @@ class MetricDays(BaseModel, dg.Resolvable):
 
     @model_validator(mode="after")
     def _has_days(self) -> Self:
-        first = date.fromisoformat(self.start)
-        if self.end is not None and date.fromisoformat(self.end) <= first:
+        first, end = _day(self.start), self.end and _day(self.end)
+        if end and end <= first:
             raise ValueError(f"ends on {self.end}, which is not after {self.start}")
         return self
+
+
+def _day(written: str) -> date:
+    try:
+        return date.fromisoformat(written)
+    except ValueError as error:
+        raise ValueError(f"'{written}' is no day; write it as 2013-01-31") from error
 
 
 @dataclass(frozen=True, kw_only=True)

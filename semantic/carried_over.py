@@ -1,6 +1,6 @@
 """What a snapshot takes over from the one before it, where only what the platform tells is new."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Set
 from dataclasses import replace
 from typing import TypeVar
 
@@ -62,9 +62,9 @@ def _unknown(definition_hash: str, record: SnapshotRecord) -> MetricState:
     )
 
 
-def _without(names: Iterable[str], found: Mapping[str, Value]) -> dict[str, Value]:
-    return {name: value for name, value in found.items() if name not in set(names)}
+def _without(names: Set[str], found: Mapping[str, Value]) -> dict[str, Value]:
+    return {name: value for name, value in found.items() if name not in names}
 
 
-def _only(names: Iterable[str], found: Mapping[str, Value]) -> dict[str, Value]:
-    return {name: value for name, value in found.items() if name in set(names)}
+def _only(names: Set[str], found: Mapping[str, Value]) -> dict[str, Value]:
+    return {name: value for name, value in found.items() if name in names}

@@ -4,10 +4,9 @@ Every figure is read through the door by the reader `refresh`, so it is granted 
 Metrics that share a scope share their queries.
 """
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, timedelta
 from itertools import islice
 from typing import Any
@@ -16,23 +15,29 @@ import duckdb
 
 from semantic.answer import MetricAnswer, Reason, Refusal
 from semantic.asked import MAX_METRICS
-from semantic.canonical import canonical_json, canonical_value
+from semantic.canonical import canonical_value
 from semantic.carried_over import carried_over
 from semantic.catalog import Catalog
 from semantic.errors import LedgerUnavailable, MetricCompileError, PolicyError
 from semantic.governed_metrics import GovernedMetrics, ReadSession
 from semantic.ledger import Ledger, ReadContext, RecordKind
+from semantic.measured_state import (
+    Measured,
+    measured_state,
+    standing_as_read,
+    unmeasured_state,
+    version_as_read,
+    with_closed_since,
+)
 from semantic.metric import METRIC_TIME, DimensionKind, Metric
 from semantic.open_snapshot import OpenSnapshot
 from semantic.policy import REFRESH, Permit, Reader
 from semantic.snapshot import StagedSnapshot
 from semantic.snapshot_record import (
-    MetricState,
     ModelState,
     SnapshotRecord,
     State,
     VersionAsRead,
-    state_of_model,
 )
 from semantic.time_range import FIRST_YEAR, LAST_YEAR, period_end, period_start
 from semantic.watch import Points, Watch
@@ -41,23 +46,6 @@ from semantic.watch_measurement import measure_watches
 _UNUSABLE = "its definition cannot be compiled"
 _OF_ALL = ("total", "by_day")
 NO_WATCHES: Mapping[str, Sequence[Watch]] = {}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Measured:
-    """The canonical rows of a metric over its scope, as (part of the scope, cells..., value), or why there are none."""
-
-    rows: tuple[tuple[object, ...], ...] = ()
-    failure: str | None = None
-    detail: str = ""
-
-    @property
-    def data_version(self) -> str:
-        ordered = sorted(self.rows, key=lambda row: canonical_json(list(row)))
-        return hashlib.sha256(canonical_json([list(row) for row in ordered])).hexdigest()[:32]
-
-    def part(self, name: str) -> list[tuple[object, ...]]:
-        return [row[1:] for row in self.rows if row[0] == name]
 
 
 def measure(
@@ -85,7 +73,7 @@ def measure(
             if not staged.is_of_platform or name in metrics.catalog.platform_metrics
         }
         states = {
-            name: _unmeasured_state(metric, models, metrics.catalog, days)
+            name: unmeasured_state(metric, models, metrics.catalog, days)
             for name, metric in wanted.items()
         }
         unmeasured = staged.unmeasured(models, states, context.run_id)
@@ -99,7 +87,7 @@ def measure(
         progress(f"measuring {len(ready)} metrics")
         whole = _measure_as(metrics, unmeasured, data, refresh, ready, context)
         measured = {
-            name: _state(
+            name: measured_state(
                 state,
                 whole.get(name),
                 name,
@@ -110,7 +98,9 @@ def measure(
             for name, state in states.items()
         }
         measured = {
-            name: _closed_since(state, previous.metrics.get(name) if previous else None, unmeasured)
+            name: with_closed_since(
+                state, previous.metrics.get(name) if previous else None, unmeasured
+            )
             for name, state in measured.items()
         }
         known = _points_of(metrics, refresh, whole)
@@ -122,8 +112,8 @@ def measure(
             now = [metric for metric in granted if metric in ready]
             seen = _measure_as(metrics, unmeasured, data, acting, now, context)
             known |= _points_of(metrics, acting, seen)
-            as_read[key] |= _standing_as_read(previous, key, granted) | {
-                name: _version_as_read(result, key, name, staged.version, previous)
+            as_read[key] |= standing_as_read(previous, key, granted) | {
+                name: version_as_read(result, key, name, staged.version, previous)
                 for name, result in seen.items()
                 if result.failure is None
             }
@@ -313,91 +303,6 @@ def _sees_all_rows(metrics: GovernedMetrics, reader: Reader, name: str) -> bool:
     return isinstance(permit, Permit) and not permit.rows
 
 
-def _unmeasured_state(
-    metric: Metric,
-    models: Mapping[str, ModelState],
-    catalog: Catalog,
-    days: Mapping[str, tuple[date | None, date | None]],
-) -> MetricState:
-    bounds = [days[name] for name in metric.semantic_models if name in days]
-    first = min((start for start, _ in bounds if start), default=None)
-    ends = [end for _, end in bounds if end]
-    relations = [catalog.semantic_models[name].relation for name in metric.semantic_models]
-    closed = [
-        state
-        for unique_id in catalog.dbt_models_of(relations)
-        if (state := state_of_model(models, unique_id)).state is not State.PASSING
-    ]
-    return MetricState(
-        definition_hash=metric.definition_hash,
-        state=closed[0].state if closed else State.PASSING,
-        reason=closed[0].reason if closed else "",
-        first_day=first,
-        last_day=min(ends, default=None),
-        until_day=max(ends, default=None),
-    )
-
-
-def _state(
-    state: MetricState,
-    measured: Measured | None,
-    name: str,
-    version: str,
-    previous: SnapshotRecord | None,
-    *,
-    is_whole: bool,
-) -> MetricState:
-    """The measured state. A value goes into it only where the refresh saw all rows, since everyone with the UI sees it."""
-    before = previous.metrics.get(name) if previous else None
-    if measured is None or measured.failure:
-        return replace(
-            state,
-            state=State.FAILING if measured and measured.failure else state.state,
-            reason=measured.failure if measured and measured.failure else state.reason,
-            detail=measured.detail if measured else "",
-            data_version=before.data_version if before else "",
-            since=before.since if before else "",
-        )
-    data_version = measured.data_version
-    stands = before is not None and before.data_version == data_version
-    state = replace(
-        state, data_version=data_version, since=before.since if before and stands else version
-    )
-    if not is_whole:
-        return state
-    series = tuple(
-        (str(day), None if value is None else str(value))
-        for day, value in sorted(measured.part("by_day"), key=lambda row: str(row[0]))
-    )
-    total = next((row[0] for row in measured.part("total")), None)
-    last_value = series[-1][1] if series else None
-    return replace(
-        state,
-        value=str(total) if total is not None else last_value,
-        value_last_day=last_value,
-        series=series,
-    )
-
-
-def _closed_since(
-    state: MetricState, before: MetricState | None, snapshot: SnapshotRecord
-) -> MetricState:
-    """The state with the moment since which it has been closed, where it is."""
-    if state.state is State.PASSING:
-        return state
-    was_closed = before is not None and before.state is not State.PASSING
-    known = before.closed_since if before and was_closed else ""
-    return replace(state, closed_since=known or snapshot.published_at.isoformat())
-
-
-def _standing_as_read(
-    previous: SnapshotRecord | None, key: str, granted: Iterable[Metric]
-) -> dict[str, VersionAsRead]:
-    """The versions of before. A metric that is closed for a while is no other when it opens again."""
-    before = previous.as_read.get(key, {}) if previous else {}
-    return {metric.name: before[metric.name] for metric in granted if metric.name in before}
-
-
 def _points_of(
     metrics: GovernedMetrics, reader: Reader, measured: Mapping[str, Measured]
 ) -> dict[str, Points]:
@@ -411,17 +316,6 @@ def _points_of(
             key = Watch(metric=name, periods=metric.scope.days).key(permit)
             found[key] = {(str(day),): str(value) for day, value in days}
     return found
-
-
-def _version_as_read(
-    measured: Measured, key: str, name: str, version: str, previous: SnapshotRecord | None
-) -> VersionAsRead:
-    before = previous.as_read.get(key, {}).get(name) if previous else None
-    data_version = measured.data_version
-    stands = before is not None and before.data_version == data_version
-    return VersionAsRead(
-        data_version=data_version, since=before.since if before and stands else version
-    )
 
 
 def _days_of_models(

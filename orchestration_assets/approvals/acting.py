@@ -60,7 +60,7 @@ def _act(
     proposed = metrics.ledger.body(action, RecordKind.TOOL_CALL)
     details = proposed["details"] if proposed else {}
     tool = tools.get(details.get("tool", ""))
-    arguments = _arguments(details)
+    arguments = recorded_arguments(details)
     if tool is None or arguments is None:
         named = str(details.get("tool", "?")).partition(":")[2]
         why = "it is of no tool of the agent any more" if arguments else "its arguments were erased"
@@ -150,7 +150,7 @@ def _took(started: float, returned: str) -> dict[str, object]:
     }
 
 
-def _arguments(details: Mapping[str, Any]) -> dict[str, Any] | None:
+def recorded_arguments(details: Mapping[str, Any]) -> dict[str, Any] | None:
     """The arguments of a recorded call, None where they were erased or cut."""
     try:
         found = json.loads(str(details.get("arguments", "")))

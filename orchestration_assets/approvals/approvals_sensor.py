@@ -3,7 +3,6 @@
 It keeps nothing of its own: every step is on record, and the next tick goes on where one ended.
 """
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,7 +19,7 @@ from orchestration_assets.approvals.notifying import (
     Notifier,
     NotNotified,
     address_digest,
-    notifier,
+    notifiers_of,
 )
 from orchestration_assets.approvals.standing import void_because
 from orchestration_assets.other_policy import NOT_PUBLISHED
@@ -75,11 +74,10 @@ def build_approvals_sensor(
     )
     def sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         resource: GovernedMetricsResource = getattr(context.resources, resource_key)
-        addresses = [*notify, *(os.environ[it] for it in notify_env if os.environ.get(it))]
         try:
             with resource.open(context.instance) as metrics:
                 return follow(
-                    context.instance, metrics, proposers, {it: notifier(it) for it in addresses}
+                    context.instance, metrics, proposers, notifiers_of(notify, notify_env)
                 )
         except GovernedMetricsError as error:
             return dg.SensorResult(skip_reason=str(error))

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
@@ -107,6 +109,12 @@ class AppriseNotifier:
             raise NotNotified("Apprise knows no service of this address")
         if not service.notify(title=notice.title, body=notice.body):
             raise NotNotified("The service did not take the notice")
+
+
+def notifiers_of(notify: Sequence[str], notify_env: Sequence[str]) -> dict[str, Notifier]:
+    """By address those who are told: `notify` are addresses, `notify_env` environment variables that hold such; one that is unset holds none."""
+    held = (os.environ.get(name, "") for name in notify_env)
+    return {address: notifier(address) for address in (*notify, *held) if address}
 
 
 def address_digest(address: str) -> str:

@@ -1,6 +1,5 @@
 """What the policy lets an agent do without a person, and how often: the proposal is on record like any other, and answered by the rule."""
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,6 +10,7 @@ from dagster import DagsterInstance
 from agent_resources.agent import AgentDefinition
 from agent_resources.approval import ProposedAction
 from agent_resources.remedies import remedy_of
+from orchestration_assets.approvals.acting import recorded_arguments
 from orchestration_assets.platform.run_facts import first_run_of
 from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import Ledger, RecordKind
@@ -90,17 +90,9 @@ def _allowed_before(ledger: Ledger) -> Iterator[_Call]:
             details = body["details"] if body else {}
             yield _Call(
                 tool=str(details.get("tool", "")).partition(":")[2],
-                arguments=_arguments(details),
+                arguments=recorded_arguments(details) or {},
                 at=approval.answered_at or approval.at,
             )
-
-
-def _arguments(details: dict[str, Any]) -> dict[str, Any]:
-    try:
-        found = json.loads(str(details.get("arguments", "")))
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _has_room(

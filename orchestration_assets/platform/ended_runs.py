@@ -5,7 +5,7 @@ from datetime import UTC
 
 import dagster as dg
 
-from orchestration_assets.platform.run_facts import agent_of, launched_by, moment
+from orchestration_assets.platform.run_facts import agent_of, ended_at, launched_by, moment
 from semantic.ledger import Ledger
 from semantic.ledger.run_usage import RunUsage, usage_of_runs
 from semantic.platform.tables import EndedRun
@@ -41,7 +41,7 @@ def _rows(records: Sequence[dg.RunRecord], usage: Mapping[str, RunUsage]) -> Ite
             status=_STATUS[run.status],
             launched_by=launched_by(run),
             agent=agent_of(run),
-            ended_at=moment(end or record.update_timestamp.replace(tzinfo=UTC).timestamp()),
+            ended_at=moment(ended_at(record)),
             failed=int(run.status is dg.DagsterRunStatus.FAILURE),
             run_seconds=None if start is None or end is None else round(end - start, 3),
             queue_seconds=None if start is None else round(max(0.0, start - created), 3),

@@ -80,8 +80,8 @@ def due(
         told = f"{len(ended)} runs ended since" if ended else "No run has ended since"
         return dg.SensorResult(skip_reason=f"{told} it was published at {looked_at:%H:%M:%S}")
     # One that failed is asked for again after a while.
-    tries = now.timestamp() // (60 * max(1, settings.at_most_every_minutes))
-    key = f"{newest or ''} {looked_at or ''} {tries}"
+    patience = int(now.timestamp() // (60 * max(1, settings.at_most_every_minutes)))
+    key = f"{newest or ''} {looked_at or ''} {patience}"
     return dg.SensorResult(
         run_requests=[
             dg.RunRequest(

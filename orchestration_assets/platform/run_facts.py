@@ -9,10 +9,11 @@ from orchestration_assets.read_events import AGENT_TAG, RAN_TAG
 
 FIRST_RUN_TAG = "governed_agents/first_run"
 REFRESH_TAG = "governed_agents/platform_refresh"
+REMEDY_TAG = "governed_agents/remedy"
 WILL_RETRY_TAG = "dagster/will_retry"
 # The first of these tags that a run has tells who launched it.
 _LAUNCHED = (
-    ("governed_agents/remedy", "remedy"),
+    (REMEDY_TAG, "remedy"),
     ("dagster/retry_number", "retry"),
     ("dagster/schedule_name", "schedule"),
     ("dagster/backfill", "backfill"),
@@ -58,6 +59,11 @@ def attempts(records: Sequence[dg.RunRecord]) -> Mapping[str, int]:
 def tries_again(run: dg.DagsterRun) -> bool:
     """Whether Dagster itself tries a failed run again."""
     return run.tags.get(WILL_RETRY_TAG) == "true"
+
+
+def ended_at(record: dg.RunRecord) -> float:
+    """When a run ended, in seconds since 1970; of one that never began, when that was written down."""
+    return record.end_time or record.update_timestamp.replace(tzinfo=UTC).timestamp()
 
 
 def moment(seconds: float) -> datetime:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC
 from typing import Any
 
 import dagster as dg
@@ -10,6 +9,7 @@ from dagster import DagsterInstance
 from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
 
 from orchestration_assets.platform.failures import unmade_assets
+from orchestration_assets.platform.run_facts import ended_at
 
 _PARTITION = "dagster/partition"
 _RANGE = "dagster/asset_partition_range"
@@ -86,10 +86,9 @@ def failed_run(instance: DagsterInstance, run_id: str) -> FailedRun | None:
     if not records or records[0].dagster_run.status is not dg.DagsterRunStatus.FAILURE:
         return None
     [record] = records
-    ended = record.end_time or record.update_timestamp.replace(tzinfo=UTC).timestamp()
     return FailedRun(
         run=record.dagster_run,
-        failed_at=ended,
+        failed_at=ended_at(record),
         unmade=tuple(unmade_assets(instance, run_id)),
     )
 

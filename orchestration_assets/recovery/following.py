@@ -16,6 +16,7 @@ from orchestration_assets.approvals.notifying import Notice, Notifier, NotNotifi
 from orchestration_assets.in_progress import assets_in_progress, unfinished_runs
 from orchestration_assets.platform.run_facts import (
     FIRST_RUN_TAG,
+    REMEDY_TAG,
     first_run_of,
     tries_again,
 )
@@ -27,7 +28,6 @@ from semantic.ledger.approval_steps import remind
 from semantic.ledger.approvals import RemedyEnd
 from semantic.ledger.moment import parsed
 
-REMEDY_TAG = "governed_agents/remedy"
 ACTION_TAG = "governed_agents/remedy_action"
 
 

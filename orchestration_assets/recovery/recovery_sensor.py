@@ -3,14 +3,13 @@
 It keeps nothing of its own: what was asked for and how it ended is in the record, and a run that it asked for is known by its tags.
 """
 
-import os
 from collections.abc import Mapping, Sequence
 
 import dagster as dg
 
 from agent_resources.agent import AgentDefinition
 from agent_resources.metrics_resource import GovernedMetricsResource
-from orchestration_assets.approvals.notifying import notifier
+from orchestration_assets.approvals.notifying import notifiers_of
 from orchestration_assets.other_policy import NOT_PUBLISHED
 from orchestration_assets.recovery.asked_remedies import AskedRemedy, asked_remedies
 from orchestration_assets.recovery.following import Ended, Surroundings, Waits, next_step
@@ -45,7 +44,6 @@ def build_recovery_sensor(
     )
     def sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         resource: GovernedMetricsResource = getattr(context.resources, resource_key)
-        addresses = [*notify, *(os.environ[it] for it in notify_env if os.environ.get(it))]
         repository = context.repository_def
         if repository is None:
             return dg.SensorResult(skip_reason="There is no code location to look at")
@@ -55,7 +53,7 @@ def build_recovery_sensor(
                     instance=context.instance,
                     repository=repository,
                     metrics=metrics,
-                    notifiers={it: notifier(it) for it in addresses},
+                    notifiers=notifiers_of(notify, notify_env),
                     now=metrics.now(),
                 )
                 return recover(around, {it.name: it for it in definitions})

@@ -1,7 +1,6 @@
 """Dagster runs that failed since an agent last looked."""
 
 from collections import Counter
-from collections.abc import Iterable
 
 from agent_resources.remedies import Remedy
 from agent_resources.trigger import RunFailed
@@ -29,6 +28,10 @@ def look_at_failures(when: RunFailed, sight: Sight, found: Found) -> None:
     known = {it.run for it in _failed(before)}
     recovery = sight.definition.recovery
     most = recovery.attempts if recovery else _ANY_ATTEMPTS
+    if now and not _failed(now):
+        found.notes.append(
+            f"the policy leaves out or masks dimensions of {FAILURES}, so that one failure cannot be told from another"
+        )
     for failed in _failed(now):
         if failed.run in known or not _speaks_of(when, failed) or _is_own(failed, sight):
             continue
@@ -78,8 +81,9 @@ def _look_at_remedies(when: RunFailed, sight: Sight, found: Found) -> None:
                 )
 
 
-def _failed(points: Points) -> Iterable[FailedAsset]:
-    return [FailedAsset.of(cells) for cells in sorted(points)]
+def _failed(points: Points) -> list[FailedAsset]:
+    found = (FailedAsset.of(cells) for cells in sorted(points))
+    return [failed for failed in found if failed is not None]
 
 
 def _speaks_of(when: RunFailed, failed: FailedAsset) -> bool:

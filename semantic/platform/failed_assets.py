@@ -1,7 +1,6 @@
 """What failed in Dagster, as it is watched: one point for each asset, or step that makes none, of a failed run."""
 
 from dataclasses import dataclass, fields
-from itertools import repeat
 from typing import Self
 
 from semantic.time_range import TimeUnit
@@ -24,11 +23,10 @@ class FailedAsset:
     agent: str | None
 
     @classmethod
-    def of(cls, cells: tuple[str, ...]) -> Self:
-        """That of a point of `FAILURE_WATCH`, whose first cell is a day; of one that is narrowed, of which nothing is known, none of it."""
-        values = (None if cell == NO_VALUE else cell for cell in cells[1:])
-        is_whole = len(cells) == len(_NAMES) + 1
-        return cls(**dict(zip(_NAMES, values if is_whole else repeat(None), strict=is_whole)))
+    def of(cls, cells: tuple[str, ...]) -> Self | None:
+        """That of a point of `FAILURE_WATCH`, whose first cell is a day; None where a policy leaves some of it out."""
+        values = [None if cell == NO_VALUE else cell for cell in cells[1:]]
+        return cls(**dict(zip(_NAMES, values, strict=True))) if len(values) == len(_NAMES) else None
 
     @property
     def attempts(self) -> int:

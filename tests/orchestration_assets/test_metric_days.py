@@ -49,6 +49,11 @@ def test_the_days_are_partitions(shop: Location) -> None:
     assert len(node.partitions_def.get_partition_keys()) == 5
 
 
+def test_a_day_that_there_is_not_is_refused() -> None:
+    with pytest.raises(ValueError, match="'2024-02-31' is no day; write it as 2013-01-31"):
+        MetricDays(start="2024-02-31")
+
+
 @pytest.mark.parametrize("end", ["2024-03-01", "2024-02-01"])
 def test_days_that_are_none_are_refused(end: str) -> None:
     with pytest.raises(ValueError, match="is not after 2024-03-01"):

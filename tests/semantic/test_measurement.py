@@ -15,7 +15,8 @@ from semantic.dbt_manifest import build_catalog
 from semantic.errors import LedgerUnavailable, PolicyError
 from semantic.governed_metrics import GovernedMetrics
 from semantic.ledger import Ledger, ReadContext, ReadQuestion, find_reads
-from semantic.measurement import Measured, measure
+from semantic.measured_state import Measured
+from semantic.measurement import measure
 from semantic.policy import Reader
 from semantic.snapshot import SnapshotStore
 from semantic.snapshot_record import ModelState, SnapshotRecord, State
