@@ -325,6 +325,26 @@ def test_the_decision_of_another_agent_runs_those_who_wait_for_it_once(play: Pla
     assert shop.look().agents == []
 
 
+def test_a_circle_over_two_code_locations_ends_by_itself(play: Play, tmp_path: Path) -> None:
+    changed = {"value_changed": {"metrics": "revenue"}}
+    here = play(boss={"on": [changed, {"decision": {"of": "boss_second"}}]})
+    other = write_agents(tmp_path / "other", {"boss_second": {"on": {"decision": {"of": "boss"}}}})
+    with Played(here.folder, other) as there:
+        assert there.look().agents == []
+        here.sell(7)
+        for location, agent in [(here, "boss"), (there, "boss_second")] * 3:
+            tick = location.look()
+            assert tick.agents == [agent]
+            location.run_all(tick)
+        tick = here.look()
+        assert tick.agents == []
+        assert "came of 5 agents that each ran because of another; at most 5 do" in tick.why_not(
+            "boss"
+        )
+        here.sell(8)
+        assert here.look().agents == ["boss"]
+
+
 def test_quiet_hours_and_budgets_hold_a_run_back_and_lose_nothing(play: Play) -> None:
     quiet = {"start": "22:00", "end": "07:00", "time_zone": "Europe/Berlin"}
     shop = play(boss={"quiet_hours": quiet})
