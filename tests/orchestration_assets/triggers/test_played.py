@@ -345,7 +345,7 @@ def test_a_circle_over_two_code_locations_ends_by_itself(play: Play, tmp_path: P
         assert here.look().agents == ["boss"]
 
 
-def test_quiet_hours_and_budgets_hold_a_run_back_and_lose_nothing(play: Play) -> None:
+def test_quiet_hours_hold_a_run_back_and_lose_nothing(play: Play) -> None:
     quiet = {"start": "22:00", "end": "07:00", "time_zone": "Europe/Berlin"}
     shop = play(boss={"quiet_hours": quiet})
     shop.sell(7)
@@ -355,6 +355,28 @@ def test_quiet_hours_and_budgets_hold_a_run_back_and_lose_nothing(play: Play) ->
     )
     assert shop.look(now=night + timedelta(hours=7, minutes=29)).agents == []
     assert shop.look(now=night + timedelta(hours=7, minutes=30)).agents == ["boss"]
+
+
+def test_a_spent_budget_holds_a_run_back_and_loses_nothing(play: Play, tmp_path: Path) -> None:
+    policy = tmp_path / "policy.yaml"
+
+    def allow(queries: int) -> None:
+        budget = (
+            f"{{budget: boss a day, readers: [boss], per: reader, within: 1d, queries: {queries}}}"
+        )
+        policy.write_text(f"{(CORNER / 'policy.yaml').read_text()}\nbudgets:\n  - {budget}\n")
+
+    allow(1)
+    shop = play(policy=policy, boss={})
+    shop.sell(7)
+    assert shop.look().why_not("boss") == (
+        "1 values changed; its budget 'boss a day' of 1 queries is spent"
+    )
+    allow(10)
+    with Played(shop.folder, shop.agents, policy=policy) as renewed:
+        renewed.sell(8)
+        renewed.run_all(renewed.look())
+        assert "(before 9.1, in between 10)" in renewed.why("boss")
 
 
 def test_two_daemons_that_ask_for_the_same_do_it_once(play: Play) -> None:
