@@ -56,9 +56,9 @@ def land(
     corrections: Sequence[str] = (),
 ) -> Ran:
     """One run that lands days, builds dbt and publishes the snapshot and its metrics; and runs the agents where asked."""
-    keys = [ARRIVALS, *flights.dbt_keys, SNAPSHOT, *flights.metric_keys]
+    agents = [key for key in flights.keys if with_agents and key.path[0] == "agents"]
     return flights.run(
-        [*flights.keys] if with_agents else keys,
+        [ARRIVALS, *flights.dbt_keys, SNAPSHOT, *flights.metric_keys, *agents],
         tags={
             "dagster/asset_partition_range_start": first,
             "dagster/asset_partition_range_end": last,
