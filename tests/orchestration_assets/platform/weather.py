@@ -14,7 +14,7 @@ MADE: list[str] = []
 def _make(name: str) -> None:
     MADE.append(name)
     if STORMS in os.environ and (Path(os.environ[STORMS]) / name).exists():
-        raise ConnectionError(f"a storm over {name}")
+        raise ConnectionError(f"2: a storm over {name}")
     if name in FAILS:
         raise ConnectionError(FAILS[name])
 

@@ -40,7 +40,7 @@ def daemon(built_platform: Path, tmp_path: Path, storms: Path) -> Iterator[Daemo
 def test_a_storm_that_passes_and_one_that_stays(daemon: Daemon, storms: Path) -> None:
     ward = daemon.shop
     assert isinstance(ward, Ward)
-    weather.FAILS["exported"] = "no route to host"
+    weather.FAILS["exported"] = "1: no route to host"
     first = ward.run([dg.AssetKey("exported"), dg.AssetKey("mailed")])
     weather.FAILS.clear()
     assert not first.success
