@@ -6,12 +6,9 @@ JSON values; nothing that is read becomes an instruction.
 
 import hashlib
 import json
-import math
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import date, datetime
-from decimal import Decimal
 from importlib import resources
 from typing import Any
 
@@ -20,13 +17,12 @@ from pydantic_ai.toolsets import FunctionToolset
 
 from agent_resources.agent_run import ReadOfRun
 from agent_resources.because import Told
+from agent_resources.metric_views import answer_view, metric_line, metric_view, unavailable
 from agent_resources.run_journal import RunJournal
 from semantic.answer import MetricAnswer, Reason, Refusal
 from semantic.answer_json import answer_from_json, answer_to_json
-from semantic.errors import did_you_mean
 from semantic.governed_metrics import GovernedMetrics, ReadSession
 from semantic.ledger import Erasable, RecordKind
-from semantic.metric import Dimension
 from semantic.recordable import recordable
 from semantic.told_values import ToldValues
 
@@ -85,15 +81,8 @@ class MetricReader:
             return frozenset(self._described)
 
     def list_metrics(self) -> list[dict[str, Any]]:
-        return [
-            {
-                "name": item.name,
-                "label": item.label,
-                "unit": item.unit,
-                "description": item.description,
-            }
-            for item in self._metrics.readable_metrics(self._session.reader)
-        ]
+        readable = self._metrics.readable_metrics(self._session.reader)
+        return [metric_line(item) for item in readable]
 
     def describe_metric(self, name: str, call: str) -> dict[str, Any]:
         """A metric and the names to group it by, or a refusal, which is on record. `call` names the call within its run."""
@@ -106,23 +95,10 @@ class MetricReader:
                 record_id=self._journal.record_id("describe", call, written),
                 reason="not_available",
             )
-            names = [item.name for item in self._metrics.readable_metrics(self._session.reader)]
-            return {
-                "refused": "not_available",
-                "message": f"Metric {name!r} is not available to '{self._session.reader.name}'",
-                "hint": did_you_mean(name, names) or f"available: {', '.join(names) or 'nothing'}",
-            }
-        metric = found.metric
+            return unavailable(name, self._metrics, self._session.reader)
         with self._lock:
-            self._described.add(metric.name)
-        return {
-            "name": metric.name,
-            "label": metric.label,
-            "type": metric.type.value,
-            "unit": metric.unit,
-            "description": metric.description,
-            "group_by": [_described(item) for item in found.dimensions],
-        }
+            self._described.add(found.metric.name)
+        return metric_view(found)
 
     def query_metrics(self, asked: Mapping[str, Any], call: str) -> dict[str, Any]:
         """An answer or a refusal, as the model is told. `call` names the call within its run: one that an earlier try of the run has made is not
@@ -132,7 +108,7 @@ class MetricReader:
         limit = limited.get("limit")
         if limit is None or (isinstance(limit, int) and limit > self._max_rows):
             limited["limit"] = self._max_rows
-        return _told(self._read(limited, call, lambda: self._ask(limited, call)))
+        return answer_view(self._read(limited, call, lambda: self._ask(limited, call)))
 
     def tell(self, told: Told, call: str) -> MetricAnswer | Refusal:
         """What a snapshot was measured to have, as a read of this run."""
@@ -251,44 +227,3 @@ def call_name(context: RunContext[MetricReader]) -> str:
 def prompt(name: str) -> str:
     """The text of `prompts/<name>.md`."""
     return resources.files("agent_resources").joinpath("prompts", f"{name}.md").read_text().strip()
-
-
-def _described(dimension: Dimension) -> dict[str, Any]:
-    described: dict[str, Any] = {"name": dimension.name, "kind": dimension.kind.value}
-    if dimension.grains:
-        described["write_as"] = list(dimension.written)
-    if dimension.description:
-        described["description"] = dimension.description
-    return described
-
-
-def _told(result: MetricAnswer | Refusal) -> dict[str, Any]:
-    """An answer or a refusal as the model sees it."""
-    if isinstance(result, Refusal):
-        return {
-            "refused": result.reason.value,
-            "message": result.message,
-            "hint": result.hint,
-            "read_id": result.read_id,
-        }
-    provenance = result.provenance
-    return {
-        "read_id": result.read_id,
-        "columns": list(result.columns),
-        "rows": [[_cell(cell) for cell in row] for row in result.rows],
-        "units": {item.name: item.unit for item in provenance.metrics},
-        "data_until": provenance.as_of.isoformat() if provenance.as_of else None,
-        "notices": [f"{item.kind}: {item.text}" for item in provenance.notices],
-    }
-
-
-def _cell(cell: object) -> str | int | float | bool | None:
-    if isinstance(cell, Decimal):
-        return int(cell) if cell == cell.to_integral_value() else float(cell)
-    if isinstance(cell, date | datetime):
-        return cell.isoformat()
-    if isinstance(cell, float) and not math.isfinite(cell):
-        return str(cell)
-    if cell is None or isinstance(cell, str | int | float | bool):
-        return cell
-    return str(cell)

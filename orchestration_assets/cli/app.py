@@ -30,6 +30,7 @@ from orchestration_assets.cli import (
     recording,
     replay,
     run,
+    serve,
     tokens,
     unused,
 )
@@ -59,6 +60,7 @@ app.command("approvals")(approvals.list_approvals)
 app.command("approve")(approvals.approve)
 app.command("reject")(approvals.reject)
 app.command("run")(run.run)
+app.command("serve")(serve.serve)
 app.command("replay")(replay.replay)
 app.command("recording")(recording.recording)
 app.command("verify")(integrity.verify)

@@ -16,8 +16,9 @@ from semantic.errors import LedgerUnavailable, PolicyError
 from semantic.governed_metrics import GovernedMetrics
 from semantic.keys import load_mask_key
 from semantic.ledger import STATE_FOLDER, Ledger
+from semantic.ledger.registry import registered_agent
 from semantic.policy import REFRESH, Policy, Reader
-from semantic.policy_file import parse_policy
+from semantic.published_metrics import PublishedMetrics, load_published_policy
 from semantic.snapshot import SnapshotStore
 
 STATE_VARIABLE = "GOVERNED_AGENTS_STATE"
@@ -93,30 +94,30 @@ class Place:
 
     @cached_property
     def policy(self) -> Policy:
-        text = self.ledger.current_policy_text()
-        if text is None:
-            raise PolicyError(
-                "No policy has been published yet",
-                hint="materialize governed_snapshot, or run `governed-agents policy publish FILE`",
-            )
-        return parse_policy(text, source="the published policy")
+        return load_published_policy(self.ledger)
 
     @cached_property
     def engine(self) -> MetricEngine:
         """The engine for what is published, with what it said before on file."""
-        return StoredEngine(self.catalog, embedded_engine, self.state / PLANS_FOLDER)
+        return self._engine_of(self.catalog)
 
     @cached_property
     def metrics(self) -> GovernedMetrics:
         """The door over what is published: its definitions, its policy, its data."""
-        return GovernedMetrics(
-            catalog=self.catalog,
-            policy=self.policy,
+        return self.published.current()
+
+    @cached_property
+    def published(self) -> PublishedMetrics:
+        """The same for a process that stays, at each time it is opened."""
+        return PublishedMetrics(
             ledger=self.ledger,
             snapshots=self.snapshots,
-            engine=lambda _: self.engine,
+            engine=self._engine_of,
             mask_key=load_mask_key(self.state),
         )
+
+    def _engine_of(self, catalog: Catalog) -> MetricEngine:
+        return StoredEngine(catalog, embedded_engine, self.state / PLANS_FOLDER)
 
     def reader(self, name: str) -> Reader:
         """A reader by name. An agent that is registered asks for what its definition asks for, and no more."""
@@ -125,7 +126,7 @@ class Place:
                 f"'{REFRESH}' is the reader that measures every metric, and nobody else reads as it",
                 hint="name the reader that you are",
             )
-        registered = self.ledger.registered_agents().get(name)
+        registered = registered_agent(self.ledger, name)
         return Reader(name=name, asks=frozenset(registered["metrics"]) if registered else None)
 
 

@@ -32,6 +32,7 @@ class RecordKind(StrEnum):
     ACKNOWLEDGEMENT = "acknowledgement"
     EXPORT = "export"
     TOKEN = "token"  # noqa: S105 - a kind, and none itself
+    SESSION = "session"
     POLICY = "policy"
     DEFINITION = "definition"
     ERASURE = "erasure"

@@ -22,5 +22,7 @@ def doctor() -> Generator[ToolStep, Told, Decision]:
     for remedy, arguments in PROPOSED:
         if remedy == "break":
             raise RuntimeError("the script broke")
-        yield ToolStep(tool=remedy, arguments={"run_id": last_by_message, "why": "so it is", **arguments})
+        yield ToolStep(
+            tool=remedy, arguments={"run_id": last_by_message, "why": "so it is", **arguments}
+        )
     return Decision(answer="Something failed and is looked after.", confidence=1.0)
