@@ -20,7 +20,7 @@ from pydantic_ai.providers.openai import OpenAIProvider
 from agent_resources.agent import AgentDefinition, Limits
 from agent_resources.decision import Decision, Figure, Finding
 from agent_resources.errors import AgentRunFailed, ModelUnavailable
-from agent_resources.metric_tools import _cell
+from agent_resources.metric_views import cell_view
 from agent_resources.models import (
     Script,
     ScriptedModel,
@@ -188,7 +188,7 @@ def test_a_request_that_fails_is_on_record(door: GovernedMetrics) -> None:
 
 
 def test_what_json_cannot_hold_is_told_as_a_text() -> None:
-    told = [_cell(cell) for cell in (float("inf"), float("nan"), Decimal("1.50"), 1.5, None)]
+    told = [cell_view(cell) for cell in (float("inf"), float("nan"), Decimal("1.50"), 1.5, None)]
     assert told == ["inf", "nan", 1.5, 1.5, None]
     json.dumps(told, allow_nan=False)
 
