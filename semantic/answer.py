@@ -29,6 +29,7 @@ class Reason(StrEnum):
     OUT_OF_MEMORY = "out_of_memory"
     CANCELLED = "cancelled"
     BUDGET_SPENT = "budget_spent"
+    TOO_MANY_AT_ONCE = "too_many_at_once"
     SOURCE_UNAVAILABLE = "source_unavailable"
     LEDGER_UNAVAILABLE = "ledger_unavailable"
     NOT_RECORDED = "not_recorded"

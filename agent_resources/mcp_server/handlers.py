@@ -12,7 +12,7 @@ from mcp.shared.exceptions import MCPError
 from pydantic import BaseModel
 
 from agent_resources.mcp_server import metric_prompts, metric_resources
-from agent_resources.mcp_server.at_the_door import AtTheDoor
+from agent_resources.mcp_server.at_the_door import AtTheDoor, TooMany
 from agent_resources.mcp_server.caller import Caller
 from agent_resources.mcp_server.metric_changes import MetricChanges
 from agent_resources.mcp_server.pages import page_of
@@ -186,6 +186,8 @@ def _closed(error: GovernedMetricsError) -> Result:
             reason = Reason.LEDGER_UNAVAILABLE
         case SnapshotUnavailable():
             reason = Reason.NOTHING_PUBLISHED
+        case TooMany():
+            reason = Reason.TOO_MANY_AT_ONCE
         case _:
             reason = Reason.SOURCE_UNAVAILABLE
     return told(Refusal(reason=reason, message=error.message, hint=error.hint))
