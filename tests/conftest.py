@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -24,6 +24,9 @@ from tests.dbt_server import in_use, write_dbt
 from tests.postgres import PostgresServer, running_postgres
 from tests.semantic.door import PATIENT, POLICY, RememberingEngine, build_door, publish
 from tests.semantic.shop import build_shop
+
+if TYPE_CHECKING:
+    from tests.agent_resources.mcp_server.serving import Served
 
 settings.register_profile(
     "tests",
@@ -199,3 +202,13 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
         return tmp_path / "ledger.db"
     server: PostgresServer = request.getfixturevalue("postgres")
     return server.new_ledger()
+
+
+@pytest.fixture
+def served(ledger: Ledger, published: SnapshotStore, engine: RememberingEngine) -> "Served":
+    """The shop, as a server has it."""
+    from tests.agent_resources.mcp_server.serving import Served
+
+    found = Served(ledger, published, engine)
+    found.publish_policy()
+    return found

@@ -148,6 +148,28 @@ def test_the_repository_names_no_place_of_its_making() -> None:
     assert not wrong
 
 
+SERVER = "agent_resources.mcp_server"
+PROTOCOL = {"mcp", "mcp_types", "starlette", "uvicorn", "jwt"}
+
+
+def test_only_the_server_speaks_the_protocol() -> None:
+    """What is not installed without the extra `serve` is not imported without it."""
+    speaking = {
+        module
+        for module, path in MODULES.items()
+        if PROTOCOL & {name.split(".")[0] for name in _imports(path)}
+    }
+    assert speaking
+    assert not [module for module in speaking if not module.startswith(SERVER)]
+    importing = {
+        module
+        for module, path in MODULES.items()
+        if not module.startswith(SERVER)
+        and any((_ours(name) or "").startswith(SERVER) for name in _imports(path, top_level=True))
+    }
+    assert not importing
+
+
 # What reaches data or writes SQL, and the only modules that may name it. Each has its reason.
 WAYS = {
     # Opens the copy that reads are served from, copies the warehouse, and writes and reads archives of the record.
