@@ -32,24 +32,10 @@ from agent_resources.output_type import OutputType
 from agent_resources.recovery import Recovery
 from agent_resources.tool import Effect, Tool
 from agent_resources.trigger import Trigger
-from agent_resources.written import Identifier, Whole, Written, as_list
+from agent_resources.written import Identifier, Whole, Written, an_address, as_list, no_blank
 from semantic.canonical import canonical_json
 from semantic.platform.failed_assets import FAILURES
 from semantic.policy import Reader
-
-
-def _no_blank(text: str) -> str:
-    if not text.strip():
-        raise ValueError("is blank; write a sentence")
-    return text
-
-
-def _an_address(owner: str) -> str:
-    if not _ADDRESS.match(owner):
-        raise ValueError(
-            "is no e-mail address; write one, and the name of a team under `team` instead"
-        )
-    return owner
 
 
 def _for_the_interface(tags: dict[str, str]) -> dict[str, str]:
@@ -65,7 +51,6 @@ def _for_the_interface(tags: dict[str, str]) -> dict[str, str]:
     return tags
 
 
-_ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+\Z")
 _TAG_KEY = re.compile(r"([A-Za-z0-9_.-]{1,63}/)?[A-Za-z0-9_.-]{1,63}\Z")
 _TAG_VALUE = re.compile(r"[A-Za-z0-9_.-]{0,63}\Z")
 _RESERVED_TAGS = ("dagster/", "governed_agents/")
@@ -167,14 +152,14 @@ class AgentDefinition(Written):
     """
 
     name: Identifier
-    description: Annotated[str, AfterValidator(_no_blank), Field(max_length=1_000)]
-    owner: Annotated[str, AfterValidator(_an_address)] | None = None
+    description: Annotated[str, AfterValidator(no_blank), Field(max_length=1_000)]
+    owner: Annotated[str, AfterValidator(an_address)] | None = None
     team: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,63}$")] | None = None
     model: str | None = None
     fallbacks: Annotated[tuple[str, ...], BeforeValidator(as_list), Field(max_length=5)] = ()
     mode: Mode = "tools"
-    instructions: Annotated[str, AfterValidator(_no_blank)]
-    task: Annotated[str, AfterValidator(_no_blank)] = (
+    instructions: Annotated[str, AfterValidator(no_blank)]
+    task: Annotated[str, AfterValidator(no_blank)] = (
         "Do what your instructions say, for the data as it stands now."
     )
     metrics: Annotated[tuple[str, ...], BeforeValidator(as_list), Field(min_length=1)]

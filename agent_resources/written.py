@@ -1,10 +1,13 @@
 """What every part of an agent's file has in common."""
 
+import re
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints
 
 from semantic.policy import REFRESH
+
+_ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+\Z")
 
 
 class Written(BaseModel):
@@ -30,6 +33,20 @@ def _no_truth(value: object) -> object:
     if isinstance(value, bool):
         raise ValueError(f"{str(value).lower()} is no number")
     return value
+
+
+def no_blank(text: str) -> str:
+    if not text.strip():
+        raise ValueError("is blank; write a sentence")
+    return text
+
+
+def an_address(owner: str) -> str:
+    if not _ADDRESS.match(owner):
+        raise ValueError(
+            "is no e-mail address; write one, and the name of a team under `team` instead"
+        )
+    return owner
 
 
 Identifier = Annotated[

@@ -32,6 +32,8 @@ from orchestration_assets.openlineage_settings import (
     OpenLineageSettings,
     openlineage_definitions,
 )
+from orchestration_assets.outside.definitions import build_outside_definitions
+from orchestration_assets.outside.outside_agents import ReadableAgent, load_outside_agents
 from orchestration_assets.platform.platform_health import PLATFORM_KEY, build_platform_health
 from orchestration_assets.platform.platform_sensor import build_platform_sensor
 from orchestration_assets.platform.settings import PlatformSettings
@@ -60,6 +62,7 @@ class MetricsProject:
     warehouse: Callable[[], Path]
     translator: MetricTranslator
     platform: PlatformSettings | None = None
+    outside: tuple[ReadableAgent, ...] = ()
 
     @cached_property
     def metric_keys(self) -> Mapping[str, dg.AssetKey]:
@@ -117,8 +120,10 @@ def load_metrics_project(
     reading: ReadSettings | None = None,
     sealing: SealingSettings | None = None,
     platform: PlatformSettings | None = None,
+    outside_agents: Path | None = None,
 ) -> MetricsProject:
-    """Reads the dbt artifacts and the policy. Opens no warehouse, no ledger and no engine. With `platform`, Dagster's own health is among the metrics.
+    """Reads the dbt artifacts and the policy. Opens no warehouse, no ledger and no engine. With `platform`, Dagster's own health is among the metrics;
+    `outside_agents` is the file of the agents that read from outside.
 
     Raises `GovernedMetricsError` with one short message where something does not fit.
     """
@@ -147,6 +152,7 @@ def load_metrics_project(
         warehouse=lambda: named or _warehouse_of(project),
         translator=translator or MetricTranslator(),
         platform=platform,
+        outside=load_outside_agents(outside_agents, catalog, loaded) if outside_agents else (),
     )
 
 
@@ -192,6 +198,12 @@ def build_metrics_definitions(
             openlineage, resource_key=METRICS_RESOURCE, default_status=default_sensor_status
         ),
         _platform_definitions(project, default_sensor_status),
+        build_outside_definitions(
+            project.outside,
+            project.metric_keys,
+            resource_key=METRICS_RESOURCE,
+            default_status=default_sensor_status,
+        ),
         dg.Definitions(
             assets=[
                 build_metric_days(

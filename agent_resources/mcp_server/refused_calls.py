@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from agent_resources.mcp_server.sessions import PURPOSE
 from semantic.ledger import Ledger, ReadContext, Record, RecordKind, uuid7
+from semantic.ledger.sessions import REFUSED
 
 _EVERY_SECONDS = 60.0
 _NOBODY = "nobody known"
@@ -64,7 +65,7 @@ class RefusedCalls:
                 kind=RecordKind.SESSION,
                 reader=who,
                 context=ReadContext(purpose=PURPOSE),
-                reason="refused",
+                reason=REFUSED,
                 details={"why": reason, "calls": count},
             )
         )

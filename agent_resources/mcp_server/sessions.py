@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from agent_resources.mcp_server.principal import Principal
 from semantic.catalog_text import shown
 from semantic.ledger import Erasable, Ledger, ReadContext, Record, RecordKind, uuid7
+from semantic.ledger.sessions import BEGAN, ENDED, OVER_AFTER
 from semantic.recordable import recordable
 
-BEGAN, ENDED = "began", "ended"
 PURPOSE = "mcp"
 _LONGEST_CLIENT = 200
 _MOST_KEPT = 10_000
@@ -88,7 +88,9 @@ class Sessions:
     def _begin(self, principal: Principal, client: Mapping[str, str], now: float) -> _Session:
         session = _Session(session_id=str(uuid7()), principal=principal, began=now, used=now)
         said = {key: shown(recordable(text), _LONGEST_CLIENT) for key, text in client.items()}
-        self._write(session, BEGAN, {**principal.evidence, "client": Erasable(repr(said))})
+        over_after = int(self._limits.longest + self._limits.idle) + 1
+        details = {"client": Erasable(repr(said)), OVER_AFTER: over_after}
+        self._write(session, BEGAN, {**principal.evidence, **details})
         if len(self._sessions) >= _MOST_KEPT:
             self._end(min(self._sessions.values(), key=lambda it: it.used))
         self._sessions[principal] = session

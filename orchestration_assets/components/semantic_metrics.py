@@ -169,6 +169,13 @@ class SemanticMetricsComponent(dg.Component, dg.Resolvable):
             examples=[{"start": "2013-01-01", "end": "2014-01-01"}],
         ),
     ] = None
+    outside_agents: Annotated[
+        str | None,
+        dg.Resolver.default(
+            description="The file of the agents that read from outside Dagster, over `governed-agents serve`: each is an asset, below what it may read.",
+            examples=["outside_agents.yaml"],
+        ),
+    ] = None
     sensor_is_running: Annotated[
         bool,
         dg.Resolver.default(
@@ -217,6 +224,7 @@ class SemanticMetricsComponent(dg.Component, dg.Resolvable):
                 reading=self.reading,
                 sealing=self.sealing,
                 platform=self._platform,
+                outside_agents=folder / self.outside_agents if self.outside_agents else None,
             )
         return self._loaded[folder]
 

@@ -21,10 +21,12 @@ from orchestration_assets.platform.settings import PlatformSettings
 from orchestration_assets.refresh import build_refresh_sensor
 from orchestration_assets.triggers.look import WatchedAgent
 from tests.dbt_build import copy_dbt_project, run_dbt
-from tests.orchestration_assets.location import PLATFORM_SENSOR, SNAPSHOT, agent_key
+from tests.orchestration_assets.location import OUTSIDE_SENSOR, PLATFORM_SENSOR, SNAPSHOT, agent_key
 
 SOURCE = Path(__file__).parents[1] / "projects" / "shop"
 CORNER = Path(__file__).parent / "corner"
+# The sensors of the metrics that are taken as they are; the one of the refresh looks as often as a test wants.
+BESIDE = (PLATFORM_SENSOR, OUTSIDE_SENSOR)
 
 
 def project_of(folder: Path) -> Path:
@@ -103,7 +105,7 @@ def build_definitions(
         dg.Definitions(
             assets=read.assets,
             resources=read.resources,
-            sensors=[refresh, *(it for it in read.sensors or () if it.name == PLATFORM_SENSOR)],
+            sensors=[refresh, *(it for it in read.sensors or () if it.name in BESIDE)],
         ),
         build_agents_definitions(
             agents,

@@ -18,6 +18,7 @@ from semantic.snapshot_record import SnapshotRecord
 
 REFRESH_SENSOR = "governed_snapshot_on_built_models"
 AGENTS_SENSOR = "agents_on_changed_values"
+OUTSIDE_SENSOR = "outside_reads"
 PLATFORM_SENSOR = "platform_health_on_ended_runs"
 PLATFORM = dg.AssetKey("platform_health")
 SNAPSHOT = dg.AssetKey("governed_snapshot")

@@ -1,0 +1,1 @@
+"""Agents outside Dagster in its asset graph."""
