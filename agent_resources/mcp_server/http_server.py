@@ -1,7 +1,9 @@
 """The server on a port, until it is told to end."""
 
+import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import uvicorn
 
@@ -53,10 +55,22 @@ def serve_http(
     )
     on_listening(settings.url or f"http://{host}:{port}{PATH}")
     try:
-        uvicorn.Server(config).run(sockets=[listening])
+        with _told_to_end():
+            uvicorn.Server(config).run(sockets=[listening])
     finally:
         listening.close()
         door.close()
+
+
+@contextmanager
+def _told_to_end() -> Iterator[None]:
+    """A signal ends the server and not the process: uvicorn raises it once more when it has ended, before sessions have."""
+    before = {it: signal.signal(it, lambda *_: None) for it in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _listen(host: str, port: int) -> socket.socket:
