@@ -4,14 +4,17 @@ import json
 import os
 from collections.abc import Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from agent_resources.agent_card import CardSigner, agent_card
 from agent_resources.definition_diff import definition_changes, prompt_changes
 from orchestration_assets.cli.output import print_json, print_table, print_text, say
 from orchestration_assets.cli.place import Place
 from semantic.errors import QuestionError, did_you_mean
+from semantic.keys import SigningKeys
 from semantic.ledger.agent_versions import AgentVersion, agent_versions
 
 _SHOWN = 12
@@ -52,6 +55,29 @@ def agents(
     for row in rows:
         if row["not_given"]:
             say(f"{row['agent']} asks for {', '.join(row['not_given'])} and is not given it.")
+
+
+@app.command()
+def export(
+    context: typer.Context,
+    folder: Annotated[Path, typer.Argument(help="The folder to write a file for each agent to.")],
+    url: Annotated[
+        str, typer.Option(help="Where the Dagster UI is, such as https://dagster.example.com.")
+    ],
+) -> None:
+    """Writes each registered agent as a signed AgentCard of A2A 1.0, and the key that signed them: a file FOLDER/<agent>.json each, and FOLDER/keys.json.
+
+    Example: governed-agents agents export cards --url https://dagster.example.com
+    """
+    place = Place.of(context)
+    rows = registry(place)
+    signer = CardSigner(SigningKeys(place.state).current)
+    folder.mkdir(parents=True, exist_ok=True)
+    for row in rows:
+        card = signer.sign(agent_card(row, url))
+        (folder / f"{Path(row['asset']).name}.json").write_text(_pretty(card))
+    (folder / "keys.json").write_text(_pretty(signer.key_set))
+    say(f"{len(rows)} cards, signed with the key {signer.key_id}, are in {folder}")
 
 
 @app.command()
@@ -158,6 +184,10 @@ def _changed_by_each(found: Sequence[AgentVersion]) -> list[list[str]]:
     return changed
 
 
+def _pretty(value: object) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+
+
 def _written(value: object) -> str:
     return "" if value is None else json.dumps(value, ensure_ascii=False)
 
@@ -181,20 +211,22 @@ def registry(place: Place) -> list[dict[str, Any]]:
                 dg.RunsFilter(tags={ran_tag(name): "started"}), limit=1
             )
             last = records[0] if records else None
+            never = "outside Dagster" if definition.get("outside") else "never ran"
             rows.append(
                 {
                     "agent": name,
+                    "asset": f"agents/{definition['name']}",
                     "description": definition["description"],
                     "owner": definition["owner"],
                     "team": definition["team"],
-                    "model": definition["model"],
+                    "model": definition.get("model"),
                     "definition_hash": definition["definition_hash"],
                     "asks_for": sorted(definition["metrics"]),
                     "is_given": given,
                     "not_given": sorted(set(definition["metrics"]) - set(given)),
                     "last_run_id": last.dagster_run.run_id if last else None,
                     "last_run_at": last.create_timestamp.isoformat() if last else None,
-                    "state": last.dagster_run.status.value.lower() if last else "never ran",
+                    "state": last.dagster_run.status.value.lower() if last else never,
                 }
             )
     return rows

@@ -107,3 +107,41 @@ def test_each_client_reads_the_same_and_one_command_shows_them_all(
     assert [read["agent"] for read in outside].count("network_planner") == 2
     assert {read["agent"] for read in outside} == {"network_planner", "operations_watch"}
     assert len({read["data_version"] for read in outside}) == 1
+
+
+def test_each_agent_of_the_registry_has_a_signed_card(flights: Location, tmp_path: Path) -> None:
+    """The registry tells of agents outside as well, which have no model of ours."""
+    outside = {
+        "name": "research_desk",
+        "description": "Answers questions.",
+        "owner": None,
+        "team": "research",
+        "metrics": ["flights"],
+        "known_as": "../desk",
+        "outside": True,
+        "definition_hash": "1",
+    }
+    with flights.ledger() as ledger:
+        ledger.register_agent("../desk", "1", outside)
+    here = tmp_path / "here"
+    here.mkdir()
+    rows = {row["agent"]: row for row in command(flights.home, "agents")}
+    assert rows["../desk"]["state"] == "outside Dagster"
+    done = subprocess.run(
+        [COMMAND, "agents", "export", "cards", "--url", "https://dagster.example.com"],
+        env={**os.environ, "DAGSTER_HOME": str(flights.home)},
+        cwd=here,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    cards = here / "cards"
+    assert "cards, signed with the key" in done.stderr
+    files = {path.name for path in cards.iterdir()}
+    assert {"research_desk.json", "operations_watch.json", "keys.json"} <= files
+    assert list(here.iterdir()) == [cards], (
+        "no file is written elsewhere, whatever an agent is known as"
+    )
+    [key] = json.loads((cards / "keys.json").read_text())["keys"]
+    assert key["crv"] == "Ed25519"
+    assert "d" not in key
