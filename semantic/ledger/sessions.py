@@ -16,6 +16,7 @@ from semantic.ledger.schema import records
 BEGAN, ENDED, REFUSED = "began", "ended", "refused"
 # After how many seconds a session is over at the latest, also where its server is gone: what its first record says.
 OVER_AFTER = "over_after_seconds"
+_OVER_AFTER_ANY = 86_400
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +33,7 @@ class OutsideSession:
 
     def is_over(self, now: datetime) -> bool:
         """Whether nothing more will be read in it, also where its server was killed."""
-        latest = self.began_at + timedelta(seconds=self.details[OVER_AFTER])
+        latest = self.began_at + timedelta(seconds=self.details.get(OVER_AFTER, _OVER_AFTER_ANY))
         return self.ended_at is not None or now > latest
 
 
