@@ -229,7 +229,7 @@ def _of_agent(
         description=f"Read {', '.join(names) or 'nothing'}",
         metadata={
             **_who(session, None),
-            "metrics": names,
+            "metrics": ", ".join(names),
             "reads": sum(1 for it in reads if it.outcome == ReadOutcome.ALLOWED),
             "refused": sum(1 for it in reads if it.outcome == ReadOutcome.REFUSED),
             "began_at": session.began_at.isoformat(timespec="seconds"),
