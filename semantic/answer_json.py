@@ -26,8 +26,13 @@ def answer_to_json(result: MetricAnswer | Refusal) -> dict[str, Any]:
         "columns": list(result.columns),
         "types": list(result.types),
         "rows": [[_cell_to_json(cell) for cell in row] for row in result.rows],
-        "provenance": _PROVENANCE.dump_python(result.provenance, mode="json"),
+        "provenance": provenance_to_json(result.provenance),
     }
+
+
+def provenance_to_json(provenance: Provenance) -> dict[str, Any]:
+    """What an answer is made of, as a JSON value."""
+    return dict(_PROVENANCE.dump_python(provenance, mode="json"))
 
 
 def answer_from_json(written: Mapping[str, Any]) -> MetricAnswer | Refusal:

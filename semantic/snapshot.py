@@ -41,6 +41,7 @@ from semantic.platform.tables import (
     attach_platform,
     write_tables,
 )
+from semantic.recent import Recent
 from semantic.snapshot_record import (
     MetricState,
     ModelState,
@@ -51,6 +52,8 @@ from semantic.snapshot_record import (
 )
 
 KEPT_VERSIONS = 5
+# More than are kept of the platform and of the data together; a process that stays sees thousands.
+_RECORDS = 128
 # They share the file of the data, and come often: who resumes a run is to find the one that it had.
 _KEPT_OF_PLATFORM = 50
 _CURRENT = "CURRENT"
@@ -67,7 +70,7 @@ class SnapshotStore:
         self.root = root
         self._keep = keep
         self.limits = limits
-        self._records: dict[str, SnapshotRecord] = {}
+        self._records: Recent[str, SnapshotRecord] = Recent(_RECORDS)
         self.changes = ChangeLog(root / _CHANGES)
 
     def current_version(self) -> str | None:
@@ -100,17 +103,18 @@ class SnapshotStore:
 
     def record(self, version: str) -> SnapshotRecord:
         """The record of a version. Raises `SnapshotUnavailable` where it is gone."""
-        if version not in self._records:
-            try:
-                self._records[version] = record_from_json(
-                    (self.root / version / _RECORD).read_text()
-                )
-            except (OSError, ValueError, KeyError, TypeError) as error:
-                raise SnapshotUnavailable(
-                    f"The snapshot {version} cannot be read",
-                    hint="materialize governed_snapshot again",
-                ) from error
-        return self._records[version]
+        known = self._records.get(version)
+        if known is not None:
+            return known
+        try:
+            found = record_from_json((self.root / version / _RECORD).read_text())
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise SnapshotUnavailable(
+                f"The snapshot {version} cannot be read",
+                hint="materialize governed_snapshot again",
+            ) from error
+        self._records.put(version, found)
+        return found
 
     def catalog(self, version: str) -> Catalog:
         """The catalogue that a version was measured with."""
@@ -217,7 +221,7 @@ class SnapshotStore:
         for version in versions:
             if version not in keep:
                 shutil.rmtree(self.root / version, ignore_errors=True)
-                self._records.pop(version, None)
+                self._records.forget(version)
 
     def _is_of_platform(self, version: str) -> bool:
         try:

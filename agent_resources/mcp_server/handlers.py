@@ -3,6 +3,7 @@
 import hashlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NoReturn, TypeVar
 
 import anyio
@@ -65,6 +66,7 @@ class Handlers:
         try:
             return await self._call(context, lambda caller: caller.call(tool, arguments))
         except GovernedMetricsError as error:
+            _LOG.warning("a call did not come to the door: %s", error)
             return _closed(error)
         except Exception:
             _LOG.exception("the call of a tool failed")
@@ -152,7 +154,14 @@ class Handlers:
         try:
             return await self._call(context, act)
         except GovernedMetricsError as error:
-            raise MCPError(types.INTERNAL_ERROR, error.message) from error
+            _LOG.warning("a call did not come to the door: %s", error)
+            said = str(_closed(error).structured["message"])
+            raise MCPError(types.INTERNAL_ERROR, said) from error
+        except MCPError:
+            raise
+        except Exception as error:
+            _LOG.exception("a call failed")
+            raise MCPError(types.INTERNAL_ERROR, "The call failed") from error
 
 
 def _connection(context: Context) -> str:
@@ -164,10 +173,12 @@ def _connection(context: Context) -> str:
 async def _tell_progress(context: Context) -> None:
     """Tells who asked for it, each second, for how many a call has been under way. How many it will be nobody knows."""
     seconds = 0.0
-    while True:
-        await context.session.report_progress(seconds, None, "the metrics are being read")
-        await anyio.sleep(_PROGRESS_SECONDS)
-        seconds += _PROGRESS_SECONDS
+    # A client that is gone is no reason to end its call here: where that is to end, it is cancelled.
+    with suppress(Exception):
+        while True:
+            await context.session.report_progress(seconds, None, "the metrics are being read")
+            await anyio.sleep(_PROGRESS_SECONDS)
+            seconds += _PROGRESS_SECONDS
 
 
 def _client(context: Context) -> Mapping[str, str]:

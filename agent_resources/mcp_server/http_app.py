@@ -1,6 +1,7 @@
 """The server over streamable HTTP: who calls is known by a token, and the page, the name and the size of each request are looked at first."""
 
-from collections.abc import AsyncIterator, Mapping
+import logging
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,7 +21,7 @@ from starlette.middleware.authentication import AuthenticationMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from agent_resources.mcp_server.at_the_door import AtTheDoor
 from agent_resources.mcp_server.issuer import Issuer
@@ -32,6 +33,7 @@ from agent_resources.mcp_server.server import build_server
 from agent_resources.mcp_server.step_up import StepUp
 from semantic.errors import GovernedMetricsError
 
+_LOG = logging.getLogger(__name__)
 PATH = "/mcp"
 _WELL_KNOWN = "/.well-known/oauth-protected-resource"
 FORGED = "a host or an origin that is none of the server's"
@@ -43,10 +45,9 @@ def build_http_app(
     *,
     host: str,
     port: int,
-    issuers: Mapping[str, Issuer] | None = None,
 ) -> Starlette:
-    """The application that listens on a host and a port. `issuers` takes the place of those that the settings name."""
-    url = settings.url or f"http://{_in_url(host)}:{port}{PATH}"
+    """The application that listens on a host and a port."""
+    url = url_of(settings, host, port)
     metadata_url = _metadata_url(url) if settings.issuers else None
     server = build_server(door, _principal)
     security = _security(settings, url, host, port)
@@ -55,7 +56,7 @@ def build_http_app(
         security_settings=security,
         max_request_body_size=settings.limits.request_bytes,
     )
-    known = KnownByToken(door, issuers or _issuers(settings, url), url=url)
+    known = KnownByToken(door, _issuers(settings, url), url=url)
     endpoint = RequireAuthMiddleware(
         RequestBodyLimitMiddleware(
             StepUp(StreamableHTTPASGIApp(manager), door, metadata_url),
@@ -79,6 +80,7 @@ def build_http_app(
     return Starlette(
         routes=routes,
         middleware=[
+            Middleware(_Unavailable),
             Middleware(Patience, seconds=settings.limits.patience_seconds),
             Middleware(_FromHere, door=door, security=security),
             Middleware(
@@ -86,9 +88,38 @@ def build_http_app(
                 backend=BearerAuthBackend(known, resource_server_url=AnyHttpUrl(url)),
             ),
         ],
-        exception_handlers={GovernedMetricsError: _unavailable},
         lifespan=lifespan,
     )
+
+
+def url_of(settings: ServeSettings, host: str, port: int) -> str:
+    """By what clients name the server."""
+    return settings.url or f"http://{_in_url(host)}:{port}{PATH}"
+
+
+class _Unavailable:
+    """Answers where the record or the keys of an issuer cannot be read, and where a client was too slow. Why is for the operator's log: who asks may be anybody."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        has_begun = False
+
+        async def sent(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, sent)
+        except (GovernedMetricsError, TimeoutError) as error:
+            is_slow = isinstance(error, TimeoutError)
+            if not is_slow:
+                _LOG.warning("a request cannot be answered: %s", error)
+            if not has_begun:
+                said = {"error": "request_timeout" if is_slow else "temporarily_unavailable"}
+                await JSONResponse(said, status_code=408 if is_slow else 503)(scope, receive, send)
 
 
 class _FromHere:
@@ -115,11 +146,6 @@ def _principal(context: ServerRequestContext[Any, Any]) -> Principal:
     principal = getattr(getattr(user, "access_token", None), "principal", None)
     assert isinstance(principal, Principal), "nobody is known by this request"
     return principal
-
-
-async def _unavailable(_: Request, error: Exception) -> Response:
-    message = error.message if isinstance(error, GovernedMetricsError) else ""
-    return JSONResponse({"error": "unavailable", "error_description": message}, status_code=503)
 
 
 def _issuers(settings: ServeSettings, url: str) -> dict[str, Issuer]:

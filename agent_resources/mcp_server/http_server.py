@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import uvicorn
 
 from agent_resources.mcp_server.at_the_door import AtTheDoor
-from agent_resources.mcp_server.http_app import PATH, build_http_app
+from agent_resources.mcp_server.http_app import build_http_app, url_of
 from agent_resources.mcp_server.refused_calls import RefusedCalls
 from agent_resources.mcp_server.serve_file import ServeError, ServeSettings, is_loopback
 from agent_resources.mcp_server.served_metrics import ServedMetrics
@@ -53,7 +53,7 @@ def serve_http(
         timeout_keep_alive=5,
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
-    on_listening(settings.url or f"http://{host}:{port}{PATH}")
+    on_listening(url_of(settings, host, port))
     try:
         with _told_to_end():
             uvicorn.Server(config).run(sockets=[listening])

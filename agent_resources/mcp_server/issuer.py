@@ -1,7 +1,7 @@
 """Who is known by a signed token of an issuer: RFC 9068 access tokens, with the actor of RFC 8693 where one acts for another."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import jwt
@@ -28,7 +28,7 @@ _WHY: Mapping[type[jwt.PyJWTError], str] = {
 
 
 class Issuer:
-    """Takes the tokens of one issuer that were made for `audience`. `now` is the time in seconds since 1970."""
+    """Takes the tokens of one issuer that were made for `audience`."""
 
     def __init__(
         self,
@@ -36,14 +36,11 @@ class Issuer:
         *,
         audience: str,
         has_scopes: bool,
-        keys: KeySet | None = None,
-        now: Callable[[], float] = time.time,
     ) -> None:
         self._text = text
         self._audience = text.audience or audience
         self._has_scopes = has_scopes
-        self._keys = keys or KeySet(text.keys)
-        self._now = now
+        self._keys = KeySet(text.keys)
 
     def known(self, token: str, header: Mapping[str, Any]) -> Known:
         """Who is known by a token. Raises `Unknown` and `KeysUnavailable`."""
@@ -71,7 +68,7 @@ class Issuer:
 
     def _known(self, claims: Mapping[str, Any]) -> Known:
         ends_at = int(claims["exp"])
-        if ends_at - self._now() > self._text.longest_minutes * 60 + _LEEWAY_SECONDS:
+        if ends_at - time.time() > self._text.longest_minutes * 60 + _LEEWAY_SECONDS:
             raise Unknown("made for too long")
         subject = self._name(claims)
         actor = claims.get("act")

@@ -16,7 +16,6 @@ from mcp.shared.subscriptions import ResourcesListChanged, ResourceUpdated, Serv
 from agent_resources.mcp_server.at_the_door import AtTheDoor
 from agent_resources.mcp_server.metric_resources import CATALOG, version_of
 from agent_resources.mcp_server.principal import Principal
-from semantic.errors import GovernedMetricsError
 
 _LOG = logging.getLogger(__name__)
 _EVERY_SECONDS = 1.0
@@ -68,7 +67,8 @@ class MetricChanges:
                 if published != seen and self._subscriptions:
                     await self._tell_all()
                 seen = published
-            except GovernedMetricsError as error:
+            except Exception as error:
+                # Whatever it is, the server goes on, and the next look finds what this one did not.
                 _LOG.warning("nobody can be told of changes: %s", error)
 
     async def subscribe(

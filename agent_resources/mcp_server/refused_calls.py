@@ -38,25 +38,19 @@ class RefusedCalls:
             if found is not None:
                 found.count += 1
             else:
+                self._write(reason, who, 1)
                 self._following[reason, who] = _Following(since=self._clock())
-        if found is None:
-            self._write(reason, who, 1)
         self.sweep()
 
     def sweep(self, *, all_of_them: bool = False) -> None:
         """Writes how many followed, of those kinds whose minute is over. Raises `LedgerUnavailable`."""
         with self._lock:
             now = self._clock()
-            over = {
-                key: item
-                for key, item in self._following.items()
-                if all_of_them or now - item.since >= _EVERY_SECONDS
-            }
-            for key in over:
-                del self._following[key]
-        for (reason, who), item in over.items():
-            if item.count:
-                self._write(reason, who, item.count)
+            for (reason, who), item in list(self._following.items()):
+                if all_of_them or now - item.since >= _EVERY_SECONDS:
+                    if item.count:
+                        self._write(reason, who, item.count)
+                    del self._following[reason, who]
 
     def _write(self, reason: str, who: str, count: int) -> None:
         self._ledger.append(

@@ -2,17 +2,22 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel
 
 from agent_resources.metric_views import Cell, answer_view, cell_view
-from semantic.answer import Explanation, MetricAnswer, Provenance, Refusal
-from semantic.answer_json import answer_to_json
+from semantic.answer import Explanation, MetricAnswer, Provenance, Reason, Refusal
+from semantic.answer_json import answer_to_json, provenance_to_json
 
-_PROVENANCE = TypeAdapter(Provenance)
+# What only an operator can mend is told to nobody outside in more words: the door's own name paths of this machine.
+_OF_THE_OPERATOR = {
+    Reason.LEDGER_UNAVAILABLE: "The read cannot be recorded, so nothing is released",
+    Reason.NOTHING_PUBLISHED: "Nothing is published that could be read",
+    Reason.SOURCE_UNAVAILABLE: "What would answer is not available now",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,14 +107,14 @@ def told(result: MetricAnswer | Explanation | Refusal, *, offset: int = 0) -> Re
     """What a read, or an explanation of one, comes to. `offset` is that of the page that was asked for."""
     match result:
         case Refusal():
-            return Result(structured=answer_to_json(result), is_refusal=True)
+            return Result(structured=answer_to_json(_outside(result)), is_refusal=True)
         case Explanation():
             return Result(
                 structured={
                     "sql": result.sql,
                     "columns": list(result.columns),
                     "parameters": list(result.parameters),
-                    "provenance": _PROVENANCE.dump_python(result.provenance, mode="json"),
+                    "provenance": provenance_to_json(result.provenance),
                 }
             )
         case MetricAnswer():
@@ -124,10 +129,15 @@ def told(result: MetricAnswer | Explanation | Refusal, *, offset: int = 0) -> Re
                     **more,
                     "types": list(result.types),
                     "rows": [[_exact(cell) for cell in row] for row in result.rows],
-                    "provenance": _PROVENANCE.dump_python(result.provenance, mode="json"),
+                    "provenance": provenance_to_json(result.provenance),
                 },
                 text={**view, **more},
             )
+
+
+def _outside(refusal: Refusal) -> Refusal:
+    message = _OF_THE_OPERATOR.get(refusal.reason)
+    return refusal if message is None else replace(refusal, message=message, hint=None)
 
 
 def _exact(cell: object) -> Cell:

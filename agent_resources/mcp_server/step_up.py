@@ -32,13 +32,14 @@ class StepUp:
         if principal is None or principal.scopes is None or scope["method"] != "POST":
             await self._app(scope, receive, send)
             return
-        messages = await _body(receive)
-        body = b"".join(message.get("body", b"") for message in messages)
+        # Whole: how large it may be was looked at before.
+        message = await receive()
+        body: bytes = message.get("body", b"")
         lacking = await self._door.beside(lambda: self._lacking(principal, body))
         if lacking:
             await self._refuse(principal, lacking, send)
             return
-        await self._app(scope, _again(messages, receive), send)
+        await self._app(scope, _again(message, receive), send)
 
     def _lacking(self, principal: Principal, body: bytes) -> tuple[str, ...]:
         try:
@@ -63,24 +64,12 @@ class StepUp:
         await send({"type": "http.response.body", "body": told})
 
 
-async def _body(receive: Receive) -> list[Message]:
-    """The messages of a request up to the end of its body. How large it may be is bounded before."""
-    messages: list[Message] = []
-    while True:
-        message = await receive()
-        messages.append(message)
-        if message["type"] != "http.request" or not message.get("more_body", False):
-            return messages
-
-
-def _again(messages: list[Message], receive: Receive) -> Receive:
-    """The same messages once more, and then what follows."""
-    left = iter(messages)
+def _again(first: Message, receive: Receive) -> Receive:
+    """The same message once more, and then what follows."""
+    left = [first]
 
     async def again() -> Message:
-        for message in left:
-            return message
-        return await receive()
+        return left.pop() if left else await receive()
 
     return again
 

@@ -4,12 +4,15 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
+from agent_resources.mcp_server.at_the_door import CallLimits
+from semantic.errors import LedgerUnavailable
 from semantic.ledger import ReadQuestion, find_reads
 from semantic.ledger.tokens import mint_token
 from semantic.open_snapshot import Fetched, OpenSnapshot
@@ -144,8 +147,8 @@ def test_one_who_asks_too_much_at_once_is_refused_and_others_are_answered(
 ) -> None:
     other, _ = mint_token(served.ledger, "boss", by="the operator", days=1)
     answers: list[httpx.Response] = []
-    with listening(served, limits={"calls_of_one": 3, "calls_at_once": 8}) as server:
-        served.door._limits = served.door._limits.__class__(at_once=8, of_one=3)
+    served = replace(served, limits=CallLimits(at_once=8, of_one=3))
+    with listening(served) as server:
         threads = [
             threading.Thread(
                 target=lambda: answers.append(server.call(token, "query_metrics", **ORDERS)),
@@ -183,7 +186,61 @@ def test_a_client_that_does_not_send_what_it_announced_is_left(served: Served, t
             begun = time.monotonic()
             answered = sent.recv(100)
             assert time.monotonic() - begun < 8
-            assert b"200" not in answered
+            assert answered.startswith(b"HTTP/1.1 408")
+
+
+def test_where_the_record_cannot_be_read_nobody_learns_where_it_is(
+    server: Listening, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server.served.ledger, "reading", _cannot)
+    answered = server.call(token, "query_metrics", **ORDERS)
+    assert answered.status_code == 503
+    assert answered.json() == {"error": "temporarily_unavailable"}
+
+
+def test_refusals_that_could_not_be_written_are_written_later(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = served.door.refused
+    with monkeypatch.context() as patch:
+        patch.setattr(served.ledger, "append", _cannot)
+        with pytest.raises(LedgerUnavailable):
+            refused.add("token: expired")
+    for _ in range(3):
+        refused.add("token: expired")
+    served.now += 61
+    with monkeypatch.context() as patch:
+        patch.setattr(served.ledger, "append", _cannot)
+        with pytest.raises(LedgerUnavailable):
+            refused.sweep()
+    refused.sweep()
+    assert [it["details"]["calls"] for it in served.records("session")] == [1, 2]
+
+
+def _cannot(*_: object) -> None:
+    raise LedgerUnavailable("/srv/state/ledger.db: the disk is full")
+
+
+def test_a_call_that_takes_long_tells_who_asked_that_it_goes_on(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execute = OpenSnapshot.execute
+
+    def slowly(snapshot: OpenSnapshot, *asked: Any) -> Fetched:
+        time.sleep(2.2)
+        return execute(snapshot, *asked)
+
+    monkeypatch.setattr(OpenSnapshot, "execute", slowly)
+    heard: list[float] = []
+
+    async def asking(client: Any) -> Any:
+        async def progress(seconds: float, *_: object) -> None:
+            heard.append(seconds)
+
+        return await client.call_tool("query_metrics", ORDERS, progress_callback=progress)
+
+    assert not served.ask(asking).is_error
+    assert heard[:3] == [0, 1, 2]
 
 
 def test_a_token_is_taken_from_its_header_alone(server: Listening, token: str) -> None:

@@ -82,6 +82,10 @@ def test_a_record_that_cannot_be_written_releases_nothing(served: Served) -> Non
     for tool, arguments in (("query_metrics", ORDERS), ("describe_metric", {"name": "customers"})):
         result = refused(served.call(tool, **arguments))
         assert result["refused"] == "ledger_unavailable"
+        assert (result["message"], result["hint"]) == (
+            "The read cannot be recorded, so nothing is released",
+            None,
+        ), "where the record is concerns nobody outside"
         assert result["read_id"] is None
 
 
