@@ -56,6 +56,14 @@ class LedgerUnavailable(GovernedMetricsError):
     """The record cannot be written or read, so no data may be. The operator can act."""
 
 
+class ServerUnavailable(GovernedMetricsError):
+    """A server of metrics does not answer, or not as one. Who runs it can act; to try again later may do."""
+
+
+class NotAdmitted(GovernedMetricsError):
+    """A token does not do at a server of metrics. Who hands out tokens can act; to try again with the same does not help."""
+
+
 class QuestionError(GovernedMetricsError):
     """A question to the record that it has no answer for. Who asks can act."""
 

@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -168,6 +169,30 @@ def test_only_the_server_speaks_the_protocol() -> None:
         and any((_ours(name) or "").startswith(SERVER) for name in _imports(path, top_level=True))
     }
     assert not importing
+
+
+def test_the_client_is_shipped_with_what_it_imports_and_nothing_else() -> None:
+    """`client/` holds the list of its files; what they import is httpx, pydantic and, where it is there, opentelemetry."""
+    reached: set[str] = set()
+    waiting = ["semantic.remote_metrics", "semantic.metric_reading"]
+    while waiting:
+        module = waiting.pop()
+        if module not in reached:
+            reached.add(module)
+            waiting += [ours for name in _imports(MODULES[module]) if (ours := _ours(name))]
+    about = tomllib.loads((ROOT / "client" / "pyproject.toml").read_text())
+    wheel = about["tool"]["hatch"]["build"]["targets"]["wheel"]
+    files = {f"{module.replace('.', '/')}.py" for module in reached}
+    shipped = {*files, "semantic/__init__.py", "semantic/py.typed"}
+    assert wheel["force-include"] == {f"../{name}": name for name in sorted(shipped)}
+    foreign = {name.split(".")[0] for it in reached for name in _imports(MODULES[it])}
+    assert foreign - sys.stdlib_module_names - {"semantic"} == {
+        "httpx",
+        "pydantic",
+        "opentelemetry",
+    }
+    main = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert about["project"]["version"] == main["project"]["version"]
 
 
 # What reaches data or writes SQL, and the only modules that may name it. Each has its reason.
